@@ -1,0 +1,169 @@
+//! Everything that matters is an event, in one order: what a payment is, what became of it, what was learned, what
+//! was published. Each has a tenant and a sequence and is in the journal, so that a replay meets it at the same point.
+
+use super::decision::{GenerationId, Outcome};
+use super::entry::Entry;
+use super::transaction::{Transaction, TransactionKind};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The kinds of event, as numbered in the journal. Rows are only ever added at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum EventKind {
+    /// A request for a decision.
+    Transaction = 0,
+    /// A stand-in decision made elsewhere.
+    Advice = 1,
+    /// An earlier transaction is taken back.
+    Reversal = 2,
+    /// An earlier request sent again.
+    Repeat = 3,
+    /// An authorization is completed.
+    Completion = 4,
+    /// Money goes back to the payer.
+    Refund = 5,
+    /// What became of a payment elsewhere (the issuer's answer).
+    Outcome = 6,
+    /// A chargeback or a confirmation.
+    Label = 7,
+    /// Entries added to or removed from a list.
+    ListDelta = 8,
+    /// A generation was published.
+    Publish = 9,
+    /// A payment is held.
+    Hold = 10,
+    /// A held payment is released, confirmed or expired.
+    Release = 11,
+}
+
+impl EventKind {
+    /// All kinds, by number.
+    pub const ALL: [EventKind; 12] = [
+        Self::Transaction,
+        Self::Advice,
+        Self::Reversal,
+        Self::Repeat,
+        Self::Completion,
+        Self::Refund,
+        Self::Outcome,
+        Self::Label,
+        Self::ListDelta,
+        Self::Publish,
+        Self::Hold,
+        Self::Release,
+    ];
+}
+
+/// What is known of a payment afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Label {
+    /// Fraud: a chargeback, a confirmed report.
+    Fraud,
+    /// Confirmed as the customer's own.
+    Good,
+}
+
+/// How a hold ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldEnd {
+    /// The payment goes on.
+    Released,
+    /// The payment is stopped for good.
+    Confirmed,
+    /// The timer ran out and the declared default applied.
+    Expired,
+}
+
+/// An event's content.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// A payment message of any kind.
+    Payment(Box<Transaction>),
+    /// What became of a payment elsewhere.
+    Outcome {
+        /// The payment's sequence.
+        target: u64,
+        /// What was decided there.
+        outcome: Outcome,
+    },
+    /// A chargeback or confirmation.
+    Label {
+        /// The payment's sequence.
+        target: u64,
+        /// Fraud or good.
+        label: Label,
+        /// When it became known, ms since the Unix epoch.
+        time_ms: i64,
+    },
+    /// A change of one list, all or nothing.
+    ListDelta(Box<ListDelta>),
+    /// A new generation, visible to every later event.
+    Publish {
+        /// Its id; the overlay sequence starts at this event's own.
+        generation: GenerationId,
+    },
+    /// A payment is held.
+    Hold {
+        /// The payment's sequence.
+        target: u64,
+        /// When the hold expires, ms since the Unix epoch; `None` when it does not.
+        until_ms: Option<i64>,
+    },
+    /// A hold ends.
+    Release {
+        /// The payment's sequence.
+        target: u64,
+        /// How.
+        end: HoldEnd,
+    },
+}
+
+/// A change of one list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListDelta {
+    /// The list's name.
+    pub list: String,
+    /// Whether all tenants see the list, or only the event's.
+    pub shared: bool,
+    /// Entries to add or replace (an entry with the same subject is replaced).
+    pub add: Vec<Entry>,
+    /// Subjects whose entries end.
+    pub remove: Vec<super::entry::Subject>,
+}
+
+/// An event before it has a sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// The institution it belongs to.
+    pub tenant: Arc<str>,
+    /// When it arrived, ms since the Unix epoch; a replay's arrival time is the event time.
+    pub arrival_ms: i64,
+    /// Its content.
+    pub body: Body,
+}
+
+impl Event {
+    /// The event's kind.
+    pub fn kind(&self) -> EventKind {
+        match &self.body {
+            Body::Payment(tx) => match tx.kind {
+                TransactionKind::Request => EventKind::Transaction,
+                TransactionKind::Advice => EventKind::Advice,
+                TransactionKind::Reversal => EventKind::Reversal,
+                TransactionKind::Repeat => EventKind::Repeat,
+                TransactionKind::Completion => EventKind::Completion,
+                TransactionKind::Refund => EventKind::Refund,
+            },
+            Body::Outcome { .. } => EventKind::Outcome,
+            Body::Label { .. } => EventKind::Label,
+            Body::ListDelta(_) => EventKind::ListDelta,
+            Body::Publish { .. } => EventKind::Publish,
+            Body::Hold { .. } => EventKind::Hold,
+            Body::Release { .. } => EventKind::Release,
+        }
+    }
+}

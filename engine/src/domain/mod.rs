@@ -1,0 +1,23 @@
+//! The types everything shares: what a field, a transaction, an event, a reason and a verdict are. Only here.
+
+pub mod catalogue;
+pub mod money;
+pub mod tag;
+pub mod slots;
+pub mod transaction;
+pub mod entry;
+pub mod event;
+pub mod reason;
+pub mod decision;
+pub mod record;
+
+pub use catalogue::{Field, FieldDef, Sensitivity};
+pub use decision::{GenerationId, Lever, Outcome, Verdict};
+pub use entry::{Effect, Entry, Subject, SubjectKind};
+pub use event::{Body, Event, EventKind, HoldEnd, Label, ListDelta};
+pub use money::Currency;
+pub use reason::{Audience, Reason, ReasonSource};
+pub use record::{Accepted, Decided};
+pub use slots::{Schema, SlotDef, SlotId, SlotView, Value, ValueType};
+pub use tag::{KeyId, Tag};
+pub use transaction::{Slot, Transaction, TransactionKind};

@@ -1,0 +1,189 @@
+//! The two records of a transaction: `accepted`, what was taken in and stamped, and `decided`, the record of law.
+
+use super::decision::Outcome;
+use super::decision::{GenerationId, Verdict};
+use super::event::{Body, Event, EventKind, HoldEnd, Label, ListDelta};
+use super::transaction::Transaction;
+use crate::error::{Error, ErrorKind};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A feature's stamped value: an integer, or undecided.
+pub type Stamp = Option<i64>;
+
+/// An event with its stamps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// Place in the one order, from 1.
+    pub sequence: u64,
+    /// The event.
+    pub event: Event,
+    /// The generation it was stamped with.
+    pub generation: GenerationId,
+    /// Version of the engine that stamped it.
+    pub engine: String,
+    /// Feature values, in the order of the generation's feature slots; empty for what is not a payment.
+    pub features: Vec<Stamp>,
+    /// Digest of what identity compares (wire.md, idempotency); 0 where there is no identity.
+    pub payment_digest: u128,
+}
+
+/// Version of the encodings below; the first byte of each.
+pub const RECORD_VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Header<'a> {
+    sequence: u64,
+    tenant: &'a str,
+    arrival_ms: i64,
+    kind: EventKind,
+    generation: GenerationId,
+    engine: &'a str,
+    features: Vec<Stamp>,
+    payment_digest: u128,
+    #[serde(with = "serde_bytes_slice")]
+    body: &'a [u8],
+}
+
+/// `&[u8]` as a length and bytes, without a crate for two functions.
+mod serde_bytes_slice {
+    pub fn serialize<S: serde::Serializer>(bytes: &&[u8], s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(bytes)
+    }
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(d: D) -> Result<&'de [u8], D::Error> {
+        serde::Deserialize::deserialize(d)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum OtherBody {
+    Outcome { target: u64, outcome: Outcome },
+    Label { target: u64, label: Label, time_ms: i64 },
+    ListDelta(ListDelta),
+    Publish { generation: GenerationId },
+    Hold { target: u64, until_ms: Option<i64> },
+    Release { target: u64, end: HoldEnd },
+}
+
+fn corrupt(what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("record: {what}"))
+}
+
+fn strip_version(bytes: &[u8]) -> Result<&[u8], Error> {
+    match bytes.split_first() {
+        Some((&RECORD_VERSION, rest)) => Ok(rest),
+        Some((version, _)) => {
+            Err(Error::new(ErrorKind::Version, format!("record: version {version}, known: {RECORD_VERSION}")))
+        }
+        None => Err(corrupt("no bytes")),
+    }
+}
+
+impl Accepted {
+    /// The open part: everything but names and free text.
+    pub fn encode_open(&self) -> Vec<u8> {
+        let body = match &self.event.body {
+            Body::Payment(tx) => tx.encode_open(),
+            other => {
+                let other = match other.clone() {
+                    Body::Payment(_) => unreachable!("matched above"),
+                    Body::Outcome { target, outcome } => OtherBody::Outcome { target, outcome },
+                    Body::Label { target, label, time_ms } => OtherBody::Label { target, label, time_ms },
+                    Body::ListDelta(delta) => OtherBody::ListDelta(*delta),
+                    Body::Publish { generation } => OtherBody::Publish { generation },
+                    Body::Hold { target, until_ms } => OtherBody::Hold { target, until_ms },
+                    Body::Release { target, end } => OtherBody::Release { target, end },
+                };
+                postcard::to_stdvec(&other).expect("plain data always encodes")
+            }
+        };
+        let header = Header {
+            sequence: self.sequence,
+            tenant: &self.event.tenant,
+            arrival_ms: self.event.arrival_ms,
+            kind: self.event.kind(),
+            generation: self.generation,
+            engine: &self.engine,
+            features: self.features.clone(),
+            payment_digest: self.payment_digest,
+            body: &body,
+        };
+        postcard::to_extend(&header, vec![RECORD_VERSION]).expect("plain data always encodes")
+    }
+    /// The sealed part: names and free text; empty where there is none.
+    pub fn encode_sealed(&self) -> Vec<u8> {
+        match &self.event.body {
+            Body::Payment(tx) => tx.encode_sealed(),
+            _ => Vec::new(),
+        }
+    }
+    /// The record of its two parts. Without the sealed part a payment's text fields are absent.
+    ///
+    /// # Errors
+    /// `Version` or `Corrupt`.
+    pub fn decode(open: &[u8], sealed: Option<&[u8]>) -> Result<Accepted, Error> {
+        let header: Header<'_> = postcard::from_bytes(strip_version(open)?).map_err(corrupt)?;
+        let tenant: Arc<str> = header.tenant.into();
+        let body = match header.kind {
+            EventKind::Transaction
+            | EventKind::Advice
+            | EventKind::Reversal
+            | EventKind::Repeat
+            | EventKind::Completion
+            | EventKind::Refund => {
+                Body::Payment(Box::new(Transaction::decode(tenant.clone(), header.body, sealed)?))
+            }
+            _ => match postcard::from_bytes(header.body).map_err(corrupt)? {
+                OtherBody::Outcome { target, outcome } => Body::Outcome { target, outcome },
+                OtherBody::Label { target, label, time_ms } => Body::Label { target, label, time_ms },
+                OtherBody::ListDelta(delta) => Body::ListDelta(Box::new(delta)),
+                OtherBody::Publish { generation } => Body::Publish { generation },
+                OtherBody::Hold { target, until_ms } => Body::Hold { target, until_ms },
+                OtherBody::Release { target, end } => Body::Release { target, end },
+            },
+        };
+        let event = Event { tenant, arrival_ms: header.arrival_ms, body };
+        if event.kind() != header.kind {
+            return Err(corrupt("a body of another kind than its header says"));
+        }
+        Ok(Accepted {
+            sequence: header.sequence,
+            event,
+            generation: header.generation,
+            engine: header.engine.into(),
+            features: header.features,
+            payment_digest: header.payment_digest,
+        })
+    }
+}
+
+/// The record of law of one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The canonical verdict.
+    pub verdict: Verdict,
+    /// Whether it was decided at recovery, from an `accepted` that had no `decided`.
+    pub recovered: bool,
+}
+
+impl Decided {
+    /// The record's bytes: version, mark, canonical verdict.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(96);
+        out.extend([RECORD_VERSION, u8::from(self.recovered)]);
+        self.verdict.encode_into(&mut out);
+        out
+    }
+    /// The record of its bytes.
+    ///
+    /// # Errors
+    /// `Version` or `Corrupt`.
+    pub fn decode(bytes: &[u8]) -> Result<Decided, Error> {
+        match strip_version(bytes)?.split_first() {
+            Some((mark @ (0 | 1), verdict)) => {
+                Ok(Decided { verdict: Verdict::decode(verdict)?, recovered: *mark == 1 })
+            }
+            _ => Err(corrupt("no mark")),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The engine: transaction + stamped features + generation → verdict. It reads no clock, socket or file of its own,
+//! knows no HTTP and no JSON, and is driven by whoever holds it (`api` in production, `tests` under test).
+//! Modules in the order a transaction meets them.
+
+#![deny(unsafe_code)]
+
+pub mod limits;
+pub mod stage;
+pub mod error;
+pub mod domain;
+pub mod features;
+pub mod lists;
+pub mod rules;
+pub mod packs;
+
+pub use error::{Error, ErrorKind, Place};
+pub use stage::{SkipReason, Stage};
