@@ -1,6 +1,2 @@
 //! Velocity features: how often, how much, how many different, how long since, and what share turned out to be
 //! fraud, over several windows of event time at once, exactly.
-
-pub mod spec;
-
-pub use spec::{Aggregate, FeatureSpec, KeySpec, OnReversal};

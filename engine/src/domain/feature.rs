@@ -1,7 +1,7 @@
 //! What a pack declares in `features.yaml`: a group of features that share a key, a value and a filter, and so one
 //! structure in memory. `packs` reads it, `state` runs it.
 
-use crate::domain::{Currency, Field, TransactionKind};
+use super::{Currency, Field, TransactionKind};
 
 /// Whom a group counts by: one identifier or address prefix, or a pair of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
