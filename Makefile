@@ -1,0 +1,45 @@
+# Interdict. `make run` and `make test` do all the set-up on a fresh Debian machine.
+.DEFAULT_GOAL := help
+.PHONY: help deps run test check bench soak crash fuzz audit
+SHELL := /bin/bash
+
+DATA ?= run
+HTTP ?= 127.0.0.1:8470
+ONCE ?=
+ROUNDS ?= 1000
+# rustup puts cargo here; a fresh shell may not have it on its path yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+deps: # what is missing: a C compiler (for ring and zstd) and Rust
+	@tools/deps.sh
+
+run: deps ## build, start on the embedded default, stream the simulated world, leave the API up (ONCE=1: end after the feed)
+	cargo build --release --bin interdict --bin interdict-bench
+	tools/run.sh "$(DATA)" "$(HTTP)" "$(ONCE)"
+
+test: deps ## every test, with a closing line `N passed, N failed, N skipped`
+	tools/test.sh
+
+check: deps ## rustfmt and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: deps ## every benchmark beside its alternative; the only writer of bench/results.json and bench/RESULTS.md
+	tools/bench.sh
+
+soak: deps ## the long rounds of the property and crash tests (PROPTEST_CASES, ROUNDS)
+	PROPTEST_CASES=$${PROPTEST_CASES:-5000} cargo test --release --workspace -- --nocapture
+	$(MAKE) crash ROUNDS=$(ROUNDS)
+
+crash: deps ## kill -9 under load, ROUNDS=N rounds (default 1000)
+	INTERDICT_CRASH_ROUNDS=$(ROUNDS) cargo test --release -p interdict-tests --test crash -- --nocapture
+
+fuzz: deps ## cargo-fuzz over every parser for FUZZ_SECONDS each (default 60); needs nightly Rust and cargo-fuzz
+	tools/fuzz.sh
+
+audit: deps ## licences, bans and advisories (installs cargo-deny where it is missing)
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check
