@@ -12,6 +12,7 @@ pub mod features;
 pub mod lists;
 pub mod rules;
 pub mod packs;
+pub mod identity;
 
 pub use error::{Error, ErrorKind, Place};
 pub use stage::{SkipReason, Stage};

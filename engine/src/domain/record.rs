@@ -24,8 +24,12 @@ pub struct Accepted {
     pub engine: String,
     /// Feature values, in the order of the generation's feature slots; empty for what is not a payment.
     pub features: Vec<Stamp>,
-    /// Digest of what identity compares (wire.md, idempotency); 0 where there is no identity.
+    /// The identity's key (wire.md, idempotency): a keyed hash of tenant and key; `None` without identity.
+    pub identity: Option<u128>,
+    /// Keyed digest of what identity compares.
     pub payment_digest: u128,
+    /// Sequence of the payment this message follows (a reversal's original), where it was found.
+    pub original: Option<u64>,
 }
 
 /// Version of the encodings below; the first byte of each.
@@ -40,7 +44,9 @@ struct Header<'a> {
     generation: GenerationId,
     engine: &'a str,
     features: Vec<Stamp>,
+    identity: Option<u128>,
     payment_digest: u128,
+    original: Option<u64>,
     #[serde(with = "serde_bytes_slice")]
     body: &'a [u8],
 }
@@ -105,7 +111,9 @@ impl Accepted {
             generation: self.generation,
             engine: &self.engine,
             features: self.features.clone(),
+            identity: self.identity,
             payment_digest: self.payment_digest,
+            original: self.original,
             body: &body,
         };
         postcard::to_extend(&header, vec![RECORD_VERSION]).expect("plain data always encodes")
@@ -152,7 +160,9 @@ impl Accepted {
             generation: header.generation,
             engine: header.engine.into(),
             features: header.features,
+            identity: header.identity,
             payment_digest: header.payment_digest,
+            original: header.original,
         })
     }
 }

@@ -1,0 +1,238 @@
+//! From files and environment to a checked configuration. An unknown key is an error with file, line and the
+//! nearest name; relative paths are relative to the file that names them.
+
+use super::schema::{Config, Hardware};
+use anyhow::{Context, Result, anyhow, bail};
+use interdict_engine::error::nearest;
+use std::path::{Path, PathBuf};
+
+/// The profiles that travel inside the binary, so that it runs without the repository; a file of the same name
+/// beside the config, or a path, comes first.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("embedded-2core", include_str!("../../../hw-profiles/embedded-2core.toml")),
+    ("server", include_str!("../../../hw-profiles/server.toml")),
+];
+
+/// A configuration with where it came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The checked configuration.
+    pub config: Config,
+    /// The machine's profile.
+    pub hardware: Hardware,
+    /// The config file.
+    pub path: PathBuf,
+    /// The file's own text, for origins.
+    text: String,
+    /// Keys set by the environment.
+    overridden: Vec<String>,
+}
+
+/// Reads a config file, applies `INTERDICT_SECTION__KEY` from the environment, and checks it.
+///
+/// # Errors
+/// A file that cannot be read; a key, type or value that is not known, with its line.
+pub fn load(path: &Path) -> Result<Loaded> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("config {}", path.display()))?;
+    let mut table: toml::Table = toml::from_str(&text).map_err(|e| explain(path, &text, &e))?;
+    let overridden = apply_environment(&mut table, std::env::vars())?;
+    // Without overrides the text itself is read, since only that has lines to name in errors.
+    let config: Config = if overridden.is_empty() {
+        toml::from_str(&text).map_err(|e| explain(path, &text, &e))?
+    } else {
+        table.try_into().map_err(|e| explain(path, "", &e))?
+    };
+    let hardware = profile(&config.profile.0, path)?;
+    check(&config).with_context(|| format!("config {}", path.display()))?;
+    Ok(Loaded { config, hardware, path: path.to_owned(), text, overridden })
+}
+
+fn explain(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let message = error.message();
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let place = match line {
+        Some(line) if !text.is_empty() => format!("{}:{line}", path.display()),
+        _ => path.display().to_string(),
+    };
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((unknown, known)) if message.starts_with("unknown field") => {
+            let hint = nearest(unknown, known.iter().copied());
+            let hint = hint.map_or(String::new(), |name| format!(", did you mean {name:?}?"));
+            anyhow!("{place}: unknown key {unknown:?}{hint} (known here: {})", known.join(", "))
+        }
+        _ => anyhow!("{place}: {message}"),
+    }
+}
+
+/// Sets `section.key` for each `INTERDICT_SECTION__KEY`; the names of what it set.
+fn apply_environment(
+    table: &mut toml::Table,
+    vars: impl Iterator<Item = (String, String)>,
+) -> Result<Vec<String>> {
+    let mut overridden = Vec::new();
+    for (name, value) in vars {
+        let Some((section, key)) = name.strip_prefix("INTERDICT_").and_then(|rest| rest.split_once("__")) else {
+            continue;
+        };
+        let (section, key) = (section.to_lowercase(), key.to_lowercase());
+        let parsed = value.parse::<toml::Value>().unwrap_or(toml::Value::String(value));
+        let entry = table.entry(section.clone()).or_insert_with(|| toml::Table::new().into());
+        let Some(entry) = entry.as_table_mut() else { bail!("{name}: {section:?} is not a section") };
+        entry.insert(key.clone(), parsed);
+        overridden.push(format!("{section}.{key}"));
+    }
+    overridden.sort();
+    Ok(overridden)
+}
+
+/// The profile of a name or path.
+///
+/// # Errors
+/// A name that is neither a file beside the config nor built in; a file that does not read.
+pub fn profile(name: &str, config: &Path) -> Result<Hardware> {
+    let beside = config.parent().unwrap_or(Path::new(".")).join(format!("../hw-profiles/{name}.toml"));
+    let (text, place) = if Path::new(name).is_file() {
+        (std::fs::read_to_string(name)?, PathBuf::from(name))
+    } else if beside.is_file() {
+        (std::fs::read_to_string(&beside)?, beside)
+    } else if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+        ((*text).to_owned(), PathBuf::from(format!("hw-profiles/{name}.toml")))
+    } else {
+        let hint = nearest(name, BUILT_IN.iter().map(|(known, _)| *known));
+        let hint = hint.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+        bail!("profile {name:?}: no such file and no such built-in profile{hint}");
+    };
+    let hardware: Hardware = toml::from_str(&text).map_err(|e| explain(&place, &text, &e))?;
+    if !matches!(hardware.durability.as_str(), "os" | "disk") {
+        bail!("{}: durability {:?}: expected \"os\" or \"disk\"", place.display(), hardware.durability);
+    }
+    if hardware.micro_batch == 0 || hardware.micro_batch > interdict_engine::limits::MICRO_BATCH_MAX {
+        bail!("{}: micro_batch {}: expected 1 to 16", place.display(), hardware.micro_batch);
+    }
+    Ok(hardware)
+}
+
+fn check(config: &Config) -> Result<()> {
+    use interdict_engine::domain::{Lever, Outcome, transaction::CHANNELS};
+    let tenant_levers = config.tenants.iter().map(|(name, tenant)| (format!("tenants.{name}.levers"), &tenant.levers));
+    for (section, levers) in tenant_levers.chain([("decision.levers".to_owned(), &config.decision.levers)]) {
+        for (channel, lever) in levers {
+            if !CHANNELS.contains(&channel.as_str()) {
+                bail!("{section}.{channel}: expected one of {}", CHANNELS.join(", "));
+            }
+            if Lever::by_name(lever).is_none() {
+                let known: Vec<&str> = Lever::ALL.iter().map(|l| l.name()).collect();
+                bail!("{section}.{channel} = {lever:?}: expected one of {}", known.join(", "));
+            }
+        }
+    }
+    for (name, list) in &config.lists {
+        let outcome = list.block_outcome.as_deref().unwrap_or("decline");
+        if Outcome::by_name(outcome).is_none_or(|o| o <= Outcome::Approve) {
+            bail!("lists.{name}.block_outcome = {outcome:?}: expected review, challenge, hold or decline");
+        }
+    }
+    if let Some(durability) = &config.journal.durability
+        && !matches!(durability.as_str(), "os" | "disk")
+    {
+        bail!("journal.durability = {durability:?}: expected \"os\" or \"disk\"");
+    }
+    Ok(())
+}
+
+impl Loaded {
+    /// A path of the config, relative to the config file.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        if path.is_absolute() {
+            return path.to_owned();
+        }
+        self.path.parent().unwrap_or(Path::new(".")).join(path)
+    }
+    /// `os` or `disk`, from the config or the profile.
+    pub fn durability(&self) -> &str {
+        self.config.journal.durability.as_deref().unwrap_or(&self.hardware.durability)
+    }
+    /// Every value with its origin, as `serve --check` prints it: `section.key = value  # origin`.
+    pub fn origins(&self) -> Result<Vec<(String, String, String)>> {
+        let resolved = toml::Table::try_from(&self.config)?;
+        let in_file: toml::Table = toml::from_str(&self.text)?;
+        let mut leaves = Vec::new();
+        flatten("", &toml::Value::Table(resolved), &mut leaves);
+        let mut rows: Vec<(String, String, String)> = leaves
+            .into_iter()
+            .map(|(key, value)| {
+                let origin = if self.overridden.contains(&key) {
+                    "environment".to_owned()
+                } else if in_table(&in_file, &key) {
+                    self.path.display().to_string()
+                } else {
+                    "default".to_owned()
+                };
+                (key, value, origin)
+            })
+            .collect();
+        let hardware = toml::Table::try_from(&self.hardware)?;
+        let origin = format!("profile {}", self.config.profile.0);
+        rows.extend(hardware.into_iter().map(|(key, value)| (format!("hardware.{key}"), value.to_string(), origin.clone())));
+        Ok(rows)
+    }
+}
+
+fn flatten(prefix: &str, value: &toml::Value, out: &mut Vec<(String, String)>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&path, value, out);
+            }
+        }
+        leaf => out.push((prefix.to_owned(), leaf.to_string())),
+    }
+}
+
+fn in_table(table: &toml::Table, key: &str) -> bool {
+    match key.split_once('.') {
+        None => table.contains_key(key),
+        Some((head, rest)) => match table.get(head) {
+            Some(toml::Value::Table(inner)) => in_table(inner, rest),
+            _ => false,
+        },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn load_text(text: &str) -> Result<Loaded> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&path)
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line_and_the_nearest_one() {
+        let error = load_text("[http]\nlisten = \"127.0.0.1:1\"\nlitsen = 3\n").unwrap_err().to_string();
+        assert!(error.contains("c.toml:3") && error.contains("\"listen\""), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_lever_and_a_wrong_profile_are_told() {
+        let error = format!("{:#}", load_text("[decision.levers]\nchip = \"cancel\"\n").unwrap_err());
+        assert!(error.contains("decision.levers.chip") && error.contains("cancel_capture"), "{error}");
+        let error = format!("{:#}", load_text("profile = \"serverr\"\n").unwrap_err());
+        assert!(error.contains("did you mean \"server\""), "{error}");
+    }
+
+    #[test]
+    fn the_environment_wins_and_says_so() {
+        let mut table: toml::Table = toml::from_str("[http]\nlisten = \"127.0.0.1:1\"").unwrap();
+        let vars = [("INTERDICT_HTTP__LISTEN".to_owned(), "127.0.0.1:9".to_owned())];
+        let set = apply_environment(&mut table, vars.into_iter()).unwrap();
+        assert_eq!(set, ["http.listen"]);
+        assert_eq!(table["http"]["listen"].as_str(), Some("127.0.0.1:9"));
+    }
+}

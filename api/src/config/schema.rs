@@ -1,0 +1,215 @@
+//! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
+
+use interdict_ingest::feeds::columns::Columns;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Hardware profile: a name under `hw-profiles/`, or a path.
+    pub profile: Profile,
+    /// Where HTTP listens, and under which certificate.
+    pub http: Http,
+    /// Where keys lie, when not in the data folder.
+    pub keys: Keys,
+    /// How a file feed's columns map to our fields.
+    pub feed: Feed,
+    /// Velocity state.
+    pub features: Features,
+    /// Exact lists: name → list.
+    pub lists: BTreeMap<String, List>,
+    /// Rule packs.
+    pub rules: Rules,
+    /// Outcomes, levers, deadlines.
+    pub decision: Decision,
+    /// Idempotency.
+    pub identity: IdentitySection,
+    /// The journal.
+    pub journal: Journal,
+    /// What differs from tenant to tenant.
+    pub tenants: BTreeMap<String, Tenant>,
+}
+
+/// The hardware profile's name, `embedded-2core` by default.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Profile(pub String);
+impl Default for Profile {
+    fn default() -> Self {
+        Profile("embedded-2core".into())
+    }
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address and port. Anything but loopback needs `tls_certificate`, `tls_key` and an API key file.
+    pub listen: String,
+    /// PEM certificate chain.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM private key, 0600.
+    pub tls_key: Option<PathBuf>,
+    /// API keys, 0600; by default `keys/api-keys.toml` in the data folder where there is one.
+    pub api_keys: Option<PathBuf>,
+    /// Most requests being read or answered at once; further connections wait in the kernel's queue.
+    pub requests_max: usize,
+    /// Longest drain at SIGTERM, in ms.
+    pub drain_ms: u64,
+}
+impl Default for Http {
+    fn default() -> Self {
+        Http {
+            listen: "127.0.0.1:8470".into(),
+            tls_certificate: None,
+            tls_key: None,
+            api_keys: None,
+            requests_max: 1024,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+/// `[keys]`
+#[derive(Debug, Clone, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// Folder of the key files; `DIR/keys` of the data folder by default.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[feed]`
+#[derive(Debug, Clone, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feed {
+    /// Field → source column, constant or template. Without it a feed is JSONL in the wire's own form.
+    pub columns: Option<Columns>,
+}
+
+/// `[features]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Features {
+    /// How late an event may come and still repair windows, in seconds.
+    pub lateness_s: i64,
+    /// Most keys per tenant and key space.
+    pub keys_max: usize,
+}
+impl Default for Features {
+    fn default() -> Self {
+        Features { lateness_s: 3600, keys_max: 16_000_000 }
+    }
+}
+
+/// `[lists.NAME]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// A CSV, JSONL or built snapshot (`.ilist`), relative to the config file.
+    pub file: PathBuf,
+    /// The tenant it belongs to; without it every tenant shares it.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// What a block means.
+    #[serde(default)]
+    pub block_outcome: Option<String>,
+    /// Reason code of a hit.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// Who may see a hit: internal, processor, customer.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// A sanctions list: its blocks cannot be overridden unless an entry says so.
+    #[serde(default)]
+    pub sanctions: bool,
+}
+
+/// `[rules]`
+#[derive(Debug, Clone, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Pack folders, relative to the config file.
+    pub packs: Vec<PathBuf>,
+}
+
+/// `[decision]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Decision {
+    /// Channel → what can still stop its payments; a channel that is not named has `none`.
+    pub levers: BTreeMap<String, String>,
+    /// Deadline where the caller gives none, in ms.
+    pub deadline_ms: u32,
+    /// Network whose code map answers where the pack names none.
+    pub network: String,
+}
+impl Default for Decision {
+    fn default() -> Self {
+        Decision { levers: BTreeMap::new(), deadline_ms: 1000, network: "default".into() }
+    }
+}
+
+/// `[identity]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentitySection {
+    /// How long a key is remembered, in hours of arrival time.
+    pub horizon_h: i64,
+}
+impl Default for IdentitySection {
+    fn default() -> Self {
+        IdentitySection { horizon_h: 7 * 24 }
+    }
+}
+
+/// `[journal]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Journal {
+    /// Size at which a segment is closed, in MiB.
+    pub segment_mib: u64,
+    /// `os` or `disk`; the profile's by default.
+    pub durability: Option<String>,
+    /// How many generations are kept for `verify`.
+    pub retain_generations: usize,
+}
+impl Default for Journal {
+    fn default() -> Self {
+        Journal { segment_mib: 256, durability: None, retain_generations: 64 }
+    }
+}
+
+/// `[tenants.NAME]`
+#[derive(Debug, Clone, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tenant {
+    /// Levers that differ from `[decision.levers]`.
+    pub levers: BTreeMap<String, String>,
+    /// Deadline where the caller gives none, in ms.
+    pub deadline_ms: Option<u32>,
+}
+
+/// A file under `hw-profiles/`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hardware {
+    /// Threads that evaluate; 0: combining on the I/O threads.
+    pub lanes: usize,
+    /// HTTP worker threads.
+    pub io_threads: usize,
+    /// Transactions drained at once.
+    pub micro_batch: usize,
+    /// Sequencer and lanes on cores of their own.
+    pub pin: bool,
+    /// `os` or `disk`.
+    pub durability: String,
+    /// Bound of the feature state, in MiB.
+    pub feature_memory_mib: usize,
+    /// Bound of one tenant's identity table, in MiB.
+    pub identity_memory_mib: usize,
+    /// Transactions that labels and reversals can still find.
+    pub originals: usize,
+}
