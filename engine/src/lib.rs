@@ -13,6 +13,7 @@ pub mod lists;
 pub mod rules;
 pub mod packs;
 pub mod identity;
+pub mod rates;
 
 pub use error::{Error, ErrorKind, Place};
 pub use stage::{SkipReason, Stage};
