@@ -1,7 +1,7 @@
 //! The one owner of all mutable state of the path: order, identity, features, and which generation is in force.
 //! Sans-I/O: submissions in, stamped records and work out; time comes with the submissions.
 
-use crate::domain::{Accepted, Body, Event, GenerationId, ListDelta, Transaction, TransactionKind};
+use crate::domain::{Accepted, Body, Event, GenerationId, Transaction, TransactionKind};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeatureState, Found, StateLimits};
 use crate::generation::{Generation, View};
@@ -217,7 +217,7 @@ impl Sequencer {
                     self.counts.unmatched += 1;
                 }
             }
-            Body::ListDelta(delta) => self.view = self.view.with_delta(sequence, &tenant, delta)?,
+            Body::ListDelta(delta) => self.view = self.view.delta(sequence, &tenant, delta)?,
             Body::Publish { .. } => {
                 let generation = publishes.expect("a publication comes with its generation");
                 let view = self.view.publish(generation, sequence)?;
@@ -260,12 +260,5 @@ impl Sequencer {
             self.counts.restored_differently += 1;
         }
         Ok(taken)
-    }
-}
-
-impl View {
-    /// The view after a list delta: the same generation, one more overlay step.
-    fn with_delta(self: &Arc<Self>, sequence: u64, tenant: &str, delta: &ListDelta) -> Result<Arc<View>, Error> {
-        self.delta(sequence, tenant, delta)
     }
 }

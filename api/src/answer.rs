@@ -1,0 +1,242 @@
+//! The answer's shape on the wire, made from a canonical verdict: names, codes, audiences and values are looked up
+//! in the generation and the accepted record, and a reader sees only the reasons meant for it.
+
+use interdict_engine::domain::{
+    Audience, Field, Outcome, Reason, ReasonSource, SlotView, Transaction, Value, Verdict,
+};
+use interdict_engine::generation::View;
+use interdict_engine::lane::Row;
+use interdict_engine::domain::Stamp;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use utoipa::ToSchema;
+
+/// One decision.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Answer {
+    /// The request's id, or `seq-SEQUENCE`.
+    pub id: String,
+    /// Place in the one order.
+    pub sequence: u64,
+    /// approve, review, challenge, hold, decline or recorded.
+    #[schema(example = "approve")]
+    pub outcome: &'static str,
+    /// 0 to 1000.
+    pub score: u16,
+    /// Why, strongest first.
+    pub reasons: Vec<ReasonAnswer>,
+    /// Stages that did not answer.
+    pub skipped: Vec<SkippedAnswer>,
+    /// Whether a skipped stage's declared default took part.
+    pub default_applied: bool,
+    /// What can still stop the payment; `none` where nothing applies.
+    pub lever: &'static str,
+    /// Codes of the rails.
+    pub codes: Codes,
+    /// The generation that decided, `g-HASH@OVERLAY`.
+    pub generation: String,
+    /// What is not part of the verdict.
+    pub meta: Meta,
+}
+
+/// One reason.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ReasonAnswer {
+    /// The stage that gave it.
+    pub stage: &'static str,
+    /// `pack/rule`, or `lists/NAME`.
+    pub rule: String,
+    /// Reason code.
+    pub code: String,
+    /// internal, processor or customer.
+    pub audience: &'static str,
+    /// The values it looked at.
+    pub detail: Map<String, Json>,
+}
+
+/// A stage that did not answer.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SkippedAnswer {
+    /// The stage.
+    pub stage: &'static str,
+    /// deadline or unavailable.
+    pub reason: &'static str,
+}
+
+/// Codes of the rails.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Codes {
+    /// ISO 8583 data element 39.
+    pub iso8583: String,
+    /// ISO 20022 pacs.002.
+    pub iso20022: Iso20022,
+}
+
+/// Status and reason of a pacs.002.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Iso20022 {
+    /// `TxSts`.
+    pub status: String,
+    /// `StsRsnInf/Rsn/Cd`; absent where the status needs none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What is not part of the verdict.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Meta {
+    /// From the request's last byte read to the answer's first byte written, in µs.
+    pub latency_us: u64,
+    /// The engine's version.
+    pub engine: &'static str,
+    /// Whether this is an earlier verdict given again.
+    pub replayed: bool,
+    /// Whether the verdict was made at recovery.
+    pub recovered: bool,
+    /// Whether reasons were left out that the reader may not see.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub filtered: bool,
+}
+
+/// What an answer is made from.
+pub struct Source<'a> {
+    /// The canonical verdict.
+    pub verdict: &'a Verdict,
+    /// The transaction it is about.
+    pub transaction: &'a Transaction,
+    /// Its stamped features.
+    pub features: &'a [Stamp],
+    /// The view that decided (or one that knows the same generation).
+    pub view: &'a View,
+}
+
+impl Source<'_> {
+    /// The answer for a reader of an audience.
+    pub fn answer(&self, reader: Audience, meta: Meta) -> Answer {
+        let verdict = self.verdict;
+        let all: Vec<ReasonAnswer> = verdict.reasons.iter().map(|reason| self.reason(reason)).collect();
+        let told = |audience: &str| [Audience::Internal, Audience::Processor, Audience::Customer]
+            .into_iter()
+            .any(|known| known.name() == audience && known >= reader);
+        let total = all.len();
+        let reasons: Vec<ReasonAnswer> = all.into_iter().filter(|reason| told(reason.audience)).collect();
+        let filtered = reasons.len() < total;
+        Answer {
+            id: self.id(),
+            sequence: verdict.sequence,
+            outcome: verdict.outcome.name(),
+            score: verdict.score,
+            reasons,
+            skipped: verdict
+                .skipped
+                .iter()
+                .map(|(stage, reason)| SkippedAnswer { stage: stage.name(), reason: reason.name() })
+                .collect(),
+            default_applied: verdict.default_applied,
+            lever: verdict.lever.name(),
+            codes: self.codes(),
+            generation: verdict.generation.to_string(),
+            meta: Meta { filtered, ..meta },
+        }
+    }
+
+    /// The request's id, or `seq-SEQUENCE` where it had none.
+    pub fn id(&self) -> String {
+        self.transaction.id.as_deref().map_or_else(|| format!("seq-{}", self.verdict.sequence), str::to_owned)
+    }
+
+    /// The names of the reasons' rules, as `decisions/*.parquet` lists them.
+    pub fn rule_name(&self, reason: &Reason) -> String {
+        let generation = self.view.generation();
+        match reason.source {
+            ReasonSource::Rule(number) => {
+                generation.tenant(&self.transaction.tenant).rules.rule(number).id.to_string()
+            }
+            ReasonSource::Entry { list, .. } => {
+                format!("lists/{}", self.view.lists().list_name(list).unwrap_or("no longer kept"))
+            }
+            ReasonSource::Default(pack) => {
+                let name = generation.packs().get(usize::from(pack)).map_or("", |pack| &pack.name);
+                format!("{name}/default-of-{}", reason.stage.name())
+            }
+        }
+    }
+
+    fn reason(&self, reason: &Reason) -> ReasonAnswer {
+        let (rule, stage) = (self.rule_name(reason), reason.stage.name());
+        let mut detail = Map::new();
+        let (code, audience) = match reason.source {
+            ReasonSource::Rule(number) => {
+                let rules = &self.view.generation().tenant(&self.transaction.tenant).rules;
+                let row = Row::new(self.transaction, self.features, self.view, None);
+                for slot in &reason.slots {
+                    if let Some(value) = row.value(*slot).and_then(json) {
+                        detail.insert(self.view.generation().schema().def(*slot).path.clone(), value);
+                    }
+                }
+                let rule = rules.rule(number);
+                (rule.code.to_string(), rule.audience)
+            }
+            ReasonSource::Entry { list, entry, field } => {
+                let lists = self.view.lists();
+                detail.insert("list".into(), lists.list_name(list).unwrap_or_default().into());
+                detail.insert("entry".into(), entry.to_string().into());
+                if let Some(field) = Field::from_number(field) {
+                    detail.insert("field".into(), field.def().path.into());
+                }
+                if let Some(entry) = lists.entry(list, entry) {
+                    detail.insert("effect".into(), entry.effect.name().into());
+                    detail.insert("reason".into(), entry.reason.into());
+                    detail.insert("severity".into(), entry.severity.into());
+                    if let Some(overrides) = entry.overrides {
+                        detail.insert("overrides".into(), overrides.into());
+                    }
+                }
+                let meta = lists.list_meta(list);
+                (meta.map_or("LIST".into(), |m| m.code.clone()), meta.map_or(Audience::Internal, |m| m.audience))
+            }
+            ReasonSource::Default(_) => ("STAGE_SKIPPED".to_owned(), Audience::Processor),
+        };
+        ReasonAnswer { stage, rule, code, audience: audience.name(), detail }
+    }
+
+    /// The codes of the rails: by the network's map, from the outcome and the class of its strongest reason.
+    fn codes(&self) -> Codes {
+        let generation = self.view.generation();
+        let class = self.verdict.reasons.iter().find_map(|reason| match reason.source {
+            ReasonSource::Rule(number) => {
+                let rule = generation.tenant(&self.transaction.tenant).rules.rule(number);
+                (rule.outcome > Outcome::Approve).then_some(rule.class)
+            }
+            ReasonSource::Entry { list, .. } => self.view.lists().list_meta(list).map(|meta| {
+                if meta.sanctions { interdict_engine::rules::Class::Sanctions } else { Default::default() }
+            }),
+            ReasonSource::Default(_) => None,
+        });
+        let mapped = interdict_engine::packs::codes(
+            generation.packs(),
+            &generation.settings().network,
+            self.verdict.outcome,
+            class.unwrap_or_default(),
+        );
+        let iso20022 = Iso20022 { status: mapped.status.to_string(), reason: mapped.reason.map(|r| r.to_string()) };
+        Codes { iso8583: mapped.de39.to_string(), iso20022 }
+    }
+}
+
+/// A slot's value as JSON; `None` for what has none to show (a tag).
+pub fn json(value: Value<'_>) -> Option<Json> {
+    match value {
+        Value::Int(v) => Some(v.into()),
+        Value::Bool(v) => Some(v.into()),
+        Value::Text(v) => Some(v.into()),
+        Value::Time(v) => Some(time(v).into()),
+        Value::Ip(v) => Some(v.to_string().into()),
+        Value::Present => None,
+    }
+}
+
+/// RFC 3339 of ms since the Unix epoch.
+pub fn time(ms: i64) -> String {
+    interdict_ingest::normalise::time::format(ms)
+}

@@ -1,0 +1,140 @@
+//! Hits to a verdict: the precedence of list effects and rules, the declared defaults of skipped stages, the score,
+//! the reasons, and the lever. The only place where what a stage found becomes an outcome.
+
+use crate::domain::{Effect, Field, Lever, Outcome, Reason, ReasonSource, Verdict};
+use crate::generation::{Generation, TenantPlan};
+use crate::limits::{REASONS_MAX, SCORE_MAX};
+use crate::lists::{Hit, Hits, RuleHit, resolve};
+use crate::rules::{Mode, RuleResults};
+use crate::sequencer::Work;
+use crate::stage::{SkipReason, Stage};
+use smallvec::SmallVec;
+
+/// Score of a block whose entry gives no severity; a flag gets half.
+const BLOCK_SCORE: u16 = 1000;
+
+/// The verdict on one transaction, from what its stages found.
+pub fn decide(
+    work: &Work,
+    hits: &Hits,
+    rules: &RuleResults,
+    skipped: Vec<(Stage, SkipReason)>,
+) -> Verdict {
+    let (tx, generation) = (work.transaction(), work.view.generation());
+    let plan = generation.tenant(&tx.tenant);
+    let live: SmallVec<[(u32, u16); 16]> =
+        rules.hits().iter().filter(|(rule, _)| plan.rules.rule(*rule).mode == Mode::Live).copied().collect();
+    let named: SmallVec<[RuleHit<'_>; 16]> = live
+        .iter()
+        .map(|(number, _)| {
+            let rule = plan.rules.rule(*number);
+            RuleHit { number: *number, name: &rule.id, outcome: rule.outcome }
+        })
+        .collect();
+    let lists = work.view.lists();
+    let resolution = resolve(hits, |number| lists.list_name(number), &named);
+
+    let mut found = Found::default();
+    for (at, hit) in hits.iter().enumerate() {
+        let cancelled = resolution.hit_cancelled_by(at).is_some();
+        found.entry(hit, cancelled);
+    }
+    for (at, (number, score)) in live.iter().enumerate() {
+        if resolution.rule_cancelled_by(at).is_none() {
+            let rule = plan.rules.rule(*number);
+            found.rule(*number, rule.outcome, *score, rule.slots.iter().copied().collect());
+        }
+    }
+    let default_applied = found.defaults(generation, plan, &skipped);
+    let wanted = found.outcome;
+    let score = found.score;
+    let outcome = if tx.kind.is_fact() { Outcome::Recorded } else { wanted };
+    // Of a fact, what would have been stopped is still worth a lever: the case or hold that it opens uses it.
+    let lever = match wanted {
+        Outcome::Hold => generation.settings().lever(&tx.tenant, tx.text(Field::Channel)),
+        _ => Lever::None,
+    };
+    Verdict {
+        sequence: work.accepted.sequence,
+        outcome,
+        score,
+        reasons: found.reasons(),
+        skipped,
+        default_applied,
+        lever,
+        generation: work.view.id(),
+    }
+}
+
+/// What is worth telling, with what ranks it.
+struct Candidate {
+    outcome: Outcome,
+    score: u16,
+    reason: Reason,
+}
+
+struct Found {
+    outcome: Outcome,
+    score: u16,
+    candidates: SmallVec<[Candidate; 16]>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Found { outcome: Outcome::Approve, score: 0, candidates: SmallVec::new() }
+    }
+}
+
+impl Found {
+    fn add(&mut self, outcome: Outcome, score: u16, reason: Reason) {
+        self.outcome = self.outcome.max(outcome);
+        self.score = self.score.max(score.min(SCORE_MAX));
+        self.candidates.push(Candidate { outcome, score, reason });
+    }
+    fn entry(&mut self, hit: &Hit, cancelled: bool) {
+        let source = ReasonSource::Entry { list: hit.list, entry: hit.entry, field: hit.field as u8 };
+        let reason = Reason { stage: Stage::Lists, source, slots: SmallVec::from_slice(&[hit.field.into()]) };
+        // An override, and what it cancelled, say why the outcome is no stronger: told, but counted for nothing.
+        let Some(outcome) = hit.outcome().filter(|_| !cancelled) else {
+            self.candidates.push(Candidate { outcome: Outcome::Approve, score: 0, reason });
+            return;
+        };
+        let unrated = if hit.effect == Effect::Block { BLOCK_SCORE } else { BLOCK_SCORE / 2 };
+        let score = if hit.severity == 0 { unrated } else { u16::from(hit.severity) * 10 };
+        self.add(outcome, score, reason);
+    }
+    fn rule(&mut self, number: u32, outcome: Outcome, score: u16, slots: SmallVec<[crate::domain::SlotId; 4]>) {
+        let reason = Reason { stage: Stage::Rules, source: ReasonSource::Rule(number), slots };
+        self.add(outcome, score, reason);
+    }
+    /// Adds the declared defaults of skipped stages: for each stage the strongest that a pack of the tenant
+    /// declares. Whether any took part.
+    fn defaults(&mut self, generation: &Generation, plan: &TenantPlan, skipped: &[(Stage, SkipReason)]) -> bool {
+        let mut applied = false;
+        for (stage, _) in skipped {
+            let declared = plan.packs.iter().filter_map(|at| {
+                let outcome = generation.packs()[*at].defaults.get(stage).copied()?;
+                Some((outcome, std::cmp::Reverse(*at)))
+            });
+            if let Some((outcome, std::cmp::Reverse(pack))) = declared.max() {
+                applied = true;
+                let source = ReasonSource::Default(pack as u16);
+                self.add(outcome, 0, Reason { stage: *stage, source, slots: SmallVec::new() });
+            }
+        }
+        applied
+    }
+    /// The reasons, strongest first. Rules that only rank (outcome approve) are told where their score is the
+    /// verdict's; the others would be noise.
+    fn reasons(mut self) -> Vec<Reason> {
+        let top = self.score;
+        self.candidates.retain(|candidate| {
+            candidate.outcome > Outcome::Approve
+                || candidate.reason.stage != Stage::Rules
+                || (candidate.score == top && top > 0)
+        });
+        self.candidates.sort_by_key(|c| std::cmp::Reverse((c.outcome, c.score)));
+        self.candidates.truncate(REASONS_MAX);
+        self.candidates.into_iter().map(|candidate| candidate.reason).collect()
+    }
+}

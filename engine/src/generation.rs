@@ -1,0 +1,414 @@
+//! A generation: packs, list bases, settings and reference data made into one immutable whole, named by the hash of
+//! its manifest. A view is a generation with the list deltas published over it so far; each transaction is judged by
+//! the view at its sequence, on whatever lane.
+
+use crate::domain::{GenerationId, Lever, ListDelta, Schema, SlotId, Transaction};
+use crate::error::{Error, ErrorKind};
+use crate::features::{FeaturePlan, Filter, Rates};
+use crate::lists::{ListBase, ListView, Overlay, Snapshot};
+use crate::packs::{self, Pack};
+use crate::rates::RateTable;
+use crate::rules::{Predicate, RuleSet};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Bytes that somebody else holds (mapped, mostly).
+pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// What a node is configured to do with verdicts; part of the generation, so that a replay finds the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Tenant → channel → lever; the tenant "" is everybody who is not named.
+    pub levers: BTreeMap<String, BTreeMap<String, u8>>,
+    /// Network whose code map answers.
+    pub network: String,
+}
+
+impl Settings {
+    /// The lever of a tenant's channel.
+    pub fn lever(&self, tenant: &str, channel: Option<&str>) -> Lever {
+        let Some(channel) = channel else { return Lever::None };
+        let named = |tenant: &str| self.levers.get(tenant).and_then(|levers| levers.get(channel)).copied();
+        let number = named(tenant).or_else(|| named("")).unwrap_or(0);
+        Lever::ALL.into_iter().find(|lever| *lever as u8 == number).unwrap_or(Lever::None)
+    }
+    /// Its bytes, as kept in the store.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("plain data always encodes")
+    }
+    /// The settings of stored bytes.
+    ///
+    /// # Errors
+    /// `Corrupt` for bytes that `encode` does not write.
+    pub fn decode(bytes: &[u8]) -> Result<Settings, Error> {
+        postcard::from_bytes(bytes).map_err(|e| Error::new(ErrorKind::Corrupt, format!("settings: {e}")))
+    }
+}
+
+/// What a generation is made of, by the hash of each part. Its text is what is hashed and stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    parts: Vec<(PartKind, String, [u8; 32])>,
+}
+
+/// The kinds of part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PartKind {
+    /// A pack archive.
+    Pack,
+    /// A list snapshot.
+    List,
+    /// The settings.
+    Settings,
+    /// The exchange rates.
+    Rates,
+}
+
+impl PartKind {
+    const ALL: [PartKind; 4] = [Self::Pack, Self::List, Self::Settings, Self::Rates];
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pack => "pack",
+            Self::List => "list",
+            Self::Settings => "settings",
+            Self::Rates => "rates",
+        }
+    }
+}
+
+const MANIFEST_HEAD: &str = "interdict generation 1";
+
+impl Manifest {
+    /// The manifest of parts, in the order they are given (packs in the order of the config, which numbers rules).
+    pub fn new(parts: Vec<(PartKind, String, [u8; 32])>) -> Manifest {
+        Manifest { parts }
+    }
+    /// Its text: a head line, then `kind name hash` a line.
+    pub fn text(&self) -> String {
+        let mut text = format!("{MANIFEST_HEAD}\n");
+        for (kind, name, hash) in &self.parts {
+            let _ = writeln!(text, "{} {name} {}", kind.name(), hex(hash));
+        }
+        text
+    }
+    /// SHA-256 of its text: the generation's hash.
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.text()).into()
+    }
+    /// The manifest of a text.
+    ///
+    /// # Errors
+    /// `Malformed`, naming the line.
+    pub fn parse(text: &str) -> Result<Manifest, Error> {
+        let mut lines = text.lines().enumerate();
+        let malformed = |line: usize| Error::new(ErrorKind::Malformed, format!("manifest line {}", line + 1));
+        if lines.next().map(|(_, head)| head) != Some(MANIFEST_HEAD) {
+            return Err(malformed(0));
+        }
+        let mut parts = Vec::new();
+        for (number, line) in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [kind, name, hash] = words[..] else { return Err(malformed(number)) };
+            let kind = PartKind::ALL.into_iter().find(|k| k.name() == kind).ok_or_else(|| malformed(number))?;
+            parts.push((kind, name.to_owned(), unhex(hash).ok_or_else(|| malformed(number))?));
+        }
+        Ok(Manifest { parts })
+    }
+    /// The parts: kind, name, hash.
+    pub fn parts(&self) -> &[(PartKind, String, [u8; 32])] {
+        &self.parts
+    }
+    /// The hashes of all parts.
+    pub fn objects(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.parts.iter().map(|(_, _, hash)| *hash)
+    }
+}
+
+/// Lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut out = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(out)
+}
+
+/// What a tenant is judged by: the packs that apply to it, and their rules, numbered as reasons number them.
+#[derive(Debug)]
+pub struct TenantPlan {
+    /// Positions of the packs among the generation's.
+    pub packs: Vec<usize>,
+    /// The rules of those packs, in order.
+    pub rules: RuleSet,
+}
+
+/// An immutable generation.
+#[derive(Debug)]
+pub struct Generation {
+    manifest: Manifest,
+    hash: [u8; 32],
+    packs: Vec<Pack>,
+    schema: Schema,
+    plan: Arc<FeaturePlan>,
+    /// First slot of the features, and of the lists behind them.
+    slots: SlotRanges,
+    lists: ListBase,
+    settings: Settings,
+    everybody: TenantPlan,
+    named: BTreeMap<String, TenantPlan>,
+}
+
+/// Where in the schema features and lists begin, and the names of the lists' slots.
+#[derive(Debug, Clone, Default)]
+pub struct SlotRanges {
+    /// First feature slot.
+    pub features: u16,
+    /// First list slot.
+    pub lists: u16,
+    /// The lists that have slots, in slot order.
+    pub list_names: Vec<String>,
+}
+
+impl Rates for RateTable {
+    fn convert(
+        &self,
+        minor: i64,
+        from: crate::domain::Currency,
+        to: crate::domain::Currency,
+        time_ms: i64,
+    ) -> Option<i64> {
+        RateTable::convert(self, minor, from, to, time_ms)
+    }
+}
+
+impl Generation {
+    /// Builds the generation of a manifest; `object` gives the bytes of a part's hash, checked by whoever holds them.
+    ///
+    /// # Errors
+    /// Every error of every pack, list and setting, each with its place; nothing is built then.
+    pub fn build(
+        manifest: Manifest,
+        object: &dyn Fn(&[u8; 32]) -> Result<Bytes, Error>,
+    ) -> Result<Generation, Vec<Error>> {
+        let mut parts = Parts::default();
+        for (kind, name, hash) in manifest.parts() {
+            let bytes = object(hash).map_err(|e| vec![e])?;
+            parts.read(*kind, name, bytes)?;
+        }
+        Generation::assemble(manifest, parts)
+    }
+
+    fn assemble(manifest: Manifest, parts: Parts) -> Result<Generation, Vec<Error>> {
+        let Parts { packs, lists, settings, rates } = parts;
+        let lists = ListBase::new(lists).map_err(|e| vec![e])?;
+        let list_names: Vec<String> = lists.names().map(str::to_owned).collect();
+        let built = packs::schema(&packs, &list_names)?;
+        let mut errors = Vec::new();
+        let mut groups = Vec::new();
+        for group in built.groups {
+            let filter = match &group.filter {
+                None => None,
+                Some(source) => match Predicate::compile(source, &built.schema) {
+                    Ok(predicate) => Some(Arc::new(move |tx: &Transaction| predicate.eval(&Fields(tx))) as Filter),
+                    Err(found) => {
+                        errors.extend(found);
+                        continue;
+                    }
+                },
+            };
+            groups.push((group.spec, filter));
+        }
+        let plan = |packs_of: Vec<usize>, errors: &mut Vec<Error>| {
+            let rules = packs_of.iter().flat_map(|at| packs[*at].rules.iter().cloned()).collect();
+            match RuleSet::compile(rules, &built.schema) {
+                Ok(rules) => Some(TenantPlan { packs: packs_of, rules }),
+                Err(found) => {
+                    errors.extend(found);
+                    None
+                }
+            }
+        };
+        let applies = |pack: &Pack, tenant: Option<&str>| {
+            pack.tenants.is_empty() || tenant.is_some_and(|name| pack.tenants.iter().any(|t| t == name))
+        };
+        let select = |tenant: Option<&str>| (0..packs.len()).filter(|at| applies(&packs[*at], tenant)).collect();
+        let everybody = plan(select(None), &mut errors);
+        let mut named = BTreeMap::new();
+        for tenant in packs.iter().flat_map(|pack| pack.tenants.iter()) {
+            if !named.contains_key(tenant)
+                && let Some(plan) = plan(select(Some(tenant)), &mut errors)
+            {
+                named.insert(tenant.clone(), plan);
+            }
+        }
+        let features = FeaturePlan::new(groups, Arc::new(rates)).map_err(|e| errors.push(e));
+        match (features, everybody) {
+            (Ok(features), Some(everybody)) if errors.is_empty() => Ok(Generation {
+                hash: manifest.hash(),
+                manifest,
+                packs,
+                plan: Arc::new(features),
+                schema: built.schema,
+                slots: built.slots,
+                lists,
+                settings,
+                everybody,
+                named,
+            }),
+            _ => Err(errors),
+        }
+    }
+
+    /// What it is made of.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+    /// SHA-256 of the manifest.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+    /// Its packs.
+    pub fn packs(&self) -> &[Pack] {
+        &self.packs
+    }
+    /// Its slots.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+    /// Where features and lists stand in the schema.
+    pub fn slots(&self) -> &SlotRanges {
+        &self.slots
+    }
+    /// Its feature groups.
+    pub fn plan(&self) -> &Arc<FeaturePlan> {
+        &self.plan
+    }
+    /// Its base lists.
+    pub fn lists(&self) -> &ListBase {
+        &self.lists
+    }
+    /// Its settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+    /// What a tenant is judged by.
+    pub fn tenant(&self, tenant: &str) -> &TenantPlan {
+        self.named.get(tenant).unwrap_or(&self.everybody)
+    }
+    /// The slot of a list's name; `None` when no pack and no base list names it.
+    pub fn list_slot(&self, name: &str) -> Option<SlotId> {
+        let at = self.slots.list_names.iter().position(|known| known == name)?;
+        Some(SlotId(self.slots.lists + at as u16))
+    }
+}
+
+#[derive(Default)]
+struct Parts {
+    packs: Vec<Pack>,
+    lists: Vec<Snapshot>,
+    settings: Settings,
+    rates: RateTable,
+}
+
+impl Parts {
+    fn read(&mut self, kind: PartKind, name: &str, bytes: Bytes) -> Result<(), Vec<Error>> {
+        let one = |e: Error| vec![e];
+        match kind {
+            PartKind::Pack => {
+                let files = packs::unarchive((*bytes).as_ref()).map_err(one)?;
+                self.packs.push(packs::load(&files)?);
+            }
+            PartKind::List => self.lists.push(Snapshot::open(bytes).map_err(one)?),
+            PartKind::Settings => self.settings = Settings::decode((*bytes).as_ref()).map_err(one)?,
+            PartKind::Rates => {
+                let text = std::str::from_utf8((*bytes).as_ref());
+                let text = text.map_err(|e| one(Error::new(ErrorKind::Malformed, format!("{name}: {e}"))))?;
+                self.rates = RateTable::parse(name, text).map_err(one)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A transaction's own fields as slots: what a feature's filter may ask.
+struct Fields<'a>(&'a Transaction);
+impl crate::domain::SlotView for Fields<'_> {
+    fn value(&self, slot: SlotId) -> Option<crate::domain::Value<'_>> {
+        let field = u8::try_from(slot.0).ok().and_then(crate::domain::Field::from_number)?;
+        self.0.get(field)
+    }
+}
+
+/// A generation and the list deltas over it: what one transaction is judged by. Immutable; a delta makes a new one
+/// that shares all but the changed path.
+pub struct View {
+    generation: Arc<Generation>,
+    overlay: Overlay,
+    id: GenerationId,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+impl View {
+    /// The view of a generation without deltas, published at a sequence.
+    pub fn new(generation: Arc<Generation>, sequence: u64) -> Arc<View> {
+        let id = GenerationId { hash: generation.hash(), overlay: sequence };
+        Arc::new(View { overlay: Overlay::new(generation.lists()), generation, id })
+    }
+    /// Its id, as verdicts name it.
+    pub fn id(&self) -> GenerationId {
+        self.id
+    }
+    /// The generation.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+    /// The deltas over it.
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+    /// Its lists.
+    pub fn lists(&self) -> ListView<'_> {
+        ListView { base: self.generation.lists(), overlay: &self.overlay }
+    }
+    /// Fetches what a micro-batch will probe into the caches; changes nothing.
+    pub fn prefetch(&self, batch: &[&Transaction]) {
+        self.lists().prefetch(batch);
+    }
+    /// The view after a list delta at a sequence.
+    ///
+    /// # Errors
+    /// Whatever the overlay refuses the delta for; the view is as it was.
+    pub fn delta(&self, sequence: u64, tenant: &str, delta: &ListDelta) -> Result<Arc<View>, Error> {
+        let overlay = self.overlay.apply(self.generation.lists(), sequence, tenant, delta)?;
+        let id = GenerationId { hash: self.id.hash, overlay: sequence };
+        Ok(Arc::new(View { generation: self.generation.clone(), overlay, id }))
+    }
+    /// The view after another generation is published at a sequence. What deltas have said stays said: they lie
+    /// over the new base as they lay over the old.
+    ///
+    /// # Errors
+    /// When the deltas do not fit the new base (too many lists); the view is as it was.
+    pub fn publish(&self, generation: Arc<Generation>, sequence: u64) -> Result<Arc<View>, Error> {
+        let overlay = self.overlay.rebase(self.generation.lists(), generation.lists())?;
+        let id = GenerationId { hash: generation.hash(), overlay: sequence };
+        Ok(Arc::new(View { generation, overlay, id }))
+    }
+}
