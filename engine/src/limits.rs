@@ -23,6 +23,18 @@ pub const WINDOWS_PER_SPACE_MAX: usize = 16;
 pub const SPACES_MAX: usize = 32;
 /// Most live rules in one pack.
 pub const RULES_PER_PACK_MAX: usize = 20_000;
+/// Longest span of a feature group (window + delay), in ms: 45 days. A longer one is refused when the plan is made.
+pub const FEATURE_SPAN_MS_MAX: i64 = 45 * 24 * 60 * 60 * 1000;
+/// Most identifiers combined into one feature key; a deeper pair is refused when the plan is made.
+pub const FEATURE_KEY_PARTS_MAX: usize = 4;
+/// Largest amount a feature sums, in minor units of the group's currency; a larger one (after conversion) is
+/// unknown, and the sums that hold it undecided. 64 of them fit an i64.
+pub const FEATURE_AMOUNT_MINOR_MAX: i64 = 1 << 56;
+/// Most tenants with feature state; the transactions of further ones have all their features undecided.
+pub const FEATURE_TENANTS_MAX: usize = 4096;
+/// Most evicted keys remembered per tenant and group; past it the whole group is undecided as far back as what is
+/// forgotten.
+pub const FEATURE_EVICTED_MAX: usize = 65_536;
 /// Longest rule expression, in bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 /// Deepest nesting of a rule expression's syntax tree.
@@ -39,5 +51,7 @@ pub const SCORE_MAX: u16 = 1000;
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(IDENTIFIER_BYTES_MAX <= TEXT_BYTES_MAX);
 const _: () = assert!(AMOUNT_MINOR_MAX < i64::MAX / 8192);
+const _: () = assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);
+const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
 const _: () = assert!(LISTS_MAX <= 64);
 const _: () = assert!(FEATURE_SLOTS_MAX + 512 < u16::MAX as usize);

@@ -1,2 +1,18 @@
 //! Velocity features: how often, how much, how many different, how long since, and what share turned out to be
-//! fraud, over several windows of event time at once, exactly.
+//! fraud, over several windows of event time at once, exactly. Every window is a suffix of one key's events and most
+//! keys have fewer than 64, so events lie in small blocks that are scanned, not in counters that are maintained.
+
+pub mod kernels;
+pub mod plan;
+mod block;
+mod chunks;
+mod evicted;
+mod index;
+mod originals;
+mod pool;
+mod space;
+pub mod state;
+mod window;
+
+pub use plan::{FeaturePlan, Filter, Rates};
+pub use state::{FeatureState, Found, GroupStats, StateLimits, Stats};
