@@ -17,6 +17,8 @@ pub mod index;
 pub mod overlay;
 pub mod probe;
 pub mod precedence;
+#[cfg(test)]
+mod tests;
 
 pub use build::build;
 pub use index::ListBase;
