@@ -41,6 +41,19 @@ pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 /// Most lists in one generation (a hit set is a bitmap of this many bits).
 pub const LISTS_MAX: usize = 64;
+/// Longest list name, in bytes.
+pub const LIST_NAME_BYTES_MAX: usize = 64;
+/// Most entries in one list snapshot, and in all lists of one generation together; more are refused at build.
+pub const LIST_ENTRIES_MAX: u64 = 1 << 28;
+/// Highest severity of a list entry.
+pub const SEVERITY_MAX: u8 = 100;
+/// Most live entries that deltas have added plus base entries they have ended; a delta past it is refused whole
+/// until a generation is published that folds the deltas into its base.
+pub const OVERLAY_ENTRIES_MAX: usize = 1 << 20;
+/// Most ended delta entries kept so that `explain` finds them; past it the one ended first is forgotten.
+pub const OVERLAY_ENDED_MAX: usize = 1 << 16;
+/// List hits of one transaction held without allocating; more hits allocate (a verdict is never cut short).
+pub const HITS_RESERVED: usize = 256;
 /// Most entries in one list delta (one PUT); a larger one is refused whole.
 pub const DELTA_ENTRIES_MAX: usize = 10_000;
 /// Most reasons in one verdict; further hits are counted in the last one's place, strongest first.
@@ -54,4 +67,6 @@ const _: () = assert!(AMOUNT_MINOR_MAX < i64::MAX / 8192);
 const _: () = assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
 const _: () = assert!(LISTS_MAX <= 64);
+const _: () = assert!(LIST_ENTRIES_MAX < u32::MAX as u64);
+const _: () = assert!(DELTA_ENTRIES_MAX <= 1 << 16);
 const _: () = assert!(FEATURE_SLOTS_MAX + 512 < u16::MAX as usize);

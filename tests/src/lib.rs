@@ -1,1 +1,3 @@
-//! x
+//! What the tests share: the oracles, which are slow, obvious and know only the engine's domain types.
+
+pub mod oracle;

@@ -1,1 +1,29 @@
-//! stub
+//! Exact lists: whom a list means, by tag, IP prefix or BIN prefix. A list is built once into an immutable snapshot,
+//! a generation merges its lists into one index per key, deltas lie over it as a persistent overlay, and one probe
+//! per identifier finds every entry of every list that hits a transaction.
+
+mod bytes;
+mod check;
+mod filter;
+mod hash;
+mod layout;
+mod prefetch;
+mod ranges;
+mod table;
+pub mod meta;
+pub mod snapshot;
+pub mod build;
+pub mod index;
+pub mod overlay;
+pub mod probe;
+pub mod precedence;
+#[cfg(test)]
+mod tests;
+
+pub use build::build;
+pub use index::ListBase;
+pub use meta::ListMeta;
+pub use overlay::{DELTA_IDS_FROM, Overlay};
+pub use precedence::{Resolution, RuleHit, resolve};
+pub use probe::{Hit, Hits, ListView};
+pub use snapshot::{Bytes, Snapshot};

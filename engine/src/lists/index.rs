@@ -1,0 +1,235 @@
+//! All lists of a generation in one: one table per tag key and one set of ranges per address family and for BINs, so
+//! that a probe costs the same for one list as for sixty-four.
+
+use super::check::{BIN_DIGITS, address_bits};
+use super::layout::Row;
+use super::meta::ListMeta;
+use super::ranges::Ranges;
+use super::snapshot::Snapshot;
+use super::table::Table;
+use crate::domain::{Entry, KeyId, Subject};
+use crate::error::{Error, ErrorKind};
+use crate::limits::{LIST_ENTRIES_MAX, LISTS_MAX};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The lists of a generation, without what deltas have changed since; immutable.
+pub struct ListBase {
+    lists: Vec<Snapshot>,
+    /// The first number of each list's rows among all rows, in list order; one more than there are lists.
+    starts: Vec<u32>,
+    /// Override targets by list and string number, shared, so that a hit carries its target without allocating.
+    targets: Vec<HashMap<u32, Arc<str>>>,
+    state: Table,
+    shared: Table,
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
+    bins: Ranges<u32>,
+}
+
+impl ListBase {
+    /// Merges lists; a list's number is its place here.
+    ///
+    /// # Errors
+    /// `TooLarge` past `LISTS_MAX` lists or `LIST_ENTRIES_MAX` entries; `Invalid` for two lists of one name and
+    /// owner, and for tags that collide by design.
+    pub fn new(lists: Vec<Snapshot>) -> Result<ListBase, Error> {
+        if lists.len() > LISTS_MAX {
+            let message = format!("{} lists in one generation, limit {LISTS_MAX}", lists.len());
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let entries: u64 = lists.iter().map(Snapshot::len).sum();
+        if entries > LIST_ENTRIES_MAX {
+            let message = format!("{entries} list entries in one generation, limit {LIST_ENTRIES_MAX}");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        for (number, list) in lists.iter().enumerate() {
+            let meta = list.meta();
+            if lists[..number].iter().any(|other| other.meta().is(&meta.name, meta.tenant.as_deref())) {
+                let owner = meta.tenant.as_deref().unwrap_or("all tenants");
+                let message = format!("list {:?} of {owner:?} is there twice", meta.name);
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        }
+        let mut starts = vec![0u32];
+        for list in &lists {
+            starts.push(starts[starts.len() - 1] + list.len() as u32);
+        }
+        let rows = |list: usize| {
+            let snapshot: &Snapshot = &lists[list];
+            (0..snapshot.len()).map(move |row| (row, snapshot.row(row)))
+        };
+        let targets = (0..lists.len()).map(|list| targets_of(&lists[list], rows(list))).collect();
+        let table = |key: KeyId| {
+            let of_key = || (0..lists.len()).filter(|list| lists[*list].meta().key() == key);
+            let tags = of_key().map(|list| lists[list].tags()).sum();
+            Table::new(tags, || {
+                // Tags come first in a list, since rows are sorted by subject.
+                of_key().flat_map(|list| {
+                    let start = starts[list];
+                    rows(list)
+                        .take(lists[list].tags() as usize)
+                        .map(move |(row, r)| (r.subject, start + row as u32))
+                })
+            })
+        };
+        let (state, shared) = (table(KeyId::STATE)?, table(KeyId::SHARED)?);
+        let (mut v4, mut v6, mut bins) = (Vec::new(), Vec::new(), Vec::new());
+        for list in 0..lists.len() {
+            for (row, stored) in rows(list).skip(lists[list].tags() as usize) {
+                let number = starts[list] + row as u32;
+                match stored.subject {
+                    Subject::Ip { network, prefix } => {
+                        let span = address_bits(network) - prefix;
+                        match network {
+                            IpAddr::V4(v) => v4.push((v.into(), last_v4(v.into(), span), number)),
+                            IpAddr::V6(v) => v6.push((v.into(), last_v6(v.into(), span), number)),
+                        }
+                    }
+                    Subject::Bin { number: prefix, digits } => {
+                        let (first, last) = bin_interval(prefix, digits);
+                        bins.push((first, last, number));
+                    }
+                    Subject::Tag { .. } => {}
+                }
+            }
+        }
+        let (v4, v6, bins) = (Ranges::new(v4), Ranges::new(v6), Ranges::new(bins));
+        Ok(ListBase { starts, targets, state, shared, v4, v6, bins, lists })
+    }
+
+    /// Refuses lists whose tags were made under other keys. `expected`: the fingerprint of the key that shared
+    /// lists (`None`) or a tenant's own lists are tagged under.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the list and both fingerprints.
+    pub fn check_keys(&self, expected: impl Fn(Option<&str>) -> u64) -> Result<(), Error> {
+        for list in self.lists.iter().filter(|list| list.has_tags()) {
+            let meta = list.meta();
+            let ours = expected(meta.tenant.as_deref());
+            if meta.key_check != ours {
+                let message = format!(
+                    "list {:?} was built under another key: fingerprint {:016x}, this node's is {ours:016x}",
+                    meta.name, meta.key_check
+                );
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        }
+        Ok(())
+    }
+    /// How many lists there are.
+    pub fn len(&self) -> usize {
+        self.lists.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lists.is_empty()
+    }
+    /// Entries of all lists together.
+    pub fn entries(&self) -> u64 {
+        self.starts.last().copied().unwrap_or(0).into()
+    }
+    /// A list by its number.
+    pub fn list(&self, number: u16) -> Option<&Snapshot> {
+        self.lists.get(usize::from(number))
+    }
+    /// The lists' snapshots, by number.
+    pub fn lists(&self) -> &[Snapshot] {
+        &self.lists
+    }
+    /// What a list is, by its number.
+    pub fn meta(&self, number: u16) -> Option<&ListMeta> {
+        self.list(number).map(Snapshot::meta)
+    }
+    /// The number of the list of this name and owner (`None`: shared).
+    pub fn number(&self, name: &str, tenant: Option<&str>) -> Option<u16> {
+        self.lists.iter().position(|list| list.meta().is(name, tenant)).map(|number| number as u16)
+    }
+    /// Bytes of memory held by the index, without the snapshots' own bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let tables = self.state.memory_bytes() + self.shared.memory_bytes();
+        tables + self.v4.memory_bytes() + self.v6.memory_bytes() + self.bins.memory_bytes()
+    }
+    /// Bytes of the snapshots, mapped or held.
+    pub fn snapshot_bytes(&self) -> usize {
+        self.lists.iter().map(Snapshot::bytes_len).sum()
+    }
+
+    /// An entry by list and row; `None` where there is none.
+    pub(super) fn entry(&self, list: u16, row: u64) -> Option<Entry> {
+        self.list(list).filter(|list| row < list.len()).map(|list| list.entry(row))
+    }
+    pub(super) fn target(&self, list: u16, row: &Row) -> Option<Arc<str>> {
+        row.overrides.and_then(|text| self.targets[usize::from(list)].get(&text).cloned())
+    }
+    fn table(&self, key: KeyId) -> Option<&Table> {
+        match key {
+            KeyId::STATE => Some(&self.state),
+            KeyId::SHARED => Some(&self.shared),
+            _ => None,
+        }
+    }
+    #[inline]
+    pub(super) fn prefetch(&self, key: KeyId, subject: &Subject) {
+        if let Some(table) = self.table(key) {
+            table.prefetch(subject);
+        }
+    }
+    /// Every entry with this tag in lists under this key: list, row number, row.
+    #[inline]
+    pub(super) fn tagged(&self, key: KeyId, subject: &Subject, mut each: impl FnMut(u16, u64, Row)) {
+        if let Some(table) = self.table(key) {
+            table.candidates(subject, |number| {
+                let (list, row, stored) = self.locate(number);
+                if stored.subject == *subject {
+                    each(list, row, stored);
+                }
+            });
+        }
+    }
+    /// Every entry whose prefix covers the address (an IPv4 address in IPv6 form is an IPv4 address).
+    pub(super) fn covering_ip(&self, address: IpAddr, mut each: impl FnMut(u16, u64, Row)) {
+        let mut found = |number: u32| {
+            let (list, row, stored) = self.locate(number);
+            each(list, row, stored);
+        };
+        match address {
+            IpAddr::V4(v) => self.v4.covering(v.into(), v.into(), &mut found),
+            IpAddr::V6(v) => self.v6.covering(v.into(), v.into(), &mut found),
+        }
+    }
+    /// Every entry whose BIN prefix begins the BIN of `digits` digits.
+    pub(super) fn covering_bin(&self, number: u32, digits: u8, mut each: impl FnMut(u16, u64, Row)) {
+        let (first, last) = bin_interval(number, digits);
+        self.bins.covering(first, last, |number| {
+            let (list, row, stored) = self.locate(number);
+            each(list, row, stored);
+        });
+    }
+    fn locate(&self, number: u32) -> (u16, u64, Row) {
+        let list = self.starts.partition_point(|start| *start <= number) - 1;
+        let row = u64::from(number - self.starts[list]);
+        (list as u16, row, self.lists[list].row(row))
+    }
+}
+
+fn targets_of(list: &Snapshot, rows: impl Iterator<Item = (u64, Row)>) -> HashMap<u32, Arc<str>> {
+    let mut out = HashMap::new();
+    for text in rows.filter_map(|(_, row)| row.overrides) {
+        out.entry(text).or_insert_with(|| list.text(text).expect("strings were checked at opening").into());
+    }
+    out
+}
+
+fn last_v4(first: u32, span: u8) -> u32 {
+    first | u32::MAX.checked_shr(32 - u32::from(span)).unwrap_or(0)
+}
+fn last_v6(first: u128, span: u8) -> u128 {
+    first | u128::MAX.checked_shr(128 - u32::from(span)).unwrap_or(0)
+}
+/// A BIN prefix as an interval of eight-digit numbers.
+fn bin_interval(number: u32, digits: u8) -> (u32, u32) {
+    let span = 10u32.pow(u32::from(BIN_DIGITS - digits));
+    (number * span, number * span + (span - 1))
+}

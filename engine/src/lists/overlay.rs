@@ -1,0 +1,321 @@
+//! What deltas have changed since the base was built. Persistent: applying a delta gives a new overlay and leaves the
+//! old one as it was, and a clone is one reference count, so a lane reads exactly the overlay of its transaction's
+//! sequence, without a lock, whatever comes after.
+
+use super::check;
+use super::filter::SharedFilter;
+use super::hash::hash;
+use super::index::ListBase;
+use super::meta::ListMeta;
+use crate::domain::{Effect, Entry, ListDelta, Subject};
+use crate::error::{Error, ErrorKind};
+use crate::limits::{DELTA_ENTRIES_MAX, LISTS_MAX, OVERLAY_ENDED_MAX, OVERLAY_ENTRIES_MAX};
+use imbl::shared_ptr::DefaultSharedPtr;
+use smallvec::SmallVec;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The first entry id of deltas: above every row of a base. The `i`-th entry that the delta of sequence `s` adds has
+/// the id `DELTA_IDS_FROM + (s << 16 | i)`, so that every replay numbers it alike.
+pub const DELTA_IDS_FROM: u64 = 1 << 32;
+/// Sequences that fit into an id.
+const SEQUENCE_MAX: u64 = (1 << 47) - 1;
+
+pub(super) type Map<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, DefaultSharedPtr>;
+
+/// An entry that a delta added.
+#[derive(Debug)]
+pub(super) struct Added {
+    pub list: u16,
+    pub entry: Entry,
+    /// The entry's override target, shared with hits.
+    pub target: Option<Arc<str>>,
+    /// The delta's sequence; transactions with a greater one see the entry.
+    pub visible_from: u64,
+}
+
+/// The current entries of one subject, by list.
+pub(super) type Current = SmallVec<[Arc<Added>; 1]>;
+
+/// The changes to a base's lists up to a sequence.
+#[derive(Clone)]
+pub struct Overlay(Arc<State>);
+
+#[derive(Clone)]
+struct State {
+    sequence: u64,
+    base_lists: usize,
+    /// Lists that deltas made, numbered after the base's.
+    lists: Arc<Vec<Arc<ListMeta>>>,
+    current: Map<Subject, Current>,
+    /// Every entry added, until it is forgotten after its end.
+    by_id: Map<(u16, u64), Arc<Added>>,
+    /// The sequence that ended an entry, of base and deltas alike: list and id.
+    ended: Map<(u16, u64), u64>,
+    /// Delta entries that ended, in order, so that the oldest can be forgotten.
+    ended_order: imbl::Vector<(u16, u64)>,
+    /// Base entries that ended; these are never forgotten.
+    ended_in_base: usize,
+    live: usize,
+    lengths: Lengths,
+    filter: SharedFilter,
+}
+
+impl Overlay {
+    /// No changes to a base.
+    pub fn new(base: &ListBase) -> Overlay {
+        Overlay(Arc::new(State {
+            sequence: 0,
+            base_lists: base.len(),
+            lists: Arc::default(),
+            current: Map::default(),
+            by_id: Map::default(),
+            ended: Map::default(),
+            ended_order: imbl::Vector::new(),
+            ended_in_base: 0,
+            live: 0,
+            lengths: Lengths::default(),
+            filter: SharedFilter::new(),
+        }))
+    }
+
+    /// This overlay and one delta more, all or nothing: first its removals (a subject that the list does not have is
+    /// passed over), then its additions, each in place of the list's entry of the same subject. The first delta of
+    /// an unknown list makes the list. `base` is the one the overlay was made for; `sequence` and `tenant` are the
+    /// event's.
+    ///
+    /// # Errors
+    /// `Invalid` for an entry that means nothing, two different entries of one subject, a list name that is none, a
+    /// sequence that is not above the last delta's; `TooLarge` past `DELTA_ENTRIES_MAX`, `OVERLAY_ENTRIES_MAX` or
+    /// `LISTS_MAX`. The overlay is then as before.
+    pub fn apply(
+        &self,
+        base: &ListBase,
+        sequence: u64,
+        tenant: &str,
+        delta: &ListDelta,
+    ) -> Result<Overlay, Error> {
+        let changes = delta.add.len() + delta.remove.len();
+        if changes > DELTA_ENTRIES_MAX {
+            return refuse(
+                ErrorKind::TooLarge,
+                delta,
+                format!("{changes} entries in one delta, limit {DELTA_ENTRIES_MAX}"),
+            );
+        }
+        if sequence <= self.0.sequence || sequence > SEQUENCE_MAX {
+            let last = self.0.sequence;
+            let message =
+                format!("sequence {sequence}, expected one above {last} and at most {SEQUENCE_MAX}");
+            return refuse(ErrorKind::Invalid, delta, message);
+        }
+        assert_eq!(base.len(), self.0.base_lists, "an overlay is applied over the base it was made for");
+        let mut next = State::clone(&self.0);
+        next.sequence = sequence;
+        let list = next.list_of(base, delta, tenant)?;
+        for (number, subject) in (1..).zip(&delta.remove) {
+            check::subject(subject)
+                .or_else(|e| refuse(e.kind, delta, format!("removal {number}: {}", e.message)))?;
+            next.end(base, list, subject);
+        }
+        for (index, entry) in delta.add.iter().enumerate() {
+            check::entry(entry)
+                .or_else(|e| refuse(e.kind, delta, format!("entry {}: {}", index + 1, e.message)))?;
+            next.add(base, list, index, entry)
+                .or_else(|message| refuse(ErrorKind::Invalid, delta, message))?;
+        }
+        let size = next.live + next.ended_in_base;
+        if size > OVERLAY_ENTRIES_MAX {
+            let message = format!(
+                "{size} changes since the generation was published, limit {OVERLAY_ENTRIES_MAX}: publish another"
+            );
+            return refuse(ErrorKind::TooLarge, delta, message);
+        }
+        next.forget();
+        Ok(Overlay(Arc::new(next)))
+    }
+
+    /// Live entries that deltas added, plus base entries that they ended; at most `OVERLAY_ENTRIES_MAX`.
+    pub fn len(&self) -> usize {
+        self.0.live + self.0.ended_in_base
+    }
+    /// Whether nothing has changed (a list without entries may have been made).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Sequence of the last delta; 0 before the first.
+    pub fn sequence(&self) -> u64 {
+        self.0.sequence
+    }
+    /// Lists that deltas made, in order; the first one's number is the number of base lists.
+    pub fn lists(&self) -> impl ExactSizeIterator<Item = &ListMeta> {
+        self.0.lists.iter().map(Arc::as_ref)
+    }
+
+    pub(super) fn meta(&self, number: u16) -> Option<&ListMeta> {
+        let number = usize::from(number).checked_sub(self.0.base_lists)?;
+        self.0.lists.get(number).map(Arc::as_ref)
+    }
+    pub(super) fn number(&self, name: &str, tenant: Option<&str>) -> Option<u16> {
+        let place = self.0.lists.iter().position(|list| list.is(name, tenant))?;
+        Some((self.0.base_lists + place) as u16)
+    }
+    /// The current entries of a subject; one filter word is read for most subjects that have none.
+    #[inline]
+    pub(super) fn current(&self, subject: &Subject) -> Option<&Current> {
+        if self.0.live == 0 || !self.0.filter.may_hold(hash(subject, 0)) {
+            return None;
+        }
+        self.0.current.get(subject)
+    }
+    pub(super) fn current_of_list(&self, list: u16) -> impl Iterator<Item = &Added> {
+        self.0.current.values().flatten().map(Arc::as_ref).filter(move |added| added.list == list)
+    }
+    #[inline]
+    pub(super) fn prefetch(&self, subject: &Subject) {
+        if self.0.live > 0 {
+            super::prefetch::read(self.0.filter.word(hash(subject, 0)));
+        }
+    }
+    /// Whether a base entry has been removed or replaced.
+    #[inline]
+    pub(super) fn has_ended(&self, list: u16, row: u64) -> bool {
+        self.0.ended_in_base > 0 && self.0.ended.contains_key(&(list, row))
+    }
+    pub(super) fn ended_at(&self, list: u16, id: u64) -> Option<u64> {
+        self.0.ended.get(&(list, id)).copied()
+    }
+    pub(super) fn added(&self, list: u16, id: u64) -> Option<&Added> {
+        self.0.by_id.get(&(list, id)).map(Arc::as_ref)
+    }
+    pub(super) fn lengths(&self) -> &Lengths {
+        &self.0.lengths
+    }
+}
+
+impl State {
+    /// The number of the delta's list, which is made where there is none.
+    fn list_of(&mut self, base: &ListBase, delta: &ListDelta, tenant: &str) -> Result<u16, Error> {
+        let owner = (!delta.shared).then_some(tenant);
+        if let Some(number) = base.number(&delta.list, owner) {
+            return Ok(number);
+        }
+        if let Some(place) = self.lists.iter().position(|list| list.is(&delta.list, owner)) {
+            return Ok((self.base_lists + place) as u16);
+        }
+        let meta = ListMeta::new(delta.list.as_str(), owner.map(Arc::from), 0);
+        meta.check()?;
+        let number = self.base_lists + self.lists.len();
+        if number >= LISTS_MAX {
+            return refuse(ErrorKind::TooLarge, delta, format!("{} lists, limit {LISTS_MAX}", number + 1));
+        }
+        Arc::make_mut(&mut self.lists).push(Arc::new(meta));
+        Ok(number as u16)
+    }
+    /// Ends the list's entry of a subject, if it has one.
+    fn end(&mut self, base: &ListBase, list: u16, subject: &Subject) {
+        if let Some(row) = base.list(list).and_then(|snapshot| snapshot.row_of(subject))
+            && !self.ended.contains_key(&(list, row))
+        {
+            self.ended.insert((list, row), self.sequence);
+            self.ended_in_base += 1;
+            return;
+        }
+        let Some(current) = self.current.get(subject) else { return };
+        let Some(place) = current.iter().position(|added| added.list == list) else { return };
+        let id = current[place].entry.id;
+        let mut rest = current.clone();
+        rest.remove(place);
+        if rest.is_empty() {
+            self.current.remove(subject);
+        } else {
+            self.current.insert(*subject, rest);
+        }
+        self.ended.insert((list, id), self.sequence);
+        self.ended_order.push_back((list, id));
+        self.live -= 1;
+    }
+    fn add(&mut self, base: &ListBase, list: u16, index: usize, entry: &Entry) -> Result<(), String> {
+        let subject = entry.subject;
+        let of_list = self.current.get(&subject).and_then(|c| c.iter().find(|added| added.list == list));
+        if let Some(twin) = of_list.filter(|added| added.visible_from == self.sequence) {
+            let first = (twin.entry.id & 0xffff) as usize;
+            if (Entry { id: entry.id, ..twin.entry.clone() }) == *entry {
+                return Ok(());
+            }
+            let kind = subject.kind().name();
+            return Err(format!(
+                "entries {} and {} are the same {kind} and say different things",
+                first + 1,
+                index + 1
+            ));
+        }
+        self.end(base, list, &subject);
+        let id = DELTA_IDS_FROM + (self.sequence << 16 | index as u64);
+        let entry = Entry { id, ..entry.clone() };
+        let target = entry.overrides.as_deref().filter(|_| entry.effect == Effect::Override).map(Arc::from);
+        let added = Arc::new(Added { list, entry, target, visible_from: self.sequence });
+        let mut current = self.current.get(&subject).cloned().unwrap_or_default();
+        let place = current.partition_point(|other| other.list < list);
+        current.insert(place, Arc::clone(&added));
+        self.current.insert(subject, current);
+        self.by_id.insert((list, id), added);
+        self.lengths.add(&subject);
+        self.filter.add(hash(&subject, 0));
+        self.live += 1;
+        Ok(())
+    }
+    /// Forgets the delta entries that ended first, past the bound.
+    fn forget(&mut self) {
+        while self.ended_order.len() > OVERLAY_ENDED_MAX {
+            let Some(oldest) = self.ended_order.pop_front() else { return };
+            self.by_id.remove(&oldest);
+            self.ended.remove(&oldest);
+        }
+    }
+}
+
+fn refuse<T>(kind: ErrorKind, delta: &ListDelta, message: String) -> Result<T, Error> {
+    let name: String = delta.list.chars().take(crate::limits::LIST_NAME_BYTES_MAX).collect();
+    Err(Error::new(kind, format!("list {name:?}: {message}")))
+}
+
+/// Which prefix lengths the overlay has ever held, so that an address costs one look-up for each of these and not one
+/// for each of 129.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lengths {
+    v4: [u64; 1],
+    v6: [u64; 3],
+    bins: [u64; 1],
+}
+
+impl Lengths {
+    fn add(&mut self, subject: &Subject) {
+        let (bits, length): (&mut [u64], u8) = match *subject {
+            Subject::Tag { .. } => return,
+            Subject::Ip { network: IpAddr::V4(_), prefix } => (&mut self.v4, prefix),
+            Subject::Ip { network: IpAddr::V6(_), prefix } => (&mut self.v6, prefix),
+            Subject::Bin { digits, .. } => (&mut self.bins, digits),
+        };
+        bits[usize::from(length / 64)] |= 1 << (length % 64);
+    }
+    /// The prefix lengths of an address's family.
+    pub fn of_ip(&self, address: IpAddr) -> impl Iterator<Item = u8> {
+        ones(if address.is_ipv4() { &self.v4 } else { &self.v6 })
+    }
+    /// The lengths of BIN prefixes, in digits.
+    pub fn of_bin(&self) -> impl Iterator<Item = u8> {
+        ones(&self.bins)
+    }
+}
+
+fn ones(bits: &[u64]) -> impl Iterator<Item = u8> {
+    (0u8..).zip(bits).flat_map(|(word, &bits)| {
+        let mut left = bits;
+        std::iter::from_fn(move || {
+            let bit = (left != 0).then(|| left.trailing_zeros() as u8)?;
+            left &= left - 1;
+            Some(word * 64 + bit)
+        })
+    })
+}
