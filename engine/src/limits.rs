@@ -39,6 +39,10 @@ pub const FEATURE_EVICTED_MAX: usize = 65_536;
 pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 /// Deepest nesting of a rule expression's syntax tree.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
+/// Most steps the macros of one rule expression may take together (nested ones multiply); more is refused.
+pub const MACRO_STEPS_MAX: usize = 10_000;
+/// Largest compiled form of one constant pattern, in bytes; a larger one is refused.
+pub const PATTERN_PROGRAM_BYTES_MAX: usize = 1 << 20;
 /// Most lists in one generation (a hit set is a bitmap of this many bits).
 pub const LISTS_MAX: usize = 64;
 /// Longest list name, in bytes.
