@@ -64,8 +64,11 @@ pub const DELTA_ENTRIES_MAX: usize = 10_000;
 pub const REASONS_MAX: usize = 64;
 /// Highest score (scores are integers, so that every path agrees exactly).
 pub const SCORE_MAX: u16 = 1000;
+/// Longest batch of the journal, in bytes as stored; a larger append is refused, a larger length read is damage.
+pub const JOURNAL_BATCH_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(JOURNAL_BATCH_BYTES_MAX >= 2 * MICRO_BATCH_MAX * BODY_BYTES_MAX);
 const _: () = assert!(IDENTIFIER_BYTES_MAX <= TEXT_BYTES_MAX);
 const _: () = assert!(AMOUNT_MINOR_MAX < i64::MAX / 8192);
 const _: () = assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);

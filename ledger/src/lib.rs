@@ -1,1 +1,11 @@
-//! x
+//! Interdict's ledger: what lasts. The journal is the one order of everything that matters, written through a
+//! [`storage::Storage`], so that the simulator's faulty disk and the real one run the same code.
+
+pub mod error;
+pub mod key;
+pub mod storage;
+pub mod faulty;
+pub mod journal;
+
+pub use error::{Error, ErrorKind, Place};
+pub use key::MasterKey;
