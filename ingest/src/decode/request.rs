@@ -1,0 +1,122 @@
+//! The decoder of decision requests: one body or a batch. Sans-I/O and shared by all threads; `api` gives it the body
+//! and the three headers that matter, a file feed gives it lines.
+
+use super::assemble::assemble;
+use super::identity::IdentityKey;
+use super::reader::{elements, read};
+use super::shape::REQUEST;
+use super::values::Values;
+use crate::error::FieldError;
+use crate::normalise::keys::TagKeys;
+use interdict_engine::domain::Transaction;
+use interdict_engine::limits::{BATCH_MAX, BODY_BYTES_MAX};
+use std::sync::Arc;
+
+/// What comes with a body, beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestContext<'a> {
+    /// `Interdict-Tenant`; the body's `tenant` wins.
+    pub tenant: Option<&'a str>,
+    /// `Idempotency-Key` or `X-Idempotency-Key`; wins over the body's `id`. With a batch it is refused.
+    pub idempotency_key: Option<&'a str>,
+    /// `Interdict-Deadline-Ms`, as sent; the body's `deadline_ms` wins.
+    pub deadline_ms: Option<&'a str>,
+    /// The tenant of a request that names none.
+    pub default_tenant: &'a str,
+}
+
+impl Default for RequestContext<'_> {
+    fn default() -> Self {
+        RequestContext { tenant: None, idempotency_key: None, deadline_ms: None, default_tenant: "default" }
+    }
+}
+
+/// A request, decoded and normalised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// The transaction. Its `id` is the body's, unchanged.
+    pub tx: Transaction,
+    /// Its identity; `None` without header key, `id` and UETR.
+    pub id_key: Option<IdentityKey>,
+    /// The identity that its `id` alone would give, where a header key won over it: labels, `refs.original` and
+    /// `GET /v1/decisions/{id}` name a payment by its `id`.
+    pub id_alias: Option<IdentityKey>,
+    /// Keyed digest of what identity compares: amount, currency, card or account tag, merchant tag, terminal tag and
+    /// kind, a repeat counting as a request. 0 never marks anything here.
+    pub payment_digest: u128,
+    /// The identity of the payment that `refs.original` names.
+    pub original: Option<IdentityKey>,
+    /// Time for the answer, in ms from the arrival of the request.
+    pub deadline_ms: Option<u32>,
+}
+
+/// Bytes to transactions.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    keys: Arc<TagKeys>,
+}
+
+impl Decoder {
+    /// A decoder that tags under these keys.
+    pub fn new(keys: Arc<TagKeys>) -> Decoder {
+        Decoder { keys }
+    }
+    /// The keys it tags under.
+    pub fn keys(&self) -> &Arc<TagKeys> {
+        &self.keys
+    }
+    /// The identity of a payment by its id or client key, as labels and lookups name it.
+    pub fn identity_of(&self, tenant: &str, id: &str) -> IdentityKey {
+        super::identity::identity_key(&self.keys.tenant(tenant), super::identity::CLASS_REQUEST, id)
+    }
+
+    /// One request.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: its field, what was expected, and the byte where reading stopped. Never a value.
+    pub fn decode(&self, body: &[u8], ctx: &RequestContext<'_>) -> Result<Decoded, FieldError> {
+        check_body_size(body)?;
+        let values = read(&REQUEST, body)?;
+        self.assemble(&values, ctx)
+    }
+
+    /// A batch: an array of requests, each decoded or refused on its own.
+    ///
+    /// # Errors
+    /// When the whole is no array, is too large, or came with an `Idempotency-Key`.
+    pub fn decode_batch(
+        &self,
+        body: &[u8],
+        ctx: &RequestContext<'_>,
+    ) -> Result<Vec<Result<Decoded, FieldError>>, FieldError> {
+        check_body_size(body)?;
+        if ctx.idempotency_key.is_some() {
+            return Err(FieldError::malformed("Idempotency-Key", "no such header with a batch"));
+        }
+        let elements = elements(body, BATCH_MAX)?;
+        let decode = |(row, element): (usize, &&serde_json::value::RawValue)| {
+            self.decode(element.get().as_bytes(), ctx).map_err(|error| error.at_row(row as u64))
+        };
+        Ok(elements.iter().enumerate().map(decode).collect())
+    }
+
+    pub(crate) fn assemble(
+        &self,
+        values: &Values<'_>,
+        ctx: &RequestContext<'_>,
+    ) -> Result<Decoded, FieldError> {
+        assemble(&self.keys, values, ctx)
+    }
+}
+
+/// Whether a body is an array, so that a caller knows which of the two calls it needs.
+pub fn is_batch(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+pub(crate) fn check_body_size(body: &[u8]) -> Result<(), FieldError> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(FieldError::too_large("", format!("a body of at most {BODY_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
