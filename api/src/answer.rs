@@ -150,7 +150,7 @@ impl Source<'_> {
         let generation = self.view.generation();
         match reason.source {
             ReasonSource::Rule(number) => {
-                generation.tenant(&self.transaction.tenant).rules.rule(number).id.to_string()
+                generation.rules().rule(number).id().to_owned()
             }
             ReasonSource::Entry { list, .. } => {
                 format!("lists/{}", self.view.lists().list_name(list).unwrap_or("no longer kept"))
@@ -167,15 +167,14 @@ impl Source<'_> {
         let mut detail = Map::new();
         let (code, audience) = match reason.source {
             ReasonSource::Rule(number) => {
-                let rules = &self.view.generation().tenant(&self.transaction.tenant).rules;
                 let row = Row::new(self.transaction, self.features, self.view, None);
                 for slot in &reason.slots {
                     if let Some(value) = row.value(*slot).and_then(json) {
                         detail.insert(self.view.generation().schema().def(*slot).path.clone(), value);
                     }
                 }
-                let rule = rules.rule(number);
-                (rule.code.to_string(), rule.audience)
+                let rule = self.view.generation().rules().rule(number);
+                (rule.code().to_owned(), rule.audience())
             }
             ReasonSource::Entry { list, entry, field } => {
                 let lists = self.view.lists();
@@ -205,8 +204,8 @@ impl Source<'_> {
         let generation = self.view.generation();
         let class = self.verdict.reasons.iter().find_map(|reason| match reason.source {
             ReasonSource::Rule(number) => {
-                let rule = generation.tenant(&self.transaction.tenant).rules.rule(number);
-                (rule.outcome > Outcome::Approve).then_some(rule.class)
+                let rule = generation.rules().rule(number);
+                (rule.outcome() > Outcome::Approve).then_some(rule.class())
             }
             ReasonSource::Entry { list, .. } => self.view.lists().list_meta(list).map(|meta| {
                 if meta.sanctions { interdict_engine::rules::Class::Sanctions } else { Default::default() }
@@ -238,5 +237,5 @@ pub fn json(value: Value<'_>) -> Option<Json> {
 
 /// RFC 3339 of ms since the Unix epoch.
 pub fn time(ms: i64) -> String {
-    interdict_ingest::normalise::time::format(ms)
+    interdict_engine::rules::format_time(ms)
 }

@@ -2,10 +2,10 @@
 //! the reasons, and the lever. The only place where what a stage found becomes an outcome.
 
 use crate::domain::{Effect, Field, Lever, Outcome, Reason, ReasonSource, Verdict};
-use crate::generation::{Generation, TenantPlan};
+use crate::generation::Generation;
 use crate::limits::{REASONS_MAX, SCORE_MAX};
-use crate::lists::{Hit, Hits, RuleHit, resolve};
-use crate::rules::{Mode, RuleResults};
+use crate::lists::{Hit, Hits, Resolution, RuleHit, resolve};
+use crate::rules::{self, Mode, RuleResults};
 use crate::sequencer::Work;
 use crate::stage::{SkipReason, Stage};
 use smallvec::SmallVec;
@@ -17,35 +17,36 @@ const BLOCK_SCORE: u16 = 1000;
 pub fn decide(
     work: &Work,
     hits: &Hits,
-    rules: &RuleResults,
+    results: &RuleResults,
     skipped: Vec<(Stage, SkipReason)>,
 ) -> Verdict {
     let (tx, generation) = (work.transaction(), work.view.generation());
-    let plan = generation.tenant(&tx.tenant);
-    let live: SmallVec<[(u32, u16); 16]> =
-        rules.hits().iter().filter(|(rule, _)| plan.rules.rule(*rule).mode == Mode::Live).copied().collect();
+    let all = generation.rules();
+    let live: SmallVec<[rules::Hit; 16]> =
+        results.hits.iter().filter(|hit| all.rule(hit.rule).mode() == Mode::Live).copied().collect();
     let named: SmallVec<[RuleHit<'_>; 16]> = live
         .iter()
-        .map(|(number, _)| {
-            let rule = plan.rules.rule(*number);
-            RuleHit { number: *number, name: &rule.id, outcome: rule.outcome }
+        .map(|hit| {
+            let rule = all.rule(hit.rule);
+            RuleHit { number: hit.rule, name: rule.id(), outcome: rule.outcome() }
         })
         .collect();
     let lists = work.view.lists();
-    let resolution = resolve(hits, |number| lists.list_name(number), &named);
+    let mut resolution = Resolution::default();
+    resolve(hits, |number| lists.list_name(number), &named, &mut resolution);
 
     let mut found = Found::default();
     for (at, hit) in hits.iter().enumerate() {
         let cancelled = resolution.hit_cancelled_by(at).is_some();
         found.entry(hit, cancelled);
     }
-    for (at, (number, score)) in live.iter().enumerate() {
+    for (at, hit) in live.iter().enumerate() {
         if resolution.rule_cancelled_by(at).is_none() {
-            let rule = plan.rules.rule(*number);
-            found.rule(*number, rule.outcome, *score, rule.slots.iter().copied().collect());
+            let rule = all.rule(hit.rule);
+            found.rule(hit.rule, rule.outcome(), hit.score, SmallVec::from_slice(rule.slots()));
         }
     }
-    let default_applied = found.defaults(generation, plan, &skipped);
+    let default_applied = found.defaults(generation, &tx.tenant, &skipped);
     let wanted = found.outcome;
     let score = found.score;
     let outcome = if tx.kind.is_fact() { Outcome::Recorded } else { wanted };
@@ -109,12 +110,13 @@ impl Found {
     }
     /// Adds the declared defaults of skipped stages: for each stage the strongest that a pack of the tenant
     /// declares. Whether any took part.
-    fn defaults(&mut self, generation: &Generation, plan: &TenantPlan, skipped: &[(Stage, SkipReason)]) -> bool {
+    fn defaults(&mut self, generation: &Generation, tenant: &str, skipped: &[(Stage, SkipReason)]) -> bool {
         let mut applied = false;
         for (stage, _) in skipped {
-            let declared = plan.packs.iter().filter_map(|at| {
-                let outcome = generation.packs()[*at].defaults.get(stage).copied()?;
-                Some((outcome, std::cmp::Reverse(*at)))
+            let applying = generation.packs().iter().zip(generation.applies(tenant)).enumerate();
+            let declared = applying.filter(|(_, (_, applies))| **applies).filter_map(|(at, (pack, _))| {
+                let outcome = pack.defaults.get(stage).copied()?;
+                Some((outcome, std::cmp::Reverse(at)))
             });
             if let Some((outcome, std::cmp::Reverse(pack))) = declared.max() {
                 applied = true;

@@ -146,17 +146,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(out)
 }
 
-/// What a tenant is judged by: the packs that apply to it, and their rules, numbered as reasons number them.
-#[derive(Debug)]
-pub struct TenantPlan {
-    /// Positions of the packs among the generation's.
-    pub packs: Vec<usize>,
-    /// The rules of those packs, in order.
-    pub rules: RuleSet,
-}
-
 /// An immutable generation.
-#[derive(Debug)]
 pub struct Generation {
     manifest: Manifest,
     hash: [u8; 32],
@@ -167,8 +157,10 @@ pub struct Generation {
     slots: SlotRanges,
     lists: ListBase,
     settings: Settings,
-    everybody: TenantPlan,
-    named: BTreeMap<String, TenantPlan>,
+    rules: RuleSet,
+    /// Which packs apply, by position: for tenants that a pack names, and for everybody else.
+    named: BTreeMap<String, Vec<bool>>,
+    everybody: Vec<bool>,
 }
 
 /// Where in the schema features and lists begin, and the names of the lists' slots.
@@ -231,32 +223,20 @@ impl Generation {
             };
             groups.push((group.spec, filter));
         }
-        let plan = |packs_of: Vec<usize>, errors: &mut Vec<Error>| {
-            let rules = packs_of.iter().flat_map(|at| packs[*at].rules.iter().cloned()).collect();
-            match RuleSet::compile(rules, &built.schema) {
-                Ok(rules) => Some(TenantPlan { packs: packs_of, rules }),
-                Err(found) => {
-                    errors.extend(found);
-                    None
-                }
-            }
-        };
-        let applies = |pack: &Pack, tenant: Option<&str>| {
-            pack.tenants.is_empty() || tenant.is_some_and(|name| pack.tenants.iter().any(|t| t == name))
-        };
-        let select = |tenant: Option<&str>| (0..packs.len()).filter(|at| applies(&packs[*at], tenant)).collect();
-        let everybody = plan(select(None), &mut errors);
-        let mut named = BTreeMap::new();
-        for tenant in packs.iter().flat_map(|pack| pack.tenants.iter()) {
-            if !named.contains_key(tenant)
-                && let Some(plan) = plan(select(Some(tenant)), &mut errors)
-            {
-                named.insert(tenant.clone(), plan);
-            }
-        }
+        let sources = packs.iter().flat_map(|pack| pack.rules.iter().cloned()).collect();
+        let rules = RuleSet::compile(sources, &built.schema).map_err(|found| errors.extend(found));
         let features = FeaturePlan::new(groups, Arc::new(rates)).map_err(|e| errors.push(e));
-        match (features, everybody) {
-            (Ok(features), Some(everybody)) if errors.is_empty() => Ok(Generation {
+        let applies = |tenant: Option<&str>| -> Vec<bool> {
+            let applies = |pack: &Pack| {
+                pack.tenants.is_empty() || tenant.is_some_and(|name| pack.tenants.iter().any(|t| t == name))
+            };
+            packs.iter().map(applies).collect()
+        };
+        let tenants = packs.iter().flat_map(|pack| pack.tenants.iter());
+        let named = tenants.map(|tenant| (tenant.clone(), applies(Some(tenant)))).collect();
+        let everybody = applies(None);
+        match (features, rules) {
+            (Ok(features), Ok(rules)) if errors.is_empty() => Ok(Generation {
                 hash: manifest.hash(),
                 manifest,
                 packs,
@@ -265,8 +245,9 @@ impl Generation {
                 slots: built.slots,
                 lists,
                 settings,
-                everybody,
+                rules,
                 named,
+                everybody,
             }),
             _ => Err(errors),
         }
@@ -304,8 +285,12 @@ impl Generation {
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
-    /// What a tenant is judged by.
-    pub fn tenant(&self, tenant: &str) -> &TenantPlan {
+    /// Its rules, of all packs.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+    /// Which packs a tenant is judged by, by position.
+    pub fn applies(&self, tenant: &str) -> &[bool] {
         self.named.get(tenant).unwrap_or(&self.everybody)
     }
     /// The slot of a list's name; `None` when no pack and no base list names it.

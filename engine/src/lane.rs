@@ -63,15 +63,16 @@ fn run(work: &Work, gate: &mut dyn Gate, absent: Option<Stage>, scratch: &mut Sc
         reason.is_none() && absent != Some(stage)
     };
     scratch.hits.clear();
+    scratch.rules.clear();
     let lists_ran = runs(Stage::Lists);
     if lists_ran {
         view.lists().probe(tx, &mut scratch.hits);
     }
-    scratch.rules.clear();
     let features: &[Stamp] = if absent == Some(Stage::Features) { &[] } else { &work.accepted.features };
     let row = Row::new(tx, features, view, lists_ran.then_some(&scratch.hits));
     if runs(Stage::Rules) {
-        view.generation().tenant(&tx.tenant).rules.evaluate(&row, &mut scratch.rules);
+        let (generation, applies) = (view.generation(), view.generation().applies(&tx.tenant));
+        generation.rules().evaluate_packs(&row, |pack| applies[usize::from(pack)], &mut scratch.rules);
     }
     decision::decide(work, &scratch.hits, &scratch.rules, skipped)
 }
@@ -96,7 +97,7 @@ impl<'a> Row<'a> {
         if let Some(hits) = hits {
             let lists = view.lists();
             for (bit, name) in slots.list_names.iter().enumerate() {
-                for number in lists.find(name, &tx.tenant) {
+                if let Some(number) = lists.find(name, &tx.tenant) {
                     lists_known |= 1 << bit;
                     if hits.iter().any(|hit| hit.list == number && hit.effect != crate::domain::Effect::Override) {
                         lists_hit |= 1 << bit;

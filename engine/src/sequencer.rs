@@ -18,6 +18,9 @@ pub struct Submission {
     pub event: Event,
     /// The identity's key; `None` when the payment has none.
     pub identity: Option<u128>,
+    /// The key its `id` alone would give, where a client's header key won over it: labels and reversals name a
+    /// payment by its id.
+    pub alias: Option<u128>,
     /// Digest of what identity compares.
     pub payment_digest: u128,
     /// Identity key of the payment the event refers to (a reversal's original, a label's payment). A label that
@@ -141,12 +144,12 @@ impl Sequencer {
 
     /// Publishes a generation: an event like any other, visible to all that come after it.
     pub fn publish(&mut self, generation: Arc<Generation>, event: Event) -> Taken {
-        let submission = Submission { event, identity: None, payment_digest: 0, refers_to: None };
+        let submission = Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None };
         self.take(submission, Some(generation))
     }
 
     fn take(&mut self, submission: Submission, publishes: Option<Arc<Generation>>) -> Taken {
-        let Submission { mut event, identity, payment_digest, refers_to } = submission;
+        let Submission { mut event, identity, alias, payment_digest, refers_to } = submission;
         let tenant = event.tenant.clone();
         if let (Body::Payment(_), Some(key)) = (&event.body, identity) {
             match self.identity.look_up(&tenant, key, payment_digest) {
@@ -173,6 +176,7 @@ impl Sequencer {
             engine: ENGINE.to_owned(),
             features: Vec::new(),
             identity,
+            alias,
             payment_digest,
             original,
             event,
@@ -200,8 +204,8 @@ impl Sequencer {
                 }
                 let mut stamps = Vec::with_capacity(self.view.generation().plan().len());
                 self.features.apply(sequence, accepted.event.arrival_ms, tx, &mut stamps);
-                if let Some(key) = accepted.identity {
-                    let arrival_ms = accepted.event.arrival_ms;
+                let arrival_ms = accepted.event.arrival_ms;
+                for key in [accepted.identity, accepted.alias].into_iter().flatten() {
                     self.identity.remember(&tenant, key, accepted.payment_digest, sequence, arrival_ms);
                 }
                 accepted.features = stamps;

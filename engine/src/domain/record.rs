@@ -26,6 +26,8 @@ pub struct Accepted {
     pub features: Vec<Stamp>,
     /// The identity's key (wire.md, idempotency): a keyed hash of tenant and key; `None` without identity.
     pub identity: Option<u128>,
+    /// The key its `id` alone would give, where a client's header key won over it.
+    pub alias: Option<u128>,
     /// Keyed digest of what identity compares.
     pub payment_digest: u128,
     /// Sequence of the payment this message follows (a reversal's original), where it was found.
@@ -45,6 +47,7 @@ struct Header<'a> {
     engine: &'a str,
     features: Vec<Stamp>,
     identity: Option<u128>,
+    alias: Option<u128>,
     payment_digest: u128,
     original: Option<u64>,
     #[serde(with = "serde_bytes_slice")]
@@ -112,6 +115,7 @@ impl Accepted {
             engine: &self.engine,
             features: self.features.clone(),
             identity: self.identity,
+            alias: self.alias,
             payment_digest: self.payment_digest,
             original: self.original,
             body: &body,
@@ -161,6 +165,7 @@ impl Accepted {
             engine: header.engine.into(),
             features: header.features,
             identity: header.identity,
+            alias: header.alias,
             payment_digest: header.payment_digest,
             original: header.original,
         })

@@ -15,6 +15,7 @@ pub mod snapshot;
 pub mod build;
 pub mod index;
 pub mod overlay;
+mod rebase;
 pub mod probe;
 pub mod precedence;
 #[cfg(test)]

@@ -135,6 +135,33 @@ impl Overlay {
         Ok(Overlay(Arc::new(next)))
     }
 
+    /// Over another base: lists as `made` and `number` (old number to new) say; see `rebase.rs`.
+    pub(super) fn moved(
+        &self,
+        old: &ListBase,
+        new: &ListBase,
+        made: Vec<Arc<ListMeta>>,
+        number: impl Fn(u16) -> Option<u16>,
+    ) -> Overlay {
+        let mut next = State::clone(&Overlay::new(new).0);
+        next.sequence = self.0.sequence;
+        next.lists = Arc::new(made);
+        for (&(list, id), &sequence) in &self.0.ended {
+            let ended =
+                old.list(list).filter(|snapshot| id < snapshot.len()).map(|snapshot| snapshot.entry(id));
+            if let (Some(entry), Some(list)) = (ended, number(list)) {
+                next.end_in_base(new, list, &entry.subject, sequence);
+            }
+        }
+        for added in self.0.current.values().flatten() {
+            let Some(list) = number(added.list) else { continue };
+            next.end_in_base(new, list, &added.entry.subject, added.visible_from);
+            let (entry, target) = (added.entry.clone(), added.target.clone());
+            next.insert(Added { list, entry, target, visible_from: added.visible_from });
+        }
+        Overlay(Arc::new(next))
+    }
+
     /// Live entries that deltas added, plus base entries that they ended; at most `OVERLAY_ENTRIES_MAX`.
     pub fn len(&self) -> usize {
         self.0.live + self.0.ended_in_base
@@ -212,13 +239,17 @@ impl State {
         Arc::make_mut(&mut self.lists).push(Arc::new(meta));
         Ok(number as u16)
     }
+    /// Ends a base entry of a subject; whether there was one that had not ended.
+    fn end_in_base(&mut self, base: &ListBase, list: u16, subject: &Subject, sequence: u64) -> bool {
+        let row = base.list(list).and_then(|snapshot| snapshot.row_of(subject));
+        let Some(row) = row.filter(|row| !self.ended.contains_key(&(list, *row))) else { return false };
+        self.ended.insert((list, row), sequence);
+        self.ended_in_base += 1;
+        true
+    }
     /// Ends the list's entry of a subject, if it has one.
     fn end(&mut self, base: &ListBase, list: u16, subject: &Subject) {
-        if let Some(row) = base.list(list).and_then(|snapshot| snapshot.row_of(subject))
-            && !self.ended.contains_key(&(list, row))
-        {
-            self.ended.insert((list, row), self.sequence);
-            self.ended_in_base += 1;
+        if self.end_in_base(base, list, subject, self.sequence) {
             return;
         }
         let Some(current) = self.current.get(subject) else { return };
@@ -254,7 +285,13 @@ impl State {
         let id = DELTA_IDS_FROM + (self.sequence << 16 | index as u64);
         let entry = Entry { id, ..entry.clone() };
         let target = entry.overrides.as_deref().filter(|_| entry.effect == Effect::Override).map(Arc::from);
-        let added = Arc::new(Added { list, entry, target, visible_from: self.sequence });
+        self.insert(Added { list, entry, target, visible_from: self.sequence });
+        Ok(())
+    }
+    /// Makes an entry live that has none of its list beside it.
+    fn insert(&mut self, added: Added) {
+        let (list, id, subject) = (added.list, added.entry.id, added.entry.subject);
+        let added = Arc::new(added);
         let mut current = self.current.get(&subject).cloned().unwrap_or_default();
         let place = current.partition_point(|other| other.list < list);
         current.insert(place, Arc::clone(&added));
@@ -263,7 +300,6 @@ impl State {
         self.lengths.add(&subject);
         self.filter.add(hash(&subject, 0));
         self.live += 1;
-        Ok(())
     }
     /// Forgets the delta entries that ended first, past the bound.
     fn forget(&mut self) {

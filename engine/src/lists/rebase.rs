@@ -1,0 +1,120 @@
+//! What deltas have said stays said when another generation is published: lists are matched by name and owner, live
+//! entries lie over the new base with the ids and sequences they had, and what they ended stays ended there.
+
+use super::index::ListBase;
+use super::meta::ListMeta;
+use super::overlay::Overlay;
+use crate::error::{Error, ErrorKind};
+use crate::limits::LISTS_MAX;
+use std::sync::Arc;
+
+impl Overlay {
+    /// The overlay over another base. Entries that had ended before are forgotten; a list that only the old base had
+    /// lives on where deltas have entries in it.
+    ///
+    /// # Errors
+    /// `TooLarge` when old and new lists together are too many; this overlay is as it was.
+    pub fn rebase(&self, old: &ListBase, new: &ListBase) -> Result<Overlay, Error> {
+        let mut made: Vec<Arc<ListMeta>> = Vec::new();
+        // The old lists by number, base before made, so that new numbers do not depend on any map's order.
+        let numbers: Vec<Option<u16>> = (0..)
+            .map_while(|number| old.meta(number).or_else(|| self.meta(number)).map(|meta| (number, meta)))
+            .map(|(number, meta)| {
+                new.number(&meta.name, meta.tenant.as_deref()).or_else(|| {
+                    let is_made = old.meta(number).is_none();
+                    (is_made || self.current_of_list(number).next().is_some()).then(|| {
+                        made.push(Arc::new(meta.clone()));
+                        (new.len() + made.len() - 1) as u16
+                    })
+                })
+            })
+            .collect();
+        let lists = new.len() + made.len();
+        if lists > LISTS_MAX {
+            let message = format!("{lists} lists with those that deltas made, limit {LISTS_MAX}");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        Ok(self.moved(old, new, made, |list| numbers.get(usize::from(list)).copied().flatten()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::domain::{Effect, Entry, Field, KeyId, ListDelta, Subject, SubjectKind, Tag};
+    use crate::domain::{Transaction, TransactionKind};
+    use crate::lists::{Hits, ListView, Snapshot, build};
+
+    fn entry(tag: u128) -> Entry {
+        Entry {
+            id: 0,
+            subject: Subject::Tag { kind: SubjectKind::Card, tag: Tag(tag) },
+            effect: Effect::Block,
+            overridable: true,
+            overrides: None,
+            reason: "R".into(),
+            severity: 0,
+            contributor: String::new(),
+            valid_from_ms: None,
+            valid_to_ms: None,
+        }
+    }
+    fn base(lists: &[(&str, &[u128])]) -> ListBase {
+        let snapshots = lists.iter().map(|(name, tags)| {
+            let bytes =
+                build(&ListMeta::new(*name, None, 0), tags.iter().map(|tag| entry(*tag)).collect()).unwrap();
+            Snapshot::open(Arc::new(bytes)).unwrap()
+        });
+        ListBase::new(snapshots.collect()).unwrap()
+    }
+    fn delta(list: &str, add: &[u128], remove: &[u128]) -> ListDelta {
+        ListDelta {
+            list: list.into(),
+            shared: true,
+            add: add.iter().map(|tag| entry(*tag)).collect(),
+            remove: remove.iter().map(|tag| entry(*tag).subject).collect(),
+        }
+    }
+    fn hit_lists(base: &ListBase, overlay: &Overlay, tag: u128) -> Vec<String> {
+        let mut tx = Transaction::new("t".into(), TransactionKind::Request, 0);
+        tx.add_tag(Field::Card, KeyId::SHARED, Tag(tag));
+        let (view, mut hits) = (ListView { base, overlay }, Hits::new());
+        view.probe(&tx, &mut hits);
+        let mut names: Vec<String> =
+            hits.iter().map(|hit| view.list_name(hit.list).unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn deltas_outlive_the_publication_of_another_base() {
+        let old = base(&[("a", &[1, 2]), ("gone", &[3])]);
+        let mut overlay = Overlay::new(&old);
+        for (sequence, change) in [
+            (1, delta("a", &[4], &[1])),
+            (2, delta("made", &[5], &[])),
+            (3, delta("gone", &[6], &[])),
+            (4, delta("a", &[2], &[])),
+        ] {
+            overlay = overlay.apply(&old, sequence, "t", &change).unwrap();
+        }
+        let new = base(&[("b", &[7]), ("a", &[1, 2, 8])]);
+        let moved = overlay.rebase(&old, &new).unwrap();
+        let expected: [(u128, &[&str]); 8] = [
+            (1, &[]),
+            (2, &["a"]),
+            (3, &[]),
+            (4, &["a"]),
+            (5, &["made"]),
+            (6, &["gone"]),
+            (7, &["b"]),
+            (8, &["a"]),
+        ];
+        for (tag, lists) in expected {
+            assert_eq!(hit_lists(&new, &moved, tag), lists, "tag {tag}");
+        }
+        let later = moved.apply(&new, 5, "t", &delta("a", &[], &[4, 8])).unwrap();
+        assert_eq!((hit_lists(&new, &later, 4), hit_lists(&new, &later, 8)), (vec![], vec![]));
+    }
+}
