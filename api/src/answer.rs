@@ -1,12 +1,12 @@
 //! The answer's shape on the wire, made from a canonical verdict: names, codes, audiences and values are looked up
 //! in the generation and the accepted record, and a reader sees only the reasons meant for it.
 
-use interdict_engine::domain::{
-    Audience, Field, Outcome, Reason, ReasonSource, SlotView, Transaction, Value, Verdict,
-};
+use interdict_engine::domain::{Audience, Field, Outcome, Reason, ReasonSource, SlotView};
+use interdict_engine::domain::{Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::lane::Row;
-use interdict_engine::domain::Stamp;
+use interdict_engine::packs::CodeMap;
+use interdict_engine::rules::Class;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -66,8 +66,8 @@ pub struct SkippedAnswer {
 /// Codes of the rails.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Codes {
-    /// ISO 8583 data element 39.
-    pub iso8583: String,
+    /// ISO 8583 data element 39; null where the network has no code for the outcome.
+    pub iso8583: Option<String>,
     /// ISO 20022 pacs.002.
     pub iso20022: Iso20022,
 }
@@ -75,8 +75,8 @@ pub struct Codes {
 /// Status and reason of a pacs.002.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Iso20022 {
-    /// `TxSts`.
-    pub status: String,
+    /// `TxSts`; null where the rail has no status for the outcome.
+    pub status: Option<String>,
     /// `StsRsnInf/Rsn/Cd`; absent where the status needs none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -156,7 +156,7 @@ impl Source<'_> {
                 format!("lists/{}", self.view.lists().list_name(list).unwrap_or("no longer kept"))
             }
             ReasonSource::Default(pack) => {
-                let name = generation.packs().get(usize::from(pack)).map_or("", |pack| &pack.name);
+                let name = generation.packs().get(usize::from(pack)).map_or("", |pack| pack.name());
                 format!("{name}/default-of-{}", reason.stage.name())
             }
         }
@@ -208,18 +208,22 @@ impl Source<'_> {
                 (rule.outcome() > Outcome::Approve).then_some(rule.class())
             }
             ReasonSource::Entry { list, .. } => self.view.lists().list_meta(list).map(|meta| {
-                if meta.sanctions { interdict_engine::rules::Class::Sanctions } else { Default::default() }
+                if meta.sanctions { Class::Sanctions } else { Class::default() }
             }),
             ReasonSource::Default(_) => None,
         });
-        let mapped = interdict_engine::packs::codes(
-            generation.packs(),
-            &generation.settings().network,
-            self.verdict.outcome,
-            class.unwrap_or_default(),
-        );
-        let iso20022 = Iso20022 { status: mapped.status.to_string(), reason: mapped.reason.map(|r| r.to_string()) };
-        Codes { iso8583: mapped.de39.to_string(), iso20022 }
+        // The pack of the strongest reason says how its verdict is told; without one the first pack's map does.
+        let pack = self.verdict.reasons.iter().find_map(|reason| match reason.source {
+            ReasonSource::Rule(number) => Some(generation.rules().rule(number).pack()),
+            ReasonSource::Default(pack) => Some(pack),
+            ReasonSource::Entry { .. } => None,
+        });
+        let builtin = CodeMap::default();
+        let map = generation.packs().get(usize::from(pack.unwrap_or(0))).map_or(&builtin, |pack| &pack.codes);
+        let network = Some(generation.settings().network.as_str()).filter(|name| !name.is_empty());
+        let mapped = map.codes(network, self.verdict.outcome, class.unwrap_or_default());
+        let iso20022 = Iso20022 { status: mapped.status.clone(), reason: mapped.reason.clone() };
+        Codes { iso8583: mapped.iso8583.clone(), iso20022 }
     }
 }
 

@@ -114,10 +114,9 @@ impl Found {
         let mut applied = false;
         for (stage, _) in skipped {
             let applying = generation.packs().iter().zip(generation.applies(tenant)).enumerate();
-            let declared = applying.filter(|(_, (_, applies))| **applies).filter_map(|(at, (pack, _))| {
-                let outcome = pack.defaults.get(stage).copied()?;
-                Some((outcome, std::cmp::Reverse(at)))
-            });
+            let declared = applying
+                .filter(|(_, (_, applies))| **applies)
+                .map(|(at, (pack, _))| (pack.manifest.default_of(*stage), std::cmp::Reverse(at)));
             if let Some((outcome, std::cmp::Reverse(pack))) = declared.max() {
                 applied = true;
                 let source = ReasonSource::Default(pack as u16);

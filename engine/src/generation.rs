@@ -2,13 +2,14 @@
 //! its manifest. A view is a generation with the list deltas published over it so far; each transaction is judged by
 //! the view at its sequence, on whatever lane.
 
-use crate::domain::{GenerationId, Lever, ListDelta, Schema, SlotId, Transaction};
+use crate::domain::{Currency, Field, GenerationId, Lever, ListDelta};
+use crate::domain::{Schema, SlotId, SlotView, Transaction, Value};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeaturePlan, Filter, Rates};
 use crate::lists::{ListBase, ListView, Overlay, Snapshot};
 use crate::packs::{self, Pack};
 use crate::rates::RateTable;
-use crate::rules::{Predicate, RuleSet};
+use crate::rules::RuleSet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -175,13 +176,7 @@ pub struct SlotRanges {
 }
 
 impl Rates for RateTable {
-    fn convert(
-        &self,
-        minor: i64,
-        from: crate::domain::Currency,
-        to: crate::domain::Currency,
-        time_ms: i64,
-    ) -> Option<i64> {
+    fn convert(&self, minor: i64, from: Currency, to: Currency, time_ms: i64) -> Option<i64> {
         RateTable::convert(self, minor, from, to, time_ms)
     }
 }
@@ -206,35 +201,29 @@ impl Generation {
     fn assemble(manifest: Manifest, parts: Parts) -> Result<Generation, Vec<Error>> {
         let Parts { packs, lists, settings, rates } = parts;
         let lists = ListBase::new(lists).map_err(|e| vec![e])?;
-        let list_names: Vec<String> = lists.names().map(str::to_owned).collect();
-        let built = packs::schema(&packs, &list_names)?;
-        let mut errors = Vec::new();
-        let mut groups = Vec::new();
-        for group in built.groups {
-            let filter = match &group.filter {
-                None => None,
-                Some(source) => match Predicate::compile(source, &built.schema) {
-                    Ok(predicate) => Some(Arc::new(move |tx: &Transaction| predicate.eval(&Fields(tx))) as Filter),
-                    Err(found) => {
-                        errors.extend(found);
-                        continue;
-                    }
-                },
-            };
-            groups.push((group.spec, filter));
-        }
-        let sources = packs.iter().flat_map(|pack| pack.rules.iter().cloned()).collect();
-        let rules = RuleSet::compile(sources, &built.schema).map_err(|found| errors.extend(found));
-        let features = FeaturePlan::new(groups, Arc::new(rates)).map_err(|e| errors.push(e));
-        let applies = |tenant: Option<&str>| -> Vec<bool> {
-            let applies = |pack: &Pack| {
-                pack.tenants.is_empty() || tenant.is_some_and(|name| pack.tenants.iter().any(|t| t == name))
-            };
-            packs.iter().map(applies).collect()
+        let list_names: Vec<&str> = lists.lists().iter().map(|list| list.meta().name.as_str()).collect();
+        let built = packs::schema(&packs.iter().collect::<Vec<_>>(), &list_names)?;
+        let slots = SlotRanges {
+            features: Field::COUNT as u16,
+            lists: built.lists.first().map_or(built.schema.len() as u16, |(_, slot)| slot.0),
+            list_names: built.lists.into_iter().map(|(name, _)| name).collect(),
         };
-        let tenants = packs.iter().flat_map(|pack| pack.tenants.iter());
-        let named = tenants.map(|tenant| (tenant.clone(), applies(Some(tenant)))).collect();
-        let everybody = applies(None);
+        assert_eq!(usize::from(slots.lists) + slots.list_names.len(), built.schema.len(), "lists come last");
+        let groups = built.groups.into_iter().map(|group| {
+            let filter = group.filter.map(|predicate| {
+                Arc::new(move |tx: &Transaction| predicate.eval(&Fields(tx))) as Filter
+            });
+            (group.spec, filter)
+        });
+        let mut errors = Vec::new();
+        let sources = packs.iter().enumerate().flat_map(|(at, pack)| pack.rule_sources(at as u16)).collect();
+        let rules = RuleSet::compile(sources, &built.schema).map_err(|found| errors.extend(found));
+        let features = FeaturePlan::new(groups.collect(), Arc::new(rates)).map_err(|e| errors.push(e));
+        let applies = |tenant: &str| packs.iter().map(|pack| pack.manifest.is_for(tenant)).collect();
+        let tenants = packs.iter().flat_map(|pack| pack.manifest.tenants.iter().flatten());
+        let named = tenants.map(|tenant| (tenant.clone(), applies(tenant))).collect();
+        // No tenant has an empty name, so this is what a tenant is judged by that no pack names.
+        let everybody = applies("");
         match (features, rules) {
             (Ok(features), Ok(rules)) if errors.is_empty() => Ok(Generation {
                 hash: manifest.hash(),
@@ -242,7 +231,7 @@ impl Generation {
                 packs,
                 plan: Arc::new(features),
                 schema: built.schema,
-                slots: built.slots,
+                slots,
                 lists,
                 settings,
                 rules,
@@ -314,7 +303,7 @@ impl Parts {
         match kind {
             PartKind::Pack => {
                 let files = packs::unarchive((*bytes).as_ref()).map_err(one)?;
-                self.packs.push(packs::load(&files)?);
+                self.packs.push(packs::load(files)?);
             }
             PartKind::List => self.lists.push(Snapshot::open(bytes).map_err(one)?),
             PartKind::Settings => self.settings = Settings::decode((*bytes).as_ref()).map_err(one)?,
@@ -330,9 +319,9 @@ impl Parts {
 
 /// A transaction's own fields as slots: what a feature's filter may ask.
 struct Fields<'a>(&'a Transaction);
-impl crate::domain::SlotView for Fields<'_> {
-    fn value(&self, slot: SlotId) -> Option<crate::domain::Value<'_>> {
-        let field = u8::try_from(slot.0).ok().and_then(crate::domain::Field::from_number)?;
+impl SlotView for Fields<'_> {
+    fn value(&self, slot: SlotId) -> Option<Value<'_>> {
+        let field = u8::try_from(slot.0).ok().and_then(Field::from_number)?;
         self.0.get(field)
     }
 }

@@ -12,12 +12,12 @@ pub mod features;
 pub mod lists;
 pub mod rules;
 pub mod packs;
-//G pub mod generation;
+pub mod generation;
 pub mod identity;
 pub mod rates;
-//G pub mod sequencer;
-//G pub mod lane;
-//G pub mod decision;
+pub mod sequencer;
+pub mod lane;
+pub mod decision;
 
 pub use error::{Error, ErrorKind, Place};
 pub use stage::{SkipReason, Stage};

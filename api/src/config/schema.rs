@@ -1,6 +1,5 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
-use interdict_ingest::feeds::columns::Columns;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -86,7 +85,7 @@ pub struct Keys {
 #[serde(deny_unknown_fields, default)]
 pub struct Feed {
     /// Field → source column, constant or template. Without it a feed is JSONL in the wire's own form.
-    pub columns: Option<Columns>,
+    pub columns: Option<toml::Table>,
 }
 
 /// `[features]`
@@ -97,10 +96,13 @@ pub struct Features {
     pub lateness_s: i64,
     /// Most keys per tenant and key space.
     pub keys_max: usize,
+    /// Exchange rates, `currency,valid_from,per_eur`, relative to the config file; without them sums over several
+    /// currencies are undecided.
+    pub rates: Option<PathBuf>,
 }
 impl Default for Features {
     fn default() -> Self {
-        Features { lateness_s: 3600, keys_max: 16_000_000 }
+        Features { lateness_s: 3600, keys_max: 16_000_000, rates: None }
     }
 }
 

@@ -1,0 +1,219 @@
+//! One micro-batch through the node: sequencer, lane, journal, in that order, and the answers only when the record
+//! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread.
+
+use super::tally::Tally;
+use interdict_engine::domain::{Accepted, Body, Decided, Transaction, Verdict};
+use interdict_engine::lane::{self, Gate, Scratch};
+use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
+use interdict_engine::{Error, SkipReason, Stage};
+use interdict_ledger::journal::{Journal, Position, Record, RecordKind, Syncer};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A submission with its deadline and whoever waits for the answer.
+pub struct Job {
+    /// What is submitted.
+    pub submission: Submission,
+    /// When the answer must be there; `None`: no matter when.
+    pub deadline: Option<Instant>,
+    /// Told the answer once what it says is durable.
+    pub reply: Reply,
+}
+
+/// Whoever waits for an answer.
+pub type Reply = Box<dyn FnOnce(Answered) + Send>;
+
+/// What a job came to.
+#[derive(Debug)]
+pub enum Answered {
+    /// Decided now.
+    Decided(Box<Settled>),
+    /// Taken note of.
+    Noted(Box<Accepted>),
+    /// The same payment was decided at this sequence.
+    Same(u64),
+    /// Another payment is known under this key, at this sequence.
+    Different(u64),
+    /// Not taken.
+    Refused(Error),
+    /// The journal does not take records; nothing was acknowledged.
+    Unavailable(String),
+}
+
+/// A decision with what it was made from.
+#[derive(Debug)]
+pub struct Settled {
+    /// The stamped transaction and its view.
+    pub work: Work,
+    /// The canonical verdict.
+    pub verdict: Verdict,
+}
+
+/// Looks at the clock before each stage.
+pub struct Deadline(pub Option<Instant>);
+impl Gate for Deadline {
+    fn skip(&mut self, _: Stage) -> Option<SkipReason> {
+        self.0.filter(|deadline| Instant::now() >= *deadline).map(|_| SkipReason::Deadline)
+    }
+}
+
+/// Sequencer, lane scratch and journal.
+pub struct Core {
+    /// Order, identity, features, generation.
+    pub sequencer: Sequencer,
+    journal: Option<Journal>,
+    syncer: Option<Syncer>,
+    scratch: Scratch,
+    taken: Vec<Taken>,
+    records: Records,
+    tally: Arc<Tally>,
+    failed: Option<String>,
+}
+
+/// The encoded records of a micro-batch.
+#[derive(Default)]
+pub struct Records(Vec<(RecordKind, u64, Vec<u8>, Vec<u8>)>);
+
+impl Records {
+    /// Adds an accepted record.
+    pub fn accepted(&mut self, accepted: &Accepted) {
+        let parts = (accepted.encode_open(), accepted.encode_sealed());
+        self.0.push((RecordKind::Accepted, accepted.sequence, parts.0, parts.1));
+    }
+    /// Adds a decided record.
+    pub fn decided(&mut self, decided: &Decided) {
+        self.0.push((RecordKind::Decided, decided.verdict.sequence, decided.encode(), Vec::new()));
+    }
+}
+
+impl Core {
+    /// A core over a recovered sequencer; without a journal nothing is kept (a warm-up, a bench).
+    pub fn new(sequencer: Sequencer, journal: Option<Journal>, tally: Arc<Tally>) -> Core {
+        let syncer = journal.as_ref().map(Journal::syncer);
+        let (scratch, records) = (Scratch::default(), Records::default());
+        Core { sequencer, journal, syncer, scratch, taken: Vec::new(), records, tally, failed: None }
+    }
+    /// Why the journal takes no records, if it does not.
+    pub fn failed(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+    /// The journal, for its figures.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+    /// Takes the journal out, to close it.
+    pub fn into_journal(self) -> Option<Journal> {
+        self.journal
+    }
+
+    /// A micro-batch, all the way, on this thread. `jobs` is emptied.
+    pub fn process(&mut self, jobs: &mut Vec<Job>) {
+        if let Some(why) = &self.failed {
+            jobs.drain(..).for_each(|job| (job.reply)(Answered::Unavailable(why.clone())));
+            return;
+        }
+        let mut waiting = Vec::with_capacity(jobs.len());
+        self.step(jobs, |core, taken, deadline, reply| {
+            let answered = match taken {
+                Taken::Work(work) => {
+                    let verdict = lane::decide(&work, &mut Deadline(deadline), &mut core.scratch);
+                    core.tally.count(&work, &verdict, &mut core.scratch, 0);
+                    core.records.accepted(&work.accepted);
+                    core.records.decided(&Decided { verdict: verdict.clone(), recovered: false });
+                    Answered::Decided(Box::new(Settled { work, verdict }))
+                }
+                other => core.note(other),
+            };
+            waiting.push((answered, reply));
+        });
+        self.settle(waiting);
+    }
+
+    /// Sequences a micro-batch and hands each result on, with the job's deadline and reply, in order.
+    pub fn step(&mut self, jobs: &mut Vec<Job>, mut each: impl FnMut(&mut Core, Taken, Option<Instant>, Reply)) {
+        let payments: Vec<&Transaction> = jobs.iter().filter_map(|job| payment(&job.submission)).collect();
+        if payments.len() > 1 {
+            self.sequencer.prefetch(&payments);
+        }
+        let mut rest = Vec::with_capacity(jobs.len());
+        let submissions = jobs.drain(..).map(|job| {
+            rest.push((job.deadline, job.reply));
+            job.submission
+        });
+        let mut taken = std::mem::take(&mut self.taken);
+        self.sequencer.step(submissions, &mut taken);
+        for (taken, (deadline, reply)) in taken.drain(..).zip(rest) {
+            each(self, taken, deadline, reply);
+        }
+        self.taken = taken;
+    }
+
+    /// What is no work: recorded where it was accepted, answered.
+    pub fn note(&mut self, taken: Taken) -> Answered {
+        match taken {
+            Taken::Noted(accepted) => {
+                self.records.accepted(&accepted);
+                Answered::Noted(accepted)
+            }
+            Taken::Same(sequence) => Answered::Same(sequence),
+            Taken::Different(sequence) => Answered::Different(sequence),
+            Taken::Refused(error) => Answered::Refused(error),
+            Taken::Work(_) => unreachable!("work is decided, not noted"),
+        }
+    }
+
+    /// The records of the batch at hand.
+    pub fn records(&mut self) -> &mut Records {
+        &mut self.records
+    }
+
+    /// Writes the records of the batch at hand and then answers. Under `durability = disk` the answers wait for the
+    /// group's fdatasync, on its thread.
+    pub fn settle(&mut self, waiting: Vec<(Answered, Reply)>) {
+        let written = self.write();
+        match (written, &self.syncer) {
+            (Err(why), _) => waiting.into_iter().for_each(|(_, reply)| reply(Answered::Unavailable(why.clone()))),
+            (Ok(Some(position)), Some(syncer)) if !syncer.is_durable(position) => {
+                syncer.when_durable(position, move |synced| match synced {
+                    Ok(()) => waiting.into_iter().for_each(|(answered, reply)| reply(answered)),
+                    Err(e) => {
+                        waiting.into_iter().for_each(|(_, reply)| reply(Answered::Unavailable(e.to_string())));
+                    }
+                });
+            }
+            _ => waiting.into_iter().for_each(|(answered, reply)| reply(answered)),
+        }
+    }
+
+    /// One write for the whole batch. After a failure the sequencer has seen what the journal has not, so nothing
+    /// more is taken until a restart has rebuilt it from the journal.
+    pub fn write(&mut self) -> Result<Option<Position>, String> {
+        let Some(journal) = &mut self.journal else {
+            self.records.0.clear();
+            return Ok(None);
+        };
+        if self.records.0.is_empty() {
+            return Ok(None);
+        }
+        let records: Vec<Record<'_>> = self
+            .records
+            .0
+            .iter()
+            .map(|(kind, sequence, open, sealed)| Record { kind: *kind, sequence: *sequence, open, sealed })
+            .collect();
+        let written = journal.append(&records);
+        self.records.0.clear();
+        written.map(Some).map_err(|error| {
+            let why = format!("the journal takes no records: {error}");
+            self.failed = Some(why.clone());
+            why
+        })
+    }
+}
+
+fn payment(submission: &Submission) -> Option<&Transaction> {
+    match &submission.event.body {
+        Body::Payment(tx) => Some(tx),
+        _ => None,
+    }
+}

@@ -1,0 +1,117 @@
+//! What the stages did, counted: evaluated, hit, decisive, skipped; outcomes; rule hits; how much each lane worked.
+//! Atomics, so that lanes count without a lock; read by the replay's summary and by `/metrics`.
+
+use interdict_engine::domain::{Outcome, Verdict};
+use interdict_engine::lane::{AsRecorded, Scratch, decide_without};
+use interdict_engine::sequencer::Work;
+use interdict_engine::Stage;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The stages that are counted.
+pub const STAGES: [Stage; 3] = [Stage::Features, Stage::Lists, Stage::Rules];
+
+/// One verdict in this many is asked again without each stage, unless all are.
+const SAMPLE: u64 = 64;
+
+#[derive(Debug, Default)]
+struct StageCounts {
+    evaluated: AtomicU64,
+    hits: AtomicU64,
+    decisive: AtomicU64,
+    skipped: AtomicU64,
+}
+
+/// The counts of a node.
+#[derive(Debug)]
+pub struct Tally {
+    full: bool,
+    stages: [StageCounts; STAGES.len()],
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    lanes: Vec<AtomicU64>,
+    undecided: AtomicU64,
+    defaults: AtomicU64,
+}
+
+/// One stage's counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StageSummary {
+    /// Transactions the stage ran for.
+    pub evaluated: u64,
+    /// Transactions it found something in: a decided feature, a list entry, a live or shadow rule.
+    pub hits: u64,
+    /// Verdicts (of those asked) whose outcome would differ without the stage.
+    pub decisive: u64,
+    /// Transactions it was skipped for.
+    pub skipped: u64,
+}
+
+impl Tally {
+    /// Counts for `lanes` lanes (at least one). `full` asks every verdict again without each stage, not 1 in 64.
+    pub fn new(lanes: usize, full: bool) -> Tally {
+        Tally {
+            full,
+            stages: Default::default(),
+            outcomes: Default::default(),
+            lanes: (0..lanes.max(1)).map(|_| AtomicU64::new(0)).collect(),
+            undecided: AtomicU64::new(0),
+            defaults: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one verdict; `scratch` still holds what its stages found, and may be overwritten.
+    pub fn count(&self, work: &Work, verdict: &Verdict, scratch: &mut Scratch, lane: usize) {
+        self.lanes[lane].fetch_add(1, Relaxed);
+        self.outcomes[verdict.outcome as usize].fetch_add(1, Relaxed);
+        self.undecided.fetch_add(scratch.rules.undecided.len() as u64, Relaxed);
+        self.defaults.fetch_add(u64::from(verdict.default_applied), Relaxed);
+        let found = [
+            work.accepted.features.iter().any(Option::is_some),
+            !scratch.hits.is_empty(),
+            !scratch.rules.hits.is_empty(),
+        ];
+        for ((stage, counts), found) in STAGES.iter().zip(&self.stages).zip(found) {
+            if verdict.skipped.iter().any(|(skipped, _)| skipped == stage) {
+                counts.skipped.fetch_add(1, Relaxed);
+            } else {
+                counts.evaluated.fetch_add(1, Relaxed);
+                counts.hits.fetch_add(u64::from(found), Relaxed);
+            }
+        }
+        // By sequence, so that the same transactions are asked whatever the number of lanes.
+        if self.full || verdict.sequence.is_multiple_of(SAMPLE) {
+            for (stage, counts) in STAGES.iter().zip(&self.stages) {
+                let without = decide_without(work, &mut AsRecorded(&verdict.skipped), *stage, scratch);
+                counts.decisive.fetch_add(u64::from(without.outcome != verdict.outcome), Relaxed);
+            }
+        }
+    }
+
+    /// Counts by stage name.
+    pub fn stages(&self) -> BTreeMap<&'static str, StageSummary> {
+        let summary = |counts: &StageCounts| StageSummary {
+            evaluated: counts.evaluated.load(Relaxed),
+            hits: counts.hits.load(Relaxed),
+            decisive: counts.decisive.load(Relaxed),
+            skipped: counts.skipped.load(Relaxed),
+        };
+        STAGES.iter().zip(&self.stages).map(|(stage, counts)| (stage.name(), summary(counts))).collect()
+    }
+    /// Verdicts by outcome name.
+    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        Outcome::ALL.into_iter().zip(&self.outcomes).map(|(o, count)| (o.name(), count.load(Relaxed))).collect()
+    }
+    /// Transactions each lane decided; with `lanes = 0` one number.
+    pub fn lanes(&self) -> Vec<u64> {
+        self.lanes.iter().map(|count| count.load(Relaxed)).collect()
+    }
+    /// Rule evaluations that were undecided.
+    pub fn undecided(&self) -> u64 {
+        self.undecided.load(Relaxed)
+    }
+    /// Verdicts in which a default took part.
+    pub fn defaults(&self) -> u64 {
+        self.defaults.load(Relaxed)
+    }
+}
