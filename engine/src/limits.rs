@@ -21,6 +21,22 @@ pub const FEATURE_SLOTS_MAX: usize = 1024;
 pub const WINDOWS_PER_SPACE_MAX: usize = 16;
 /// Most feature spaces in one generation.
 pub const SPACES_MAX: usize = 32;
+/// Longest window of a feature, in ms (400 days); a longer one is refused.
+pub const WINDOW_MS_MAX: i64 = 400 * 86_400_000;
+/// Most files of a pack; more are refused.
+pub const PACK_FILES_MAX: usize = 1000;
+/// Longest path of a pack's file, in bytes.
+pub const PACK_PATH_BYTES_MAX: usize = 256;
+/// Largest pack, all its files together, in bytes; a larger one is refused.
+pub const PACK_BYTES_MAX: usize = 64 << 20;
+/// Largest file of a pack, in bytes.
+pub const PACK_FILE_BYTES_MAX: usize = 16 << 20;
+/// Most nodes (values) of one YAML file, and its deepest nesting.
+pub const YAML_NODES_MAX: usize = 2_000_000;
+/// Deepest nesting of a YAML file.
+pub const YAML_DEPTH_MAX: usize = 32;
+/// Most errors reported for one pack; the rest is counted.
+pub const PACK_ERRORS_MAX: usize = 200;
 /// Most live rules in one pack.
 pub const RULES_PER_PACK_MAX: usize = 20_000;
 /// Longest span of a feature group (window + delay), in ms: 45 days. A longer one is refused when the plan is made.

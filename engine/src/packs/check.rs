@@ -1,0 +1,179 @@
+//! What must hold of a pack before it is published: names and types, examples for every rule, the cost bound; and what
+//! its authors may want to know.
+
+use super::load::{Pack, sorted};
+use super::schema::{PackSchema, schema};
+use crate::domain::{Outcome, SlotId};
+use crate::error::{Error, ErrorKind, Place, nearest};
+use crate::rules::{Mode, Rule, ScoreSource};
+use crate::stage::Stage;
+use std::collections::HashSet;
+
+/// What a check found.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// What must be mended, sorted by place.
+    pub errors: Vec<Error>,
+    /// What may be meant, sorted by place.
+    pub warnings: Vec<Error>,
+    /// How many rules the pack has.
+    pub rules: usize,
+    /// How many of them are in shadow.
+    pub shadow: usize,
+    /// How many are run by the interpreter in part.
+    pub interpreted: usize,
+    /// How many feature slots it declares.
+    pub feature_slots: usize,
+    /// Static cost of all rules together, an estimate in ns.
+    pub cost_ns: u64,
+}
+
+impl Report {
+    /// Whether the pack may be published.
+    pub fn is_ok(&self) -> bool {
+        self.errors.is_empty()
+    }
+}
+
+/// Checks a pack by itself, against the lists it expects.
+pub fn check(pack: &Pack) -> Report {
+    match schema(&[pack], &[]) {
+        Ok(built) => check_against(pack, &built),
+        Err(errors) => Report { errors, rules: pack.rules.len(), ..Report::default() },
+    }
+}
+
+/// Checks a pack against the schema of a whole generation.
+pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
+    let mut report = Report {
+        rules: pack.rules.len(),
+        shadow: pack.rules.iter().filter(|rule| rule.mode == Mode::Shadow).count(),
+        feature_slots: pack.features.iter().map(|feature| feature.spec.slots().len()).sum(),
+        ..Report::default()
+    };
+    let mut read = HashSet::new();
+    for (decl, source) in pack.rules.iter().zip(pack.rule_sources(0)) {
+        examples(decl, built, &mut report.errors);
+        match Rule::compile(source, &built.schema) {
+            Ok(rule) => {
+                read.extend(rule.slots().iter().copied());
+                report.cost_ns = report.cost_ns.saturating_add(rule.cost_ns());
+                report.interpreted += usize::from(rule.is_interpreted());
+                advise(decl, &rule, &mut report.warnings);
+            }
+            Err(errors) => report.errors.extend(errors),
+        }
+    }
+    cases(pack, built, &mut report.errors);
+    budget(pack, &mut report);
+    unused(pack, built, &read, &mut report.warnings);
+    report.errors = sorted(report.errors);
+    report.warnings = sorted(report.warnings);
+    report
+}
+
+fn note(errors: &mut Vec<Error>, place: &Place, message: String) {
+    errors.push(Error::new(ErrorKind::Invalid, message).at(place.clone()));
+}
+
+/// Every rule has examples that must hit and that must not, all of known slots.
+fn examples(decl: &super::RuleDecl, built: &PackSchema, errors: &mut Vec<Error>) {
+    for (rows, what) in [(&decl.hit, "hit"), (&decl.miss, "miss")] {
+        if rows.is_empty() {
+            let message =
+                format!("rule {:?}: examples.{what} is missing; every rule shows what must {what}", decl.id);
+            note(errors, &decl.place, message);
+        }
+        rows.iter().filter_map(|row| row.row(&built.schema).err()).for_each(|found| errors.extend(found));
+    }
+}
+
+/// Every case is of known slots and rules.
+fn cases(pack: &Pack, built: &PackSchema, errors: &mut Vec<Error>) {
+    for case in &pack.cases {
+        if let Err(found) = case.slots.row(&built.schema) {
+            errors.extend(found);
+        }
+        let expected = [&case.expect.hits, &case.expect.shadow, &case.expect.undecided];
+        for id in expected.into_iter().flatten().flatten() {
+            let short = super::test::short_id(pack, id);
+            if !pack.rules.iter().any(|rule| rule.id == short) {
+                let near = nearest(short, pack.rules.iter().map(|rule| rule.id.as_str()));
+                let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+                note(errors, &case.place, format!("test {:?}: unknown rule {id:?}{near}", case.name));
+            }
+        }
+    }
+}
+
+fn budget(pack: &Pack, report: &mut Report) {
+    let Some(budget_us) = pack.manifest.budget_us(Stage::Rules) else { return };
+    let budget_ns = u64::from(budget_us) * 1000;
+    if report.cost_ns > budget_ns {
+        let message = format!(
+            "static cost of the rules is {} us, budget rules_us is {budget_us}",
+            report.cost_ns.div_ceil(1000)
+        );
+        report.errors.push(Error::new(ErrorKind::TooLarge, message).at(Place::file("pack.yaml")));
+    }
+}
+
+/// What is allowed, but seldom meant.
+fn advise(decl: &super::RuleDecl, rule: &Rule, warnings: &mut Vec<Error>) {
+    let id = &decl.id;
+    if let Some(constant) = rule.when().constant() {
+        let always = match constant {
+            Some(true) => "always true",
+            Some(false) => "never true",
+            None => "always undecided",
+        };
+        note(warnings, &decl.when.place(0), format!("rule {id:?}: the condition is {always}"));
+    }
+    if decl.outcome == Outcome::Approve && decl.score == ScoreSource::Constant(0) {
+        note(warnings, &decl.place, format!("rule {id:?} has no effect: outcome approve, score 0"));
+    }
+    if rule.is_interpreted() {
+        let message = format!(
+            "rule {id:?} is run by the CEL interpreter (macros, joined strings): about {} us, where others take less than one",
+            rule.cost_ns() / 1000
+        );
+        note(warnings, &decl.when.place(0), message);
+    }
+}
+
+/// Features and lists that no rule reads: features cost time and memory at every payment.
+fn unused(pack: &Pack, built: &PackSchema, read: &HashSet<SlotId>, warnings: &mut Vec<Error>) {
+    for feature in &pack.features {
+        let slots = feature.spec.slots();
+        let is_read = |path: &str| built.schema.find(path).is_some_and(|slot| read.contains(&slot));
+        let idle: Vec<&str> =
+            slots.iter().map(|(path, _)| path.as_str()).filter(|path| !is_read(path)).collect();
+        let name = &feature.spec.name;
+        match idle.len() {
+            0 => {}
+            all if all == slots.len() => {
+                note(
+                    warnings,
+                    &feature.place,
+                    format!("feature {name:?} is unused: no rule reads any of it"),
+                );
+            }
+            some => {
+                let shown = idle[..some.min(3)].join(", ");
+                let more = if some > 3 { ", …" } else { "" };
+                let message =
+                    format!("feature {name:?}: {some} of {} slots are unused: {shown}{more}", slots.len());
+                note(warnings, &feature.place, message);
+            }
+        }
+    }
+    for list in &pack.manifest.lists {
+        let slot = built.schema.find(&format!("lists.{}", list.name));
+        if !slot.is_some_and(|slot| read.contains(&slot)) {
+            // Its blocks and flags count without any rule.
+            let message =
+                format!("list {:?} is read by no rule; its own effects count all the same", list.name);
+            note(warnings, &list.place, message);
+        }
+    }
+}
