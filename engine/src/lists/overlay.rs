@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::{DELTA_ENTRIES_MAX, LISTS_MAX, OVERLAY_ENDED_MAX, OVERLAY_ENTRIES_MAX};
 use imbl::shared_ptr::DefaultSharedPtr;
 use smallvec::SmallVec;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -59,6 +60,12 @@ struct State {
     live: usize,
     lengths: Lengths,
     filter: SharedFilter,
+}
+
+impl fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Overlay(at {}, {} changes)", self.sequence(), self.len())
+    }
 }
 
 impl Overlay {
@@ -147,7 +154,8 @@ impl Overlay {
     pub fn sequence(&self) -> u64 {
         self.0.sequence
     }
-    /// Lists that deltas made, in order; the first one's number is the number of base lists.
+    /// Lists that deltas made, in order; the first one's number is the number of base lists. Their `key_check` is 0:
+    /// whoever folds one into a base knows the key and fills it in.
     pub fn lists(&self) -> impl ExactSizeIterator<Item = &ListMeta> {
         self.0.lists.iter().map(Arc::as_ref)
     }
