@@ -353,6 +353,12 @@ fn ended_entries_are_kept_for_explain_up_to_the_bound() {
     let view = ListView { base: &base, overlay: &overlay };
     let id = |sequence: u64| DELTA_IDS_FROM + (sequence << 16);
     assert_eq!(overlay.len(), per_delta);
+    // The overlay's filter has been made anew meanwhile; nothing may be lost by it.
+    let mut hits = Hits::new();
+    for tag in 0..per_delta as u128 {
+        view.probe(&card(tag), &mut hits);
+        assert_eq!(hits.len(), 1, "tag {tag}");
+    }
     assert_eq!(view.visibility(0, id(rounds)), Some((rounds, None)));
     assert_eq!(view.visibility(0, id(rounds - 1)), Some((rounds - 1, Some(rounds))));
     assert_eq!(view.entry(0, id(3)).unwrap().severity, 3);

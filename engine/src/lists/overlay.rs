@@ -21,6 +21,8 @@ use std::sync::Arc;
 pub const DELTA_IDS_FROM: u64 = 1 << 32;
 /// Sequences that fit into an id.
 const SEQUENCE_MAX: u64 = (1 << 47) - 1;
+/// The filter is made anew after at least twice so many additions (0.3 ms for this many).
+const REFILTER_MIN: usize = 1 << 15;
 
 pub(super) type Map<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, DefaultSharedPtr>;
 
@@ -60,6 +62,8 @@ struct State {
     live: usize,
     lengths: Lengths,
     filter: SharedFilter,
+    /// How many subjects were added to the filter since it was made.
+    filtered: usize,
 }
 
 impl fmt::Debug for Overlay {
@@ -83,6 +87,7 @@ impl Overlay {
             live: 0,
             lengths: Lengths::default(),
             filter: SharedFilter::new(),
+            filtered: 0,
         }))
     }
 
@@ -139,6 +144,7 @@ impl Overlay {
             return refuse(ErrorKind::TooLarge, delta, message);
         }
         next.forget();
+        next.refilter();
         Ok(Overlay(Arc::new(next)))
     }
 
@@ -270,8 +276,17 @@ impl State {
         self.by_id.insert((list, id), added);
         self.lengths.add(&subject);
         self.filter.add(hash(&subject, 0));
+        self.filtered += 1;
         self.live += 1;
         Ok(())
+    }
+    /// Makes the filter anew when most of its bits are of subjects that are gone, or it would fill up under churn.
+    fn refilter(&mut self) {
+        if self.filtered > 2 * self.live.max(REFILTER_MIN) {
+            self.filter = SharedFilter::new();
+            self.current.keys().for_each(|subject| self.filter.add(hash(subject, 0)));
+            self.filtered = self.live;
+        }
     }
     /// Forgets the delta entries that ended first, past the bound.
     fn forget(&mut self) {
