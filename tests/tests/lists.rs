@@ -6,7 +6,7 @@ use interdict_engine::ErrorKind;
 use interdict_engine::domain::{
     Effect, Entry, Field, KeyId, ListDelta, Outcome, Subject, SubjectKind, Tag, Transaction, TransactionKind,
 };
-use interdict_engine::limits::{DELTA_ENTRIES_MAX, LISTS_MAX, OVERLAY_ENDED_MAX};
+use interdict_engine::limits::{DELTA_ENTRIES_MAX, LISTS_MAX, OVERLAY_ENDED_MAX, OVERLAY_ENTRIES_MAX};
 use interdict_engine::lists::{
     DELTA_IDS_FROM, Hits, ListBase, ListMeta, ListView, Overlay, Resolution, RuleHit, Snapshot, build,
     resolve,
@@ -161,7 +161,7 @@ fn told_by_engine(
     tx: &Transaction,
     hits: &mut Hits,
 ) -> (Option<Outcome>, Vec<Told>, Vec<bool>) {
-    let mut out = Resolution::default();
+    let mut out = Resolution::new();
     view.prefetch(&[tx]);
     view.probe(tx, hits);
     let rules: Vec<RuleHit<'_>> =
@@ -203,7 +203,7 @@ fn told_by_oracle(lists: &Lists, sequence: u64, tx: &Transaction) -> (Option<Out
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn engine_and_oracle_agree_at_every_sequence(
@@ -353,6 +353,12 @@ fn ended_entries_are_kept_for_explain_up_to_the_bound() {
     let view = ListView { base: &base, overlay: &overlay };
     let id = |sequence: u64| DELTA_IDS_FROM + (sequence << 16);
     assert_eq!(overlay.len(), per_delta);
+    // The overlay's filter has been made anew meanwhile; nothing may be lost by it.
+    let mut hits = Hits::new();
+    for tag in 0..per_delta as u128 {
+        view.probe(&card(tag), &mut hits);
+        assert_eq!(hits.len(), 1, "tag {tag}");
+    }
     assert_eq!(view.visibility(0, id(rounds)), Some((rounds, None)));
     assert_eq!(view.visibility(0, id(rounds - 1)), Some((rounds - 1, Some(rounds))));
     assert_eq!(view.entry(0, id(3)).unwrap().severity, 3);
@@ -395,4 +401,39 @@ fn other_threads_read_their_sequence_s_overlay_while_deltas_go_on() {
         }
         drop(lanes);
     });
+}
+
+#[test]
+fn a_fingerprint_alone_is_never_a_hit() {
+    // One entry: every tag looks at its bucket, and one in 65,536 has its fingerprint.
+    let base = base_of(&[(ListMeta::new("stolen", None, 1), vec![block(0)])]);
+    let overlay = Overlay::new(&base);
+    let mut hits = Hits::new();
+    for tag in 0..600_000 {
+        ListView { base: &base, overlay: &overlay }.probe(&card(tag), &mut hits);
+        assert_eq!(hits.len(), usize::from(tag == 0), "tag {tag}");
+    }
+}
+
+#[test]
+fn changes_are_bounded_and_at_the_bound_a_delta_is_refused_whole() {
+    let base = base_of(&[]);
+    let mut overlay = Overlay::new(&base);
+    let chunk = |sequence: u64, len: usize| {
+        let from = u128::from(sequence) * DELTA_ENTRIES_MAX as u128;
+        shared("stolen", (from..from + len as u128).map(block).collect())
+    };
+    let (full, rest) = (OVERLAY_ENTRIES_MAX / DELTA_ENTRIES_MAX, OVERLAY_ENTRIES_MAX % DELTA_ENTRIES_MAX);
+    for sequence in 1..=full as u64 {
+        overlay = overlay.apply(&base, sequence, "acme", &chunk(sequence, DELTA_ENTRIES_MAX)).unwrap();
+    }
+    let next = full as u64 + 1;
+    let error = overlay.apply(&base, next, "acme", &chunk(next, rest + 1)).err().unwrap();
+    assert_eq!(error.kind, ErrorKind::TooLarge);
+    assert!(error.message.contains("publish another"), "{error}");
+    assert_eq!(overlay.apply(&base, next, "acme", &chunk(next, rest)).unwrap().len(), OVERLAY_ENTRIES_MAX);
+    let mut hits = Hits::new();
+    ListView { base: &base, overlay: &overlay }
+        .probe(&card(u128::from(next) * DELTA_ENTRIES_MAX as u128), &mut hits);
+    assert!(hits.is_empty(), "nothing of the refused delta is seen");
 }

@@ -22,8 +22,9 @@ pub(super) fn place(hash: u64, words: u64) -> (u64, u64) {
     (below(hash, words), bits)
 }
 
-/// Words of the overlay's filter: 1 MiB, about 3 % false positives at a million subjects.
-const SHARED_WORDS: u64 = 1 << 17;
+/// Words of the overlay's filter: 512 KiB, so that it stays in the second-level cache; about 3 % false positives at
+/// half a million subjects, which is as many as are added before the filter is made anew.
+const SHARED_WORDS: u64 = 1 << 16;
 
 /// The overlay's filter.
 #[derive(Clone)]

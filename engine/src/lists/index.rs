@@ -11,6 +11,7 @@ use crate::domain::{Entry, KeyId, Subject};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{LIST_ENTRIES_MAX, LISTS_MAX};
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -26,6 +27,12 @@ pub struct ListBase {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
     bins: Ranges<u32>,
+}
+
+impl fmt::Debug for ListBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ListBase({:?})", self.lists)
+    }
 }
 
 impl ListBase {

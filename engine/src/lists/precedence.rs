@@ -3,6 +3,7 @@
 
 use super::probe::Hit;
 use crate::domain::{Effect, Outcome};
+use crate::limits::HITS_RESERVED;
 
 /// A live rule that hit. Rules in shadow mode are not passed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +17,25 @@ pub struct RuleHit<'a> {
 }
 
 /// What hits come to; a lane's buffer, reused.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
     outcome: Option<Outcome>,
     hits: Vec<Option<usize>>,
     rules: Vec<Option<usize>>,
 }
 
+impl Default for Resolution {
+    fn default() -> Self {
+        Resolution::new()
+    }
+}
+
 impl Resolution {
+    /// An empty buffer with room for `HITS_RESERVED` list hits and as many rules.
+    pub fn new() -> Resolution {
+        let room = || Vec::with_capacity(HITS_RESERVED);
+        Resolution { outcome: None, hits: room(), rules: room() }
+    }
     /// The strongest outcome that was not cancelled; `None` where nothing hit or all of it was cancelled.
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome

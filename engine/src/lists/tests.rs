@@ -73,7 +73,7 @@ fn a_snapshot_gives_back_what_it_was_built_of() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_same_entries_in_any_order_give_the_same_bytes(
