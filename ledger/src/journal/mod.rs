@@ -11,6 +11,8 @@ mod syncer;
 mod writer;
 mod read;
 mod check;
+#[cfg(test)]
+mod tests;
 
 pub use check::{Report, check};
 pub use frame::{OwnedRecord, Stored};
