@@ -14,12 +14,7 @@ use smallvec::SmallVec;
 const BLOCK_SCORE: u16 = 1000;
 
 /// The verdict on one transaction, from what its stages found.
-pub fn decide(
-    work: &Work,
-    hits: &Hits,
-    results: &RuleResults,
-    skipped: Vec<(Stage, SkipReason)>,
-) -> Verdict {
+pub fn decide(work: &Work, hits: &Hits, results: &RuleResults, skipped: Vec<(Stage, SkipReason)>) -> Verdict {
     let (tx, generation) = (work.transaction(), work.view.generation());
     let all = generation.rules();
     let live: SmallVec<[rules::Hit; 16]> =
@@ -104,7 +99,13 @@ impl Found {
         let score = if hit.severity == 0 { unrated } else { u16::from(hit.severity) * 10 };
         self.add(outcome, score, reason);
     }
-    fn rule(&mut self, number: u32, outcome: Outcome, score: u16, slots: SmallVec<[crate::domain::SlotId; 4]>) {
+    fn rule(
+        &mut self,
+        number: u32,
+        outcome: Outcome,
+        score: u16,
+        slots: SmallVec<[crate::domain::SlotId; 4]>,
+    ) {
         let reason = Reason { stage: Stage::Rules, source: ReasonSource::Rule(number), slots };
         self.add(outcome, score, reason);
     }

@@ -113,7 +113,8 @@ impl Manifest {
         for (number, line) in lines {
             let words: Vec<&str> = line.split(' ').collect();
             let [kind, name, hash] = words[..] else { return Err(malformed(number)) };
-            let kind = PartKind::ALL.into_iter().find(|k| k.name() == kind).ok_or_else(|| malformed(number))?;
+            let kind =
+                PartKind::ALL.into_iter().find(|k| k.name() == kind).ok_or_else(|| malformed(number))?;
             parts.push((kind, name.to_owned(), unhex(hash).ok_or_else(|| malformed(number))?));
         }
         Ok(Manifest { parts })
@@ -210,9 +211,9 @@ impl Generation {
         };
         assert_eq!(usize::from(slots.lists) + slots.list_names.len(), built.schema.len(), "lists come last");
         let groups = built.groups.into_iter().map(|group| {
-            let filter = group.filter.map(|predicate| {
-                Arc::new(move |tx: &Transaction| predicate.eval(&Fields(tx))) as Filter
-            });
+            let filter = group
+                .filter
+                .map(|predicate| Arc::new(move |tx: &Transaction| predicate.eval(&Fields(tx))) as Filter);
             (group.spec, filter)
         });
         let mut errors = Vec::new();

@@ -99,7 +99,10 @@ impl<'a> Row<'a> {
             for (bit, name) in slots.list_names.iter().enumerate() {
                 if let Some(number) = lists.find(name, &tx.tenant) {
                     lists_known |= 1 << bit;
-                    if hits.iter().any(|hit| hit.list == number && hit.effect != crate::domain::Effect::Override) {
+                    if hits
+                        .iter()
+                        .any(|hit| hit.list == number && hit.effect != crate::domain::Effect::Override)
+                    {
                         lists_hit |= 1 << bit;
                     }
                 }
@@ -117,7 +120,12 @@ impl SlotView for Row<'_> {
             return self.tx.get(Field::from_number(at as u8)?);
         }
         if at < self.lists_from {
-            return self.features.get(usize::from(at - self.features_from)).copied().flatten().map(Value::Int);
+            return self
+                .features
+                .get(usize::from(at - self.features_from))
+                .copied()
+                .flatten()
+                .map(Value::Int);
         }
         let bit = 1u64 << (at - self.lists_from);
         (self.lists_known & bit != 0).then_some(Value::Bool(self.lists_hit & bit != 0))

@@ -144,7 +144,8 @@ impl Sequencer {
 
     /// Publishes a generation: an event like any other, visible to all that come after it.
     pub fn publish(&mut self, generation: Arc<Generation>, event: Event) -> Taken {
-        let submission = Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None };
+        let submission =
+            Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None };
         self.take(submission, Some(generation))
     }
 
@@ -166,7 +167,10 @@ impl Sequencer {
                 Some(sequence) => *target = sequence,
                 None => {
                     self.counts.unmatched += 1;
-                    return Taken::Refused(Error::new(ErrorKind::NotFound, "no payment with this id is known"));
+                    return Taken::Refused(Error::new(
+                        ErrorKind::NotFound,
+                        "no payment with this id is known",
+                    ));
                 }
             }
         }

@@ -59,6 +59,10 @@ impl Hits {
     pub fn new() -> Hits {
         Hits(Vec::with_capacity(HITS_RESERVED))
     }
+    /// Empties the buffer; its room stays.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
     /// The lists that hit, as bits by their numbers.
     pub fn lists(&self) -> u64 {
         self.0.iter().fold(0, |bits, hit| bits | 1 << hit.list)

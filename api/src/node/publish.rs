@@ -1,0 +1,185 @@
+//! From a configuration to a generation: packs are loaded, checked and tested, lists are imported, everything is kept
+//! in the store under its hash, and the manifest names the whole. Nothing changes before all of it is right.
+
+use super::keys::NodeKeys;
+use super::store::Store;
+use crate::config::{Loaded, schema};
+use anyhow::{Context, Result, bail};
+use interdict_engine::domain::{Audience, Lever, Outcome};
+use interdict_engine::generation::{Generation, Manifest, PartKind, Settings};
+use interdict_engine::lists::{ListMeta, Snapshot};
+use interdict_engine::packs::{self, Pack};
+use interdict_engine::{Error, ErrorKind};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The files of a pack folder, by path relative to it.
+///
+/// # Errors
+/// When the folder or a file cannot be read, or a name is not UTF-8.
+pub fn read_pack_folder(dir: &Path) -> Result<packs::Files> {
+    let mut files = packs::Files::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(|| format!("pack folder {}", folder.display()))? {
+            let path = entry?.path();
+            let relative = path.strip_prefix(dir).expect("read below the folder");
+            let name = relative.to_str().with_context(|| format!("{}: a name in UTF-8", path.display()))?.to_owned();
+            if path.is_dir() {
+                // Lists travel apart from packs: they change at another pace and are tagged under the node's keys.
+                if name != "lists" {
+                    folders.push(path);
+                }
+            } else if is_pack_file(&name) {
+                files.insert(name, std::fs::read(&path).with_context(|| format!("{}", path.display()))?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn is_pack_file(name: &str) -> bool {
+    name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+/// Loads, checks and tests a pack; its errors name file, line and column.
+///
+/// # Errors
+/// Every error of the pack, a line each.
+pub fn checked_pack(files: packs::Files, place: &str) -> Result<Pack> {
+    let pack = packs::load(files).map_err(|errors| all(place, &errors))?;
+    let report = packs::check(&pack);
+    if !report.is_ok() {
+        return Err(all(place, &report.errors));
+    }
+    let tested = packs::test(&pack);
+    if !tested.is_ok() {
+        let failures = tested.failures.iter().map(|f| {
+            format!("{place}/{}: {}: expected {}, got {}", f.place, f.name, f.expected, f.got)
+        });
+        let errors = tested.errors.iter().map(|e| format!("{place}/{e}"));
+        bail!("{}", errors.chain(failures).collect::<Vec<_>>().join("\n"));
+    }
+    Ok(pack)
+}
+
+fn all(place: &str, errors: &[Error]) -> anyhow::Error {
+    anyhow::anyhow!("{}", errors.iter().map(|e| format!("{place}/{e}")).collect::<Vec<_>>().join("\n"))
+}
+
+/// What a list of the configuration is. What the config leaves open, the first pack that expects the list says.
+///
+/// # Errors
+/// A wrong audience or outcome.
+pub fn list_meta(name: &str, list: &schema::List, packs: &[Pack], keys: &NodeKeys) -> Result<ListMeta> {
+    let tenant: Option<Arc<str>> = list.tenant.as_deref().map(Into::into);
+    let mut meta = ListMeta::new(name, tenant.clone(), keys.list_check(tenant.as_deref()));
+    if let Some(declared) = packs.iter().flat_map(|pack| &pack.manifest.lists).find(|decl| decl.name == name) {
+        meta.block_outcome = declared.outcome;
+        meta.code = declared.code.clone();
+        meta.audience = declared.audience;
+        meta.sanctions = declared.class == interdict_engine::rules::Class::Sanctions;
+    }
+    if let Some(outcome) = &list.block_outcome {
+        meta.block_outcome = outcome.parse::<Outcome>().with_context(|| format!("lists.{name}.block_outcome"))?;
+    }
+    if let Some(code) = &list.code {
+        meta.code = code.clone();
+    }
+    if let Some(audience) = &list.audience {
+        let known = [Audience::Internal, Audience::Processor, Audience::Customer];
+        meta.audience = known
+            .into_iter()
+            .find(|known| known.name() == audience)
+            .with_context(|| format!("lists.{name}.audience = {audience:?}: expected internal, processor or customer"))?;
+    }
+    meta.sanctions |= list.sanctions;
+    Ok(meta)
+}
+
+/// The bytes of a list file as a snapshot: a CSV or JSONL is imported under the node's keys, a built one taken as
+/// it is.
+///
+/// # Errors
+/// Every wrong line of the file, by line and column; a snapshot that is not whole or was built under other keys.
+pub fn list_snapshot(path: &Path, meta: &ListMeta, keys: &NodeKeys) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("list {:?}: {}", meta.name, path.display()))?;
+    let name = path.display().to_string();
+    if path.extension().is_some_and(|ext| ext == "ilist") {
+        let snapshot = Snapshot::open(Arc::new(bytes.clone())).with_context(|| name.clone())?;
+        if snapshot.meta().name != meta.name {
+            bail!("{name}: holds list {:?}, the config calls it {:?}", snapshot.meta().name, meta.name);
+        }
+        return Ok(bytes);
+    }
+    let entries = keys.import(&name, &bytes, meta)?;
+    interdict_engine::lists::build(meta, entries).with_context(|| name)
+}
+
+/// Builds a generation from the configuration, keeping its parts in the store. `uploaded` packs take the place of
+/// the config's of the same name, or come after them.
+///
+/// # Errors
+/// Everything that is wrong with packs, lists, settings or rates; nothing is published then.
+pub fn build(
+    loaded: &Loaded,
+    store: &Store,
+    keys: &NodeKeys,
+    uploaded: &BTreeMap<String, Vec<u8>>,
+) -> Result<Arc<Generation>> {
+    let mut packs: Vec<Pack> = Vec::new();
+    for dir in &loaded.config.rules.packs {
+        let dir = loaded.resolve(dir);
+        packs.push(checked_pack(read_pack_folder(&dir)?, &dir.display().to_string())?);
+    }
+    for (name, archive) in uploaded {
+        let pack = checked_pack(packs::unarchive(archive)?, name)?;
+        match packs.iter_mut().find(|known| known.name() == name) {
+            Some(known) => *known = pack,
+            None => packs.push(pack),
+        }
+    }
+    let mut parts = Vec::new();
+    for pack in &packs {
+        parts.push((PartKind::Pack, pack.name().to_owned(), store.put(&pack.archive())?));
+    }
+    for (name, list) in &loaded.config.lists {
+        let meta = list_meta(name, list, &packs, keys)?;
+        let snapshot = list_snapshot(&loaded.resolve(&list.file), &meta, keys)?;
+        parts.push((PartKind::List, name.clone(), store.put(&snapshot)?));
+    }
+    parts.push((PartKind::Settings, "settings".into(), store.put(&settings(&loaded.config).encode())?));
+    if let Some(rates) = &loaded.config.features.rates {
+        let path = loaded.resolve(rates);
+        let text = std::fs::read(&path).with_context(|| format!("features.rates: {}", path.display()))?;
+        parts.push((PartKind::Rates, "rates".into(), store.put(&text)?));
+    }
+    let manifest = Manifest::new(parts);
+    let generation = assemble(manifest.clone(), store)?;
+    generation.lists().check_keys(|tenant| keys.list_check(tenant))?;
+    store.put_manifest(&manifest)?;
+    Ok(generation)
+}
+
+/// The generation of a manifest, from the store.
+///
+/// # Errors
+/// A part that is missing or damaged, or that does not build under this engine.
+pub fn assemble(manifest: Manifest, store: &Store) -> Result<Arc<Generation>> {
+    let object = |hash: &[u8; 32]| {
+        store.get(hash).map_err(|e| Error::new(ErrorKind::NotFound, format!("{e:#}")))
+    };
+    let generation = Generation::build(manifest, &object).map_err(|errors| {
+        anyhow::anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })?;
+    Ok(Arc::new(generation))
+}
+
+fn settings(config: &schema::Config) -> Settings {
+    let number = |name: &String| Lever::by_name(name).expect("the config was checked") as u8;
+    let levers = |map: &BTreeMap<String, String>| map.iter().map(|(c, lever)| (c.clone(), number(lever))).collect();
+    let mut by_tenant = BTreeMap::from([(String::new(), levers(&config.decision.levers))]);
+    by_tenant.extend(config.tenants.iter().map(|(tenant, section)| (tenant.clone(), levers(&section.levers))));
+    Settings { levers: by_tenant, network: config.decision.network.clone() }
+}
