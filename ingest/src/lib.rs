@@ -3,13 +3,13 @@
 //! identifiers leave only as keyed tags. Modules in flow order.
 
 pub mod error;
-//FEEDS pub mod feeds;
+pub mod feeds;
 pub mod decode;
 pub mod normalise;
-//LISTS pub mod lists;
+pub mod lists;
 pub mod dead_letter;
 
 pub use decode::{Decoded, Decoder, IdentityKey, RequestContext};
 pub use error::{FeedError, FieldError, Status, Where};
-//FEEDS pub use feeds::{FeedItem, FeedLabel, FeedRecord};
+pub use feeds::{FeedItem, FeedLabel, FeedRecord};
 pub use normalise::keys::{TagKeys, TenantKeys};

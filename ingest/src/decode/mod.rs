@@ -7,7 +7,7 @@ pub mod labels;
 pub mod entries;
 mod assemble;
 mod identity;
-mod reader;
+pub(crate) mod reader;
 pub(crate) mod values;
 
 #[cfg(test)]

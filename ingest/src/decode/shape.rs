@@ -138,7 +138,7 @@ leaves! {
     Text               "text"                       Text No;
     Qr                 "qr"                         Text No;
     Stan               "refs.stan"                  Text Code;
-    Rrn                "refs.rrn"                   Text Code;
+    Rrn                "refs.rrn"                   Text No;
     Uetr               "refs.uetr"                  Text Code;
     Original           "refs.original"              Text Reference;
     SettlesAt          "settles_at"                 Text Code;

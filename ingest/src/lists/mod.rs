@@ -1,0 +1,52 @@
+//! List files to entries: CSV and JSONL under the list's key. All errors of a file are told, up to a bound, with file,
+//! line, column and what was expected; a file with an error gives no entries.
+
+pub mod csv;
+pub mod jsonl;
+
+#[cfg(test)]
+mod tests;
+
+use crate::decode::entries::ERRORS_MAX;
+use crate::error::FieldError;
+use interdict_engine::domain::Entry;
+
+/// Most entries of one list file; some 4 GB as entries in memory.
+pub const ENTRIES_MAX: usize = 20_000_000;
+
+/// What has been read of a list file.
+struct Import<'f> {
+    file: &'f str,
+    entries: Vec<Entry>,
+    errors: Vec<FieldError>,
+}
+
+impl<'f> Import<'f> {
+    fn new(file: &'f str) -> Import<'f> {
+        Import { file, entries: Vec::new(), errors: Vec::new() }
+    }
+    /// Takes what a line gave; false when reading on makes no sense.
+    fn take(&mut self, line: u64, result: Result<Entry, FieldError>) -> bool {
+        match result {
+            Ok(_) if self.entries.len() == ENTRIES_MAX => {
+                let error = FieldError::too_large("", format!("a list of at most {ENTRIES_MAX} entries"));
+                self.fail(line, error);
+                return false;
+            }
+            // After the first error nothing of the file is used.
+            Ok(entry) if self.errors.is_empty() => {
+                let id = self.entries.len() as u64;
+                self.entries.push(Entry { id, ..entry });
+            }
+            Ok(_) => {}
+            Err(error) => self.fail(line, error),
+        }
+        self.errors.len() < ERRORS_MAX
+    }
+    fn fail(&mut self, line: u64, error: FieldError) {
+        self.errors.push(error.at_line(line).in_file(self.file));
+    }
+    fn finish(self) -> Result<Vec<Entry>, Vec<FieldError>> {
+        if self.errors.is_empty() { Ok(self.entries) } else { Err(self.errors) }
+    }
+}
