@@ -1,1 +1,7 @@
-//! x
+//! The appliance: configuration, wiring, HTTP and the command line around the engine, the ledger and the feeds.
+
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod node;
+pub mod answer;

@@ -80,6 +80,10 @@ impl Records {
         let parts = (accepted.encode_open(), accepted.encode_sealed());
         self.0.push((RecordKind::Accepted, accepted.sequence, parts.0, parts.1));
     }
+    /// The records, as the journal takes them.
+    pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
+        self.0.iter().map(|(kind, sequence, open, sealed)| Record { kind: *kind, sequence: *sequence, open, sealed })
+    }
     /// Adds a decided record.
     pub fn decided(&mut self, decided: &Decided) {
         self.0.push((RecordKind::Decided, decided.verdict.sequence, decided.encode(), Vec::new()));
@@ -195,12 +199,7 @@ impl Core {
         if self.records.0.is_empty() {
             return Ok(None);
         }
-        let records: Vec<Record<'_>> = self
-            .records
-            .0
-            .iter()
-            .map(|(kind, sequence, open, sealed)| Record { kind: *kind, sequence: *sequence, open, sealed })
-            .collect();
+        let records: Vec<Record<'_>> = self.records.iter().collect();
         let written = journal.append(&records);
         self.records.0.clear();
         written.map(Some).map_err(|error| {

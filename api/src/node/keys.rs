@@ -50,11 +50,15 @@ impl NodeKeys {
         let tenant = meta.tenant.as_deref().map(|tenant| self.tags.tenant(tenant));
         let key = tenant.as_ref().map_or_else(|| self.tags.shared(), |keys| &keys.state);
         let read = if file.ends_with(".jsonl") || file.ends_with(".ndjson") {
-            interdict_ingest::lists::jsonl::read_entries(file, bytes, key, meta.sanctions)
+            interdict_ingest::lists::jsonl::read_entries(bytes, file, key, file)
         } else {
-            interdict_ingest::lists::csv::read_entries(file, bytes, key, meta.sanctions)
+            interdict_ingest::lists::csv::read_entries(bytes, file, key, file)
         };
-        read.map_err(|errors| anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+        let mut entries = read
+            .map_err(|errors| anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        // An override never cancels a sanctions entry, whatever a file says.
+        entries.iter_mut().for_each(|entry| entry.overridable &= !meta.sanctions);
+        Ok(entries)
     }
 }
 

@@ -1,3 +1,286 @@
-//! A running node: keys, kept generations, journal, sequencer and lanes, put together.
+//! A running node: keys, kept generations, journal, sequencer and lanes, put together. HTTP and `replay` both drive
+//! it; neither has a path of its own.
 
+pub mod keys;
 pub mod store;
+pub mod publish;
+pub mod tally;
+pub mod core;
+pub mod lanes;
+pub mod recovery;
+pub mod lookup;
+
+pub use self::core::{Answered, Job, Reply, Settled};
+
+use self::core::Core;
+use self::keys::NodeKeys;
+use self::lanes::Lanes;
+use self::store::Store;
+use self::tally::Tally;
+use crate::config::Loaded;
+use anyhow::{Context, Result};
+use interdict_engine::domain::{Body, Event, GenerationId};
+use interdict_engine::generation::{Generation, View};
+use interdict_engine::sequencer::{SequencerLimits, Submission};
+use interdict_engine::features::StateLimits;
+use interdict_engine::identity::IdentityLimits;
+use interdict_ledger::journal::Reader;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Most jobs that wait for the sequencer; past it a submission is refused with "try again" at once.
+const QUEUE_MAX: usize = 16 * 1024;
+
+/// How a node is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Ask every verdict again without each stage, not 1 in 64.
+    pub full_stats: bool,
+    /// Lanes, where they differ from the profile's.
+    pub lanes: Option<usize>,
+}
+
+/// A node.
+pub struct Node {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The configuration it was opened with.
+    pub loaded: Loaded,
+    /// Its keys.
+    pub keys: Arc<NodeKeys>,
+    /// Its kept generations.
+    pub store: Store,
+    /// What its stages did.
+    pub tally: Arc<Tally>,
+    /// What opening found.
+    pub recovered: recovery::Found,
+    queue: Mutex<VecDeque<Job>>,
+    waiting: AtomicUsize,
+    core: Arc<Mutex<Core>>,
+    lanes: Option<Lanes>,
+    reader: Reader,
+    generations: Mutex<BTreeMap<[u8; 32], Arc<Generation>>>,
+    uploaded: Mutex<BTreeMap<String, Vec<u8>>>,
+    draining: AtomicBool,
+    micro_batch: usize,
+}
+
+impl Node {
+    /// Opens a data folder (made where it is missing): recovers the journal, and publishes the configuration's
+    /// generation where it differs from the one last published from a configuration.
+    ///
+    /// # Errors
+    /// Wrong packs, lists or keys; a damaged journal; another process on the same folder.
+    pub fn open(data: &Path, loaded: Loaded, options: &Options, now_ms: i64) -> Result<Arc<Node>> {
+        std::fs::create_dir_all(data).with_context(|| format!("data folder {}", data.display()))?;
+        let key_dir = keys::key_folder(data, loaded.config.keys.dir.as_deref())?;
+        let keys = Arc::new(NodeKeys::open(&key_dir, true)?);
+        let store = Store::open(data)?;
+        // Built before the journal is touched: a broken pack must not cost a running node its folder's lock.
+        let wanted = publish::build(&loaded, &store, &keys, &BTreeMap::new())?;
+        let lane_count = options.lanes.unwrap_or(loaded.hardware.lanes);
+        let tally = Arc::new(Tally::new(lane_count, options.full_stats));
+        let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded))?;
+        let reader = opened.journal.reader();
+        let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
+        let core = Arc::new(Mutex::new(core));
+        let micro_batch = loaded.hardware.micro_batch;
+        let lanes = (lane_count > 0).then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch));
+        let node = Arc::new(Node {
+            data: data.to_owned(),
+            keys,
+            store,
+            tally,
+            recovered: opened.found,
+            queue: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            core,
+            lanes,
+            reader,
+            generations: Mutex::new(opened.generations),
+            uploaded: Mutex::default(),
+            draining: AtomicBool::new(false),
+            micro_batch,
+            loaded,
+        });
+        node.publish_configured(wanted, now_ms)?;
+        Ok(node)
+    }
+
+    fn publish_configured(&self, wanted: Arc<Generation>, now_ms: i64) -> Result<()> {
+        let mark = self.data.join("generations").join("configured");
+        let hash = interdict_engine::generation::hex(&wanted.hash());
+        let known = std::fs::read_to_string(&mark).unwrap_or_default();
+        let in_force = self.view().id().hash;
+        // A generation published through the API since then stays in force over a restart.
+        if known.trim() == hash && self.recovered.last_sequence > 0 {
+            self.generations.lock().insert(wanted.hash(), wanted);
+            return Ok(());
+        }
+        if in_force != wanted.hash() {
+            self.publish(wanted, now_ms)?;
+        }
+        store::write_whole(&mark, format!("{hash}\n").as_bytes())
+    }
+
+    /// Publishes a generation: an event in the journal, visible to every later transaction.
+    ///
+    /// # Errors
+    /// When deltas do not fit the new base, or the journal takes no records; the old generation is in force then.
+    pub fn publish(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
+        self.generations.lock().insert(generation.hash(), generation.clone());
+        let id = GenerationId { hash: generation.hash(), overlay: 0 };
+        let event = Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
+        let mut core = self.core.lock();
+        let taken = core.sequencer.publish(generation, event);
+        match core.note(taken) {
+            Answered::Noted(accepted) => {
+                core.write().map_err(anyhow::Error::msg)?;
+                drop(core);
+                let in_use: Vec<[u8; 32]> = vec![accepted.generation.hash];
+                self.store.retain(self.loaded.config.journal.retain_generations, &in_use)?;
+                Ok(accepted.generation)
+            }
+            Answered::Refused(error) => Err(error.into()),
+            other => anyhow::bail!("publication came to {other:?}"),
+        }
+    }
+
+    /// Checks, tests and keeps an uploaded pack archive for the next publication; its name and version.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the pack.
+    pub fn upload_pack(&self, archive: Vec<u8>) -> Result<(String, String)> {
+        let files = interdict_engine::packs::unarchive(&archive)?;
+        let pack = publish::checked_pack(files, "pack")?;
+        let named = (pack.name().to_owned(), pack.manifest.version.clone());
+        self.uploaded.lock().insert(named.0.clone(), archive);
+        Ok(named)
+    }
+
+    /// Publishes configuration and uploaded packs as they are now.
+    ///
+    /// # Errors
+    /// As [`publish::build`] and [`Node::publish`].
+    pub fn publish_current(&self, now_ms: i64) -> Result<GenerationId> {
+        let uploaded = self.uploaded.lock().clone();
+        let generation = publish::build(&self.loaded, &self.store, &self.keys, &uploaded)?;
+        self.publish(generation, now_ms)
+    }
+
+    /// Submits jobs; their replies are called when their answers are durable, on some thread.
+    pub fn submit(&self, jobs: impl IntoIterator<Item = Job>) {
+        if let Some(lanes) = &self.lanes {
+            lanes.submit(jobs);
+            return;
+        }
+        {
+            let mut queue = self.queue.lock();
+            for job in jobs {
+                if queue.len() >= QUEUE_MAX {
+                    (job.reply)(Answered::Unavailable("too many requests wait".into()));
+                } else {
+                    queue.push_back(job);
+                }
+            }
+            self.waiting.store(queue.len(), Ordering::Release);
+        }
+        self.combine();
+    }
+
+    /// Combining: whoever gets the core drains what waits, its own jobs and others', and looks again after letting
+    /// go, so that no job is left by a thread that came while the core was held.
+    fn combine(&self) {
+        let mut batch = Vec::with_capacity(self.micro_batch);
+        while self.waiting.load(Ordering::Acquire) > 0 {
+            let Some(mut core) = self.core.try_lock() else { return };
+            loop {
+                {
+                    let mut queue = self.queue.lock();
+                    let take = queue.len().min(self.micro_batch);
+                    batch.extend(queue.drain(..take));
+                    self.waiting.store(queue.len(), Ordering::Release);
+                }
+                if batch.is_empty() {
+                    break;
+                }
+                core.process(&mut batch);
+            }
+        }
+    }
+
+    /// Submits one event and waits for its answer on this thread.
+    pub fn call(&self, submission: Submission) -> Answered {
+        let (send, receive) = std::sync::mpsc::sync_channel(1);
+        let reply: Reply = Box::new(move |answered| drop(send.send(answered)));
+        self.submit([Job { submission, deadline: None, reply }]);
+        receive.recv().unwrap_or_else(|_| Answered::Unavailable("the node is stopping".into()))
+    }
+
+    /// Feeds the state without deciding or keeping anything: a replay's warm-up.
+    pub fn warm_up(&self, submissions: impl IntoIterator<Item = Submission>) {
+        let mut taken = Vec::new();
+        self.core.lock().sequencer.step(submissions, &mut taken);
+    }
+
+    /// What the next transaction is judged by.
+    pub fn view(&self) -> Arc<View> {
+        self.core.lock().sequencer.view().clone()
+    }
+    /// Something of the core, under its lock: figures for metrics and status.
+    pub fn with_core<T>(&self, f: impl FnOnce(&Core) -> T) -> T {
+        f(&self.core.lock())
+    }
+    /// Jobs that wait for the sequencer.
+    pub fn queue_depth(&self) -> usize {
+        self.lanes.as_ref().map_or_else(|| self.waiting.load(Ordering::Relaxed), Lanes::waiting)
+    }
+    /// Whether the node takes requests, or why not.
+    pub fn ready(&self) -> Result<(), String> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err("draining".into());
+        }
+        self.core.lock().failed().map_or(Ok(()), |why| Err(why.to_owned()))
+    }
+    /// Takes no more requests; those taken are answered.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+    /// Ends lanes and journal in order: everything taken is decided, answered and written.
+    ///
+    /// # Errors
+    /// When the last sync fails.
+    pub fn close(self: Arc<Node>) -> Result<()> {
+        let node = Arc::into_inner(self).context("somebody still holds the node")?;
+        drop(node.lanes);
+        let core = Arc::into_inner(node.core).context("a lane still holds the core")?.into_inner();
+        core.into_journal().map_or(Ok(()), |journal| journal.close().map_err(|e| anyhow::anyhow!("{e}")))
+    }
+}
+
+fn limits(loaded: &Loaded) -> SequencerLimits {
+    const HOUR_MS: i64 = 3_600_000;
+    let hardware = &loaded.hardware;
+    SequencerLimits {
+        features: StateLimits {
+            keys_max: loaded.config.features.keys_max,
+            bytes_max: hardware.feature_memory_mib << 20,
+            originals_max: hardware.originals,
+            lateness_ms: loaded.config.features.lateness_s * 1000,
+            ..StateLimits::default()
+        },
+        identity: IdentityLimits {
+            horizon_ms: loaded.config.identity.horizon_h * HOUR_MS,
+            bytes_max: hardware.identity_memory_mib << 20,
+        },
+    }
+}
+
+/// ms since the Unix epoch by this machine's clock.
+pub fn now_ms() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,260 @@
+//! Lanes as threads, for four cores and more: a sequencer thread takes what waits, hands work to each lane through a
+//! ring of its own, and writes and answers what comes back. Everybody spins briefly and then parks.
+
+use super::core::{Answered, Core, Deadline, Job, Reply, Settled};
+use super::tally::Tally;
+use interdict_engine::domain::{Decided, Verdict};
+use interdict_engine::lane::{self, Scratch};
+use interdict_engine::sequencer::{Taken, Work};
+use parking_lot::Mutex;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+/// Work that a lane may have waiting.
+const RING: usize = 256;
+/// Turns of an empty loop before a thread parks: about 2 µs (design/state.md, D: unbounded spinning costs 8 ms at
+/// p99 and four times the CPU on shared cores).
+const SPINS: u32 = 64;
+/// A parked thread looks again after this long even if nobody woke it.
+const PARK: Duration = Duration::from_millis(1);
+/// Jobs that wait before a submission is refused.
+const QUEUE_MAX: usize = 16 * 1024;
+
+struct Shared {
+    queue: Mutex<VecDeque<Job>>,
+    waiting: AtomicUsize,
+    stop: AtomicBool,
+}
+
+/// The threads of a node with `lanes = N`.
+pub struct Lanes {
+    shared: Arc<Shared>,
+    sequencer: Option<JoinHandle<()>>,
+    thread: Thread,
+}
+
+type Given = (Box<Work>, Option<Instant>);
+type Made = (Box<Work>, Verdict);
+
+impl Lanes {
+    /// Starts a sequencer thread and `count` lane threads.
+    pub fn start(count: usize, core: Arc<Mutex<Core>>, tally: Arc<Tally>, micro_batch: usize) -> Lanes {
+        let shared =
+            Arc::new(Shared { queue: Mutex::default(), waiting: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let for_thread = shared.clone();
+        let sequencer = thread::Builder::new()
+            .name("sequencer".into())
+            .spawn(move || {
+                let lanes = (0..count).map(|number| Lane::start(number, tally.clone())).collect();
+                Sequencing { shared: for_thread, core, lanes, inflight: HashMap::new(), micro_batch }.run();
+            })
+            .expect("the system gives a thread at start");
+        let thread = sequencer.thread().clone();
+        Lanes { shared, sequencer: Some(sequencer), thread }
+    }
+    /// Jobs that wait for the sequencer.
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::Relaxed)
+    }
+    /// Queues jobs and wakes the sequencer.
+    pub fn submit(&self, jobs: impl IntoIterator<Item = Job>) {
+        {
+            let mut queue = self.shared.queue.lock();
+            for job in jobs {
+                if queue.len() >= QUEUE_MAX {
+                    (job.reply)(Answered::Unavailable("too many requests wait".into()));
+                } else {
+                    queue.push_back(job);
+                }
+            }
+            self.shared.waiting.store(queue.len(), Ordering::Release);
+        }
+        self.thread.unpark();
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.thread.unpark();
+        if let Some(sequencer) = self.sequencer.take() {
+            // A panic of the sequencer has been reported by its own hook; there is nobody to pass it to here.
+            drop(sequencer.join());
+        }
+    }
+}
+
+struct Lane {
+    give: Producer<Given>,
+    made: Consumer<Made>,
+    stop: Arc<AtomicBool>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Lane {
+    fn start(number: usize, tally: Arc<Tally>) -> Lane {
+        let (give, mut given) = RingBuffer::<Given>::new(RING);
+        let (mut make, made) = RingBuffer::<Made>::new(RING);
+        let (stop, stopped) = (Arc::new(AtomicBool::new(false)), thread::current());
+        let stop_lane = stop.clone();
+        let run = move || {
+            let (sequencer, mut scratch) = (stopped, Scratch::default());
+            while !stop_lane.load(Ordering::Acquire) {
+                let Some((work, deadline)) = next(&mut given) else { continue };
+                let verdict = lane::decide(&work, &mut Deadline(deadline), &mut scratch);
+                tally.count(&work, &verdict, &mut scratch, number);
+                // The sequencer never has more than RING out to a lane, so there is room.
+                make.push((work, verdict)).ok().expect("a ring as long as the one that feeds it");
+                sequencer.unpark();
+            }
+        };
+        let handle = thread::Builder::new().name(format!("lane-{number}")).spawn(run);
+        Lane { give, made, stop, handle: Some(handle.expect("the system gives a thread at start")) }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(handle) = self.handle.take() {
+            handle.thread().unpark();
+            drop(handle.join());
+        }
+    }
+}
+
+fn next(given: &mut Consumer<Given>) -> Option<Given> {
+    for _ in 0..SPINS {
+        if let Ok(work) = given.pop() {
+            return Some(work);
+        }
+        std::hint::spin_loop();
+    }
+    thread::park_timeout(PARK);
+    given.pop().ok()
+}
+
+/// A transaction that is with a lane: who asked for it, and who asked for the same again meanwhile.
+struct Pending {
+    reply: Reply,
+    again: Vec<Reply>,
+}
+
+struct Sequencing {
+    shared: Arc<Shared>,
+    core: Arc<Mutex<Core>>,
+    lanes: Vec<Lane>,
+    inflight: HashMap<u64, Pending>,
+    micro_batch: usize,
+}
+
+impl Sequencing {
+    fn run(mut self) {
+        let mut idle = 0;
+        loop {
+            let worked = self.take() | self.collect();
+            if worked {
+                idle = 0;
+                continue;
+            }
+            let stop = self.shared.stop.load(Ordering::Acquire);
+            if stop && self.inflight.is_empty() && self.shared.waiting.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle += 1;
+            if idle < SPINS {
+                std::hint::spin_loop();
+            } else {
+                thread::park_timeout(PARK);
+            }
+        }
+    }
+
+    /// Sequences what waits, writes `accepted`, and hands the work out.
+    fn take(&mut self) -> bool {
+        // Never more out than the rings hold, so that a push cannot fail.
+        let room = self.lanes.len() * RING / 2;
+        if self.inflight.len() + self.micro_batch > room || self.shared.waiting.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let mut jobs: Vec<Job> = {
+            let mut queue = self.shared.queue.lock();
+            let take = queue.len().min(self.micro_batch);
+            let jobs = queue.drain(..take).collect();
+            self.shared.waiting.store(queue.len(), Ordering::Release);
+            jobs
+        };
+        let core = self.core.clone();
+        let mut core = core.lock();
+        if let Some(why) = core.failed() {
+            let why = why.to_owned();
+            jobs.into_iter().for_each(|job| (job.reply)(Answered::Unavailable(why.clone())));
+            return true;
+        }
+        let (mut noted, mut work) = (Vec::new(), Vec::new());
+        let inflight = &mut self.inflight;
+        core.step(&mut jobs, |core, taken, deadline, reply| match taken {
+            Taken::Work(one) => {
+                core.records().accepted(&one.accepted);
+                inflight.insert(one.accepted.sequence, Pending { reply, again: Vec::new() });
+                work.push((Box::new(one), deadline));
+            }
+            // Asked for again while the first is with a lane: answered together with it.
+            Taken::Same(sequence) if inflight.contains_key(&sequence) => {
+                inflight.get_mut(&sequence).expect("just looked").again.push(reply);
+            }
+            other => {
+                let answered = core.note(other);
+                noted.push((answered, reply));
+            }
+        });
+        core.settle(noted);
+        drop(core);
+        for (one, deadline) in work {
+            let lane = (one.accepted.sequence % self.lanes.len() as u64) as usize;
+            let lane = self.lane_with_room(lane);
+            lane.give.push((one, deadline)).ok().expect("less is out than the rings hold");
+            if let Some(handle) = &lane.handle {
+                handle.thread().unpark();
+            }
+        }
+        true
+    }
+
+    /// The lane whose turn it is, or the next one whose ring has room.
+    fn lane_with_room(&mut self, from: usize) -> &mut Lane {
+        let count = self.lanes.len();
+        let at = (0..count).map(|n| (from + n) % count).find(|at| self.lanes[*at].give.slots() > 0);
+        &mut self.lanes[at.expect("less is out than the rings hold")]
+    }
+
+    /// Writes the verdicts that lanes have made, and answers.
+    fn collect(&mut self) -> bool {
+        let mut made: Vec<Made> = Vec::new();
+        for lane in &mut self.lanes {
+            while let Ok(one) = lane.made.pop() {
+                made.push(one);
+            }
+        }
+        if made.is_empty() {
+            return false;
+        }
+        made.sort_by_key(|(work, _)| work.accepted.sequence);
+        let mut core = self.core.lock();
+        let mut waiting = Vec::with_capacity(made.len());
+        for (work, verdict) in made {
+            core.records().decided(&Decided { verdict: verdict.clone(), recovered: false });
+            let sequence = verdict.sequence;
+            if let Some(pending) = self.inflight.remove(&sequence) {
+                waiting.push((Answered::Decided(Box::new(Settled { work: *work, verdict })), pending.reply));
+                waiting.extend(pending.again.into_iter().map(|reply| (Answered::Same(sequence), reply)));
+            }
+        }
+        core.settle(waiting);
+        true
+    }
+}

@@ -1,0 +1,79 @@
+//! Verdicts that were given: by sequence from the journal, with the generation that gave them, for retries,
+//! `GET /v1/decisions/…` and `explain`.
+
+use super::Node;
+use super::recovery::Generations;
+use anyhow::{Result, anyhow};
+use interdict_engine::domain::{Accepted, Body, Decided, GenerationId, Transaction, Verdict};
+use interdict_engine::generation::{Generation, View};
+use std::sync::Arc;
+
+/// A verdict with what it was made from.
+#[derive(Debug)]
+pub struct Given {
+    /// What was accepted.
+    pub accepted: Accepted,
+    /// The canonical verdict.
+    pub verdict: Verdict,
+    /// Whether it was made at recovery.
+    pub recovered: bool,
+    /// A view that knows its generation.
+    pub view: Arc<View>,
+}
+
+impl Given {
+    /// The transaction.
+    pub fn transaction(&self) -> &Transaction {
+        match &self.accepted.event.body {
+            Body::Payment(tx) => tx,
+            _ => unreachable!("only payments have verdicts"),
+        }
+    }
+}
+
+impl Node {
+    /// The verdict of a sequence; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the generation is no longer kept.
+    pub fn given(&self, sequence: u64) -> Result<Option<Given>> {
+        let failed = |e: interdict_ledger::Error| anyhow!("{e}");
+        let Some(decided) = self.reader.read_decided(sequence).map_err(failed)? else { return Ok(None) };
+        let Some(accepted) = self.reader.read_accepted(sequence).map_err(failed)? else { return Ok(None) };
+        let decided = Decided::decode(&decided.open)?;
+        let accepted = Accepted::decode(&accepted.open, accepted.sealed.as_deref())?;
+        let view = self.view_of(&decided.verdict.generation)?;
+        Ok(Some(Given { accepted, verdict: decided.verdict, recovered: decided.recovered, view }))
+    }
+
+    /// The verdict of a client's id.
+    ///
+    /// # Errors
+    /// As [`Node::given`].
+    pub fn given_by_id(&self, tenant: &str, key: u128) -> Result<Option<Given>> {
+        match self.with_core(|core| core.sequencer.sequence_of(tenant, key)) {
+            Some(sequence) => self.given(sequence),
+            None => Ok(None),
+        }
+    }
+
+    /// A view that can name what a verdict's reasons point at: the one in force where it is of the same generation
+    /// (its overlay remembers what has ended), else the bare generation.
+    fn view_of(&self, id: &GenerationId) -> Result<Arc<View>> {
+        let current = self.view();
+        if current.id().hash == id.hash {
+            return Ok(current);
+        }
+        Ok(View::new(self.generation(id)?, id.overlay))
+    }
+
+    fn generation(&self, id: &GenerationId) -> Result<Arc<Generation>> {
+        if let Some(known) = self.generations.lock().get(&id.hash) {
+            return Ok(known.clone());
+        }
+        let generations = Generations::new(&self.store);
+        let built = generations.get(id).ok_or_else(|| anyhow!("generation {id} is no longer kept"))?;
+        self.generations.lock().insert(id.hash, built.clone());
+        Ok(built)
+    }
+}

@@ -1,0 +1,174 @@
+//! Opening a data folder: the journal's records go through the sequencer again in their order, and what was accepted
+//! but not decided is decided now, marked `recovered`, so that a retry gets that verdict.
+
+use super::core::Records;
+use super::keys::NodeKeys;
+use super::store::Store;
+use super::publish;
+use crate::config::Loaded;
+use anyhow::{Result, anyhow};
+use interdict_engine::domain::{Accepted, Decided, GenerationId};
+use interdict_engine::generation::{Generation, Manifest};
+use interdict_engine::lane::{Open, Scratch, decide};
+use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
+use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
+use interdict_ledger::storage::FileStorage;
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What opening found.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Sequence of the last accepted event; 0 in a new folder.
+    pub last_sequence: u64,
+    /// Records read.
+    pub records: u64,
+    /// Transactions that had no verdict and got it now.
+    pub decided_now: u64,
+    /// Stamped features that came out otherwise than the journal says.
+    pub restored_differently: u64,
+    /// Tails that were cut.
+    pub torn: Vec<Torn>,
+}
+
+/// A recovered folder.
+pub struct Opened {
+    /// The sequencer, as it was.
+    pub sequencer: Sequencer,
+    /// The journal, ready for the next record.
+    pub journal: Journal,
+    /// What was found.
+    pub found: Found,
+    /// The generations that were met.
+    pub generations: BTreeMap<[u8; 32], Arc<Generation>>,
+}
+
+/// Generations by hash, built from the store once each.
+pub struct Generations<'a> {
+    store: &'a Store,
+    built: RefCell<BTreeMap<[u8; 32], Arc<Generation>>>,
+    missing: RefCell<Option<String>>,
+}
+
+impl<'a> Generations<'a> {
+    /// None built yet.
+    pub fn new(store: &'a Store) -> Generations<'a> {
+        Generations { store, built: RefCell::default(), missing: RefCell::default() }
+    }
+    /// The generation of an id, where it is kept.
+    pub fn get(&self, id: &GenerationId) -> Option<Arc<Generation>> {
+        if let Some(known) = self.built.borrow().get(&id.hash) {
+            return Some(known.clone());
+        }
+        let built = match self.store.manifest(&id.hash) {
+            Ok(Some(manifest)) => publish::assemble(manifest, self.store),
+            Ok(None) => return None,
+            Err(e) => Err(e),
+        };
+        match built {
+            Ok(generation) => {
+                self.built.borrow_mut().insert(id.hash, generation.clone());
+                Some(generation)
+            }
+            Err(why) => {
+                *self.missing.borrow_mut() = Some(format!("{why:#}"));
+                None
+            }
+        }
+    }
+    /// Why the last generation that was not given could not be built, if it is kept at all.
+    pub fn why(&self) -> Option<String> {
+        self.missing.borrow().clone()
+    }
+    /// Those built.
+    pub fn into_built(self) -> BTreeMap<[u8; 32], Arc<Generation>> {
+        self.built.into_inner()
+    }
+}
+
+/// The generation without packs and lists that a new folder starts from.
+pub fn empty_generation() -> Arc<Generation> {
+    let none = |_: &[u8; 32]| unreachable!("an empty manifest has no parts");
+    Arc::new(Generation::build(Manifest::new(Vec::new()), &none).expect("nothing can be wrong with nothing"))
+}
+
+/// The journal's options for a configuration.
+fn options(loaded: &Loaded) -> Options {
+    let durability = if loaded.durability() == "disk" { Durability::Disk } else { Durability::Os };
+    let mut options = Options::new(durability, ENGINE, catalogue_hash());
+    options.segment_bytes = loaded.config.journal.segment_mib << 20;
+    options
+}
+
+/// Hash of the field catalogue, stamped into each segment: which numbers mean which fields.
+pub fn catalogue_hash() -> [u8; 32] {
+    let rows = interdict_engine::domain::catalogue::CATALOGUE.iter();
+    let text: String = rows.map(|def| format!("{} {}\n", def.path, def.ty.name())).collect();
+    Sha256::digest(text).into()
+}
+
+/// Opens the journal of a data folder and rebuilds the sequencer from it.
+///
+/// # Errors
+/// A damaged journal, a locked folder, a wrong key, a generation that the journal names and the store lacks.
+pub fn open(
+    data: &Path,
+    loaded: &Loaded,
+    keys: &NodeKeys,
+    store: &Store,
+    limits: SequencerLimits,
+) -> Result<Opened> {
+    let storage = FileStorage::create(data.join("journal")).map_err(|e| anyhow!("{e}"))?;
+    let generations = Generations::new(store);
+    let mut sequencer = Sequencer::new(limits, empty_generation());
+    let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
+    let opened = Journal::open_with(Arc::new(storage), &keys.master, options(loaded), &mut |stored: &Stored<'_>| {
+        let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
+        match stored.kind {
+            RecordKind::Decided => {
+                undecided.remove(&stored.sequence);
+            }
+            RecordKind::Accepted => {
+                let sealed = stored.sealed()?;
+                let accepted = Accepted::decode(stored.open(), sealed.as_deref())
+                    .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
+                let taken = sequencer.restore(accepted, &|id| generations.get(id)).map_err(|e| {
+                    let why = generations.why().map_or(String::new(), |why| format!(": {why}"));
+                    failed(format!("sequence {}: {e}{why}", stored.sequence))
+                })?;
+                if let Taken::Work(work) = taken {
+                    undecided.insert(stored.sequence, work);
+                }
+            }
+        }
+        Ok(())
+    });
+    let (mut journal, recovery) = opened.map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
+    let decided_now = undecided.len() as u64;
+    decide_now(&mut journal, undecided)?;
+    let found = Found {
+        last_sequence: recovery.last_sequence,
+        records: recovery.records,
+        decided_now,
+        restored_differently: sequencer.counts().restored_differently,
+        torn: recovery.torn,
+    };
+    Ok(Opened { sequencer, journal, found, generations: generations.into_built() })
+}
+
+fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<()> {
+    if undecided.is_empty() {
+        return Ok(());
+    }
+    let (mut scratch, mut records) = (Scratch::default(), Records::default());
+    for work in undecided.values() {
+        let verdict = decide(work, &mut Open, &mut scratch);
+        records.decided(&Decided { verdict, recovered: true });
+    }
+    let batch: Vec<Record<'_>> = records.iter().collect();
+    journal.append(&batch).map_err(|e| anyhow!("deciding what had no verdict: {e}"))?;
+    Ok(())
+}
