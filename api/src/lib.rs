@@ -5,3 +5,4 @@
 pub mod config;
 pub mod node;
 pub mod answer;
+pub mod cli;

@@ -6,6 +6,7 @@ pub mod key;
 pub mod storage;
 pub mod faulty;
 pub mod journal;
+pub mod dead_letter;
 
 pub use error::{Error, ErrorKind, Place};
 pub use key::MasterKey;

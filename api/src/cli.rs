@@ -1,0 +1,76 @@
+//! The command line: one verb a file. Exit codes as wire.md has them: 0 ok, 1 finding, 2 misuse, 3 failed.
+
+pub mod serve;
+pub mod replay;
+pub mod verify;
+pub mod explain;
+pub mod packs;
+pub mod lists;
+pub mod doctor;
+pub mod keys;
+pub mod letters;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Exit code of a finding (`verify`, `packs check|test`, `doctor` only).
+pub const FINDING: u8 = 1;
+/// Exit code of a failure.
+pub const FAILED: u8 = 3;
+
+#[derive(Parser)]
+#[command(name = "interdict", version, about = "Fraud-signal matching in the authorization path")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve the inline API.
+    Serve(serve::Args),
+    /// Run a feed of files through the path.
+    Replay(replay::Args),
+    /// Recompute the verdicts of a data folder and compare.
+    Verify(verify::Args),
+    /// Tell one verdict's story.
+    Explain(explain::Args),
+    /// Check, test or build a rule pack.
+    Packs(packs::Args),
+    /// Import, build or inspect an exact list.
+    Lists(lists::Args),
+    /// Look at this machine and a configuration, and say what is wrong.
+    Doctor(doctor::Args),
+    /// Make API keys.
+    Keys(keys::Args),
+    /// Read the dead letters of a data folder.
+    DeadLetters(letters::Args),
+}
+
+/// Runs the command line; the process's exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // clap exits with 2 for misuse and 0 for help, as wire.md wants.
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            drop(e.print());
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let done = match cli.verb {
+        Verb::Serve(args) => serve::run(args),
+        Verb::Replay(args) => replay::run(args),
+        Verb::Verify(args) => verify::run(args),
+        Verb::Explain(args) => explain::run(args),
+        Verb::Packs(args) => packs::run(args),
+        Verb::Lists(args) => lists::run(args),
+        Verb::Doctor(args) => doctor::run(args),
+        Verb::Keys(args) => keys::run(args),
+        Verb::DeadLetters(args) => letters::run(args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("interdict: {error:#}");
+        ExitCode::from(FAILED)
+    })
+}
