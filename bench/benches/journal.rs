@@ -96,6 +96,34 @@ fn time_redb(dir: &Path, iters: u64, count: usize) -> Duration {
     total
 }
 
+/// Nanoseconds this thread has had a core. On shared cores wall time says more about the neighbours.
+fn cpu_ns() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    stat.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// Prints the cpu time per record, user and kernel, of the same appends; the kernel's count lags by up to a tick
+/// (4 ms), so each runs long enough for that not to matter.
+fn cpu_per_record(_: &mut Criterion) {
+    const RECORDS: usize = 300_000;
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for count in [1, 8, 64] {
+        let per_record = |run: &mut dyn FnMut(u64)| {
+            let start = cpu_ns();
+            run((RECORDS / count) as u64);
+            (cpu_ns() - start) / RECORDS as u64
+        };
+        let sealed =
+            per_record(&mut |n| _ = time_appends(&dir.path().join("a"), n, count, 100, Durability::Os));
+        let open = per_record(&mut |n| _ = time_appends(&dir.path().join("b"), n, count, 0, Durability::Os));
+        let bytes = vec![0x5a; 56 + count * 333];
+        let plain = per_record(&mut |n| _ = time_writes(&dir.path().join("plain"), n, &bytes));
+        println!(
+            "cpu ns/record, batch {count}: 100 sealed {sealed}, none sealed {open}, plain write(2) {plain}"
+        );
+    }
+}
+
 fn appends(c: &mut Criterion) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut group = c.benchmark_group("journal/append");
@@ -147,5 +175,5 @@ fn reads(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, appends, reads);
+criterion_group!(benches, cpu_per_record, appends, reads);
 criterion_main!(benches);

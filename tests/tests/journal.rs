@@ -550,6 +550,11 @@ fn removed_segments_leave_a_journal_that_checks_and_goes_on() {
     let (disk, records) = small_journal(Durability::Os);
     let mut journal = open(&disk, Durability::Os, 1 << 20);
     assert_eq!(journal.remove_through(4).unwrap_err().kind, ErrorKind::Invalid);
+    // With no segment begun behind them, the last of the closed ones stays: epoch and sequences go on from it.
+    disk.set_faults(Faults { create: 1000, ..Faults::default() });
+    assert!(journal.roll().is_err());
+    assert_eq!(journal.remove_through(4).unwrap_err().kind, ErrorKind::Invalid);
+    disk.set_faults(Faults::default());
     journal.remove_through(2).unwrap();
     assert_eq!(journal.reader().read_accepted(1).unwrap(), None);
     append(&mut journal, &[record(RecordKind::Accepted, 7, b"on", b"")]).unwrap();

@@ -8,7 +8,9 @@ mod index;
 mod scan;
 mod walk;
 mod syncer;
+mod recover;
 mod writer;
+mod retention;
 mod read;
 mod check;
 #[cfg(test)]

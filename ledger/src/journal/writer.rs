@@ -1,14 +1,14 @@
 //! The one writer: opens with recovery, appends a batch with one write(2), rolls segments, destroys keys. After any
 //! failed write it leaves the segment for good, so that neither an offset nor a nonce is ever used twice.
 
-use super::format::{ENGINE_BYTES_MAX, HEADER_BYTES, Header, SLOT, SegmentKey, WrapKey};
+use super::format::{ENGINE_BYTES_MAX, HEADER_BYTES, Header, SegmentKey, WrapKey};
 use super::frame::{Stamp, Stored, batch_bytes, encode_batch, encode_footer};
 use super::index::{Index, SegmentIndex};
 use super::read::Reader;
-use super::scan::Scanned;
+use super::recover::recover_tail;
 use super::syncer::{Syncer, sync_error};
-use super::walk::{Found, Tail, Walk, in_order, segment_name, walk};
-use super::{Durability, KeyState, Options, Position, Record, Recovery, SegmentInfo, Torn};
+use super::walk::{Tail, Walk, in_order, segment_name, walk};
+use super::{Durability, Options, Position, Record, Recovery, SegmentInfo};
 use crate::error::{Error, ErrorKind};
 use crate::key::{MasterKey, fill_random};
 use crate::storage::{File, Lock, Storage, write_once_at};
@@ -19,16 +19,16 @@ use std::thread::{Builder, JoinHandle};
 /// An open journal; the only writer of its folder. Dropping it leaves the last segment without a footer, as a crash
 /// would; [`Journal::close`] writes it.
 pub struct Journal {
-    storage: Arc<dyn Storage>,
+    pub(super) storage: Arc<dyn Storage>,
     wrap: Arc<WrapKey>,
     options: Options,
-    index: Arc<RwLock<Index>>,
+    pub(super) index: Arc<RwLock<Index>>,
     syncer: Syncer,
     thread: Option<JoinHandle<()>>,
     /// The segment being written; `None` after a failure, until the next append begins another.
     open: Option<OpenSegment>,
     /// The end of the last segment that is written no more.
-    tail: Tail,
+    pub(super) tail: Tail,
     epoch: u64,
     last_sequence: u64,
     batches: u64,
@@ -280,53 +280,6 @@ impl Journal {
         self.leave_segment(true)
     }
 
-    /// Destroys a segment's data key by overwriting it in the header: the sealed parts are unreadable from then on,
-    /// the open parts, checksums and chain stay as they are. Doing it twice is harmless.
-    ///
-    /// # Errors
-    /// `Invalid` for a segment that is not there or still written, `Io`.
-    pub fn destroy_key(&mut self, segment: u64) -> Result<(), Error> {
-        self.check_left(segment)?;
-        let failed = |e: &std::io::Error| Error::io("destroying a key", e).at(segment, SLOT.start as u64);
-        let file = self.storage.open(&segment_name(segment)).map_err(|e| failed(&e))?;
-        write_once_at(&*file, &[0; 60], SLOT.start as u64)
-            .and_then(|()| file.sync())
-            .map_err(|e| failed(&e))?;
-        if let Some(segment) = write(&self.index).segment_mut(segment) {
-            segment.info.key = KeyState::Destroyed;
-        }
-        Ok(())
-    }
-
-    /// Removes all segments up to and including this one, oldest first. The rest stays checkable; its first segment
-    /// says how much was before it.
-    ///
-    /// # Errors
-    /// `Invalid` for a segment that is not there or still written, `Io` (some may be gone then).
-    pub fn remove_through(&mut self, segment: u64) -> Result<(), Error> {
-        self.check_left(segment)?;
-        loop {
-            let first = write(&self.index).segments.first().map(|first| first.info.number);
-            let Some(first) = first.filter(|first| *first <= segment) else { break };
-            let removed = self.storage.remove(&segment_name(first));
-            removed.map_err(|e| Error::io("removing", &e).at(first, 0))?;
-            write(&self.index).segments.remove(0);
-        }
-        self.storage.sync_names().map_err(|e| Error::io("removing", &e).at(segment, 0))
-    }
-
-    /// Whether a segment is there and written no more.
-    fn check_left(&self, segment: u64) -> Result<(), Error> {
-        let invalid = |what: &str| Err(Error::new(ErrorKind::Invalid, what).at(segment, 0));
-        if segment > self.tail.number {
-            return invalid("is not closed yet");
-        }
-        match write(&self.index).segment_mut(segment) {
-            Some(_) => Ok(()),
-            None => invalid("there is no such segment"),
-        }
-    }
-
     /// What is known of each segment, in order; the one being written is the last.
     pub fn segments(&self) -> Vec<SegmentInfo> {
         self.index.read().expect("no holder of this lock panics").infos()
@@ -364,7 +317,7 @@ impl Drop for Journal {
     }
 }
 
-fn write(index: &RwLock<Index>) -> RwLockWriteGuard<'_, Index> {
+pub(super) fn write(index: &RwLock<Index>) -> RwLockWriteGuard<'_, Index> {
     index.write().expect("no holder of this lock panics")
 }
 
@@ -389,47 +342,4 @@ impl OpenSegment {
         (self.chain, self.bytes) = (chain, self.bytes + buffer.len() as u64);
         Ok(())
     }
-}
-
-/// Cuts what a crash left, closes the last segment with a footer, and returns where the journal ends.
-fn recover_tail(
-    storage: &dyn Storage,
-    last: Option<(Found, Scanned)>,
-    index: &mut Index,
-    torn: Option<Torn>,
-    unfinished: Option<Torn>,
-    last_sequence: u64,
-    durability: Durability,
-) -> Result<Tail, Error> {
-    if let Some(unfinished) = unfinished {
-        let removed = storage.remove(&segment_name(unfinished.segment));
-        removed.map_err(|e| Error::io("removing an unfinished segment", &e).at(unfinished.segment, 0))?;
-    }
-    let Some((found, scanned)) = last else {
-        // After removals of all else, numbers must not begin again; an unfinished first segment is number 1.
-        let number = unfinished.map_or(0, |unfinished| unfinished.segment - 1);
-        return Ok(Tail { number, bytes: 0, chain: [0; 32] });
-    };
-    let number = found.header.number;
-    let failed = |e: &std::io::Error| Error::io("cutting a torn tail", e).at(number, scanned.end);
-    if torn.is_some() {
-        found.file.truncate(scanned.end).map_err(|e| failed(&e))?;
-    }
-    let mut tail = Tail { number, bytes: scanned.end, chain: scanned.chain };
-    let info = &mut index.segments.last_mut().expect("the walk indexed its last segment").info;
-    if !scanned.closed {
-        let mut bytes = Vec::new();
-        let durable = if durability == Durability::Disk { scanned.end } else { 0 };
-        let (seed, ordinal) = (found.header.seed(), scanned.frames);
-        let stamp = Stamp { seed, chain: &scanned.chain, at: scanned.end, ordinal, durable };
-        tail.chain = encode_footer(&mut bytes, info.records, last_sequence, &stamp);
-        write_once_at(&*found.file, &bytes, scanned.end)
-            .map_err(|e| Error::io("closing the last segment", &e).at(number, scanned.end))?;
-        tail.bytes += bytes.len() as u64;
-    }
-    (info.closed, info.bytes, info.excess_bytes) = (true, tail.bytes, 0);
-    if durability == Durability::Disk {
-        found.file.sync().map_err(|e| Error::io("syncing the last segment", &e).at(number, tail.bytes))?;
-    }
-    Ok(tail)
 }

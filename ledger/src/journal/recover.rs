@@ -1,0 +1,53 @@
+//! What opening a journal changes on disk before it writes anything new: cuts what a crash left and closes the last
+//! segment, so that every segment but the one being written is final.
+
+use super::frame::{Stamp, encode_footer};
+use super::index::Index;
+use super::scan::Scanned;
+use super::walk::{Found, Tail, segment_name};
+use super::{Durability, Torn};
+use crate::error::Error;
+use crate::storage::{Storage, write_once_at};
+
+/// Cuts what a crash left, closes the last segment with a footer, and returns where the journal ends.
+pub(super) fn recover_tail(
+    storage: &dyn Storage,
+    last: Option<(Found, Scanned)>,
+    index: &mut Index,
+    torn: Option<Torn>,
+    unfinished: Option<Torn>,
+    last_sequence: u64,
+    durability: Durability,
+) -> Result<Tail, Error> {
+    if let Some(unfinished) = unfinished {
+        let removed = storage.remove(&segment_name(unfinished.segment));
+        removed.map_err(|e| Error::io("removing an unfinished segment", &e).at(unfinished.segment, 0))?;
+    }
+    let Some((found, scanned)) = last else {
+        // After removals of all else, numbers must not begin again; an unfinished first segment is number 1.
+        let number = unfinished.map_or(0, |unfinished| unfinished.segment - 1);
+        return Ok(Tail { number, bytes: 0, chain: [0; 32] });
+    };
+    let number = found.header.number;
+    let failed = |e: &std::io::Error| Error::io("cutting a torn tail", e).at(number, scanned.end);
+    if torn.is_some() {
+        found.file.truncate(scanned.end).map_err(|e| failed(&e))?;
+    }
+    let mut tail = Tail { number, bytes: scanned.end, chain: scanned.chain };
+    let info = &mut index.segments.last_mut().expect("the walk indexed its last segment").info;
+    if !scanned.closed {
+        let mut bytes = Vec::new();
+        let durable = if durability == Durability::Disk { scanned.end } else { 0 };
+        let (seed, ordinal) = (found.header.seed(), scanned.frames);
+        let stamp = Stamp { seed, chain: &scanned.chain, at: scanned.end, ordinal, durable };
+        tail.chain = encode_footer(&mut bytes, info.records, last_sequence, &stamp);
+        write_once_at(&*found.file, &bytes, scanned.end)
+            .map_err(|e| Error::io("closing the last segment", &e).at(number, scanned.end))?;
+        tail.bytes += bytes.len() as u64;
+    }
+    (info.closed, info.bytes, info.excess_bytes) = (true, tail.bytes, 0);
+    if durability == Durability::Disk {
+        found.file.sync().map_err(|e| Error::io("syncing the last segment", &e).at(number, tail.bytes))?;
+    }
+    Ok(tail)
+}
