@@ -101,6 +101,64 @@ fn a_world_streams_through_and_every_answer_is_counted() {
     assert_eq!(report.false_positives().1, 0);
 }
 
+/// Refuses every third request whole and every seventh element of a batch, once each, and answers the rest.
+fn grudging() -> Target {
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse;
+    use serde_json::{Value, json};
+    use std::collections::HashSet;
+    use std::sync::Mutex;
+    let seen: Arc<Mutex<(u64, HashSet<String>)>> = Arc::default();
+    let decide = move |axum::Json(batch): axum::Json<Vec<Value>>| async move {
+        let mut seen = seen.lock().unwrap();
+        seen.0 += 1;
+        if seen.0 % 3 == 1 {
+            return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "0")]).into_response();
+        }
+        let answers = batch.iter().enumerate().map(|(place, request)| {
+            let id = request["id"].as_str().unwrap();
+            if id == "w-000900" {
+                return json!({"status": 422, "field": "card.pan", "expected": "a PAN", "detail": "4000001234"});
+            }
+            match place % 7 == 3 && seen.1.insert(id.to_owned()) {
+                true => json!({"status": 429}),
+                false => json!({"id": id, "outcome": "approve", "reasons": [], "meta": {"replayed": false}}),
+            }
+        });
+        axum::Json(answers.collect::<Vec<_>>()).into_response()
+    };
+    let ok = || async { axum::Json(json!({})) };
+    let router = axum::Router::new()
+        .route("/v1/decisions", axum::routing::post(decide))
+        .route("/v1/labels", axum::routing::post(ok))
+        .route("/v1/lists/{name}/entries", axum::routing::put(ok));
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            axum::serve(listener, router).await.unwrap();
+        });
+    });
+    Target::parse(&format!("http://{}", told.recv().unwrap())).unwrap()
+}
+
+#[test]
+fn refusals_are_asked_again_and_anything_else_ends_the_stream_with_the_id() {
+    let target = grudging();
+    let world = World::new(&WorldConfig { transactions: 1_000, ..WorldConfig::default() }).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (answers, error) = runtime.block_on(async {
+        let mut streamer = Streamer::new(target, false).await.unwrap();
+        let error = streamer.run(&world, Speed::Max).await.unwrap_err();
+        (streamer.report().answers(), format!("{error:#}"))
+    });
+    assert!((700..950).contains(&answers), "{answers}");
+    assert!(error.contains("w-000900") && error.contains("card.pan"), "{error}");
+    assert!(!error.contains("4000001234"), "a detail may hold what was sent: {error}");
+}
+
 #[test]
 fn a_server_that_is_not_there_is_an_error_with_its_address() {
     let config = config(Target::parse("http://127.0.0.1:9").unwrap(), 10.0, 0.1);

@@ -22,8 +22,19 @@ const SCAM_TEXTS: [&str; 8] = [
     "help my son new number",
 ];
 
-/// What a consortium learns from an attack: when, and which entry.
-pub(crate) type Learned = (i64, Value);
+/// What a consortium learns from an attack, and the card the owner gets instead.
+pub(crate) struct Learned {
+    pub(crate) known_ms: i64,
+    pub(crate) pan: String,
+    pub(crate) replacement: String,
+}
+
+impl Learned {
+    /// The entry of the list of stolen cards: a flag, because what to do about it is the pack's to say.
+    pub(crate) fn entry(&self) -> Value {
+        json!({"card": {"pan": self.pan}, "effect": "flag", "reason": "STOLEN", "severity": 90})
+    }
+}
 
 fn attack_start(dice: &mut Dice, population: &Population, first_day: i64) -> i64 {
     let span = (population.days - first_day) * DAY_MS - 12 * HOUR_MS;
@@ -69,8 +80,8 @@ pub(crate) fn stolen_card(dice: &mut Dice, population: &Population) -> (Vec<Draf
         buy(dice, back_ms, 3, cents);
         back_ms += dice.between(5, 300) * MINUTE_MS;
     }
-    let entry = json!({"card": {"pan": customer.pan}, "effect": "flag", "reason": "STOLEN", "severity": 90});
-    (drafts, Some((known_ms, entry)))
+    let replacement = identifiers::pan(dice, country_of(customer.country));
+    (drafts, Some(Learned { known_ms, pan: customer.pan.clone(), replacement }))
 }
 
 /// A skimmed terminal: cards that went through it in its first days are used again as magnetic stripe copies, at the

@@ -61,6 +61,8 @@ fn at_terminal(
     let merchant = population.shops.on_street(dice, country);
     let terminal = population.shops.terminal(dice, merchant);
     let cents = dice.around(merchant.typical_cents);
+    // Worn chips: not every magnetic stripe is a copy.
+    let channel = if dice.chance(15) { "magstripe" } else { channel };
     payments::card_present(dice, customer, merchant, terminal, channel, cents)
 }
 

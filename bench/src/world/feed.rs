@@ -187,10 +187,11 @@ fn drafts(
             drafts.extend(attack);
         }
     }
+    let mut stolen = Vec::new();
     for _ in 0..scaled(10, count) {
         let (attack, entry) = attacks::stolen_card(dice, population);
         drafts.extend(attack);
-        learned.extend(entry.map(|(time_ms, entry)| (time_ms, What::List("stolen_cards", vec![entry]))));
+        stolen.extend(entry);
     }
     for _ in 0..scaled(4, count) {
         drafts.extend(attacks::mules(dice, population));
@@ -214,7 +215,23 @@ fn drafts(
     while drafts.len() < count {
         drafts.push(daily::payment(dice, population));
     }
+    for card in stolen {
+        replace_card(&mut drafts, &card);
+        learned.push((card.known_ms, What::List("stolen_cards", vec![card.entry()])));
+    }
     drafts
+}
+
+/// A reported card is not used by its owner any more; what follows an earlier payment stays on the old one.
+fn replace_card(drafts: &mut [Draft], stolen: &attacks::Learned) {
+    for index in 0..drafts.len() {
+        let began_ms = drafts[drafts[index].original.unwrap_or(index)].time_ms;
+        let draft = &mut drafts[index];
+        let card = draft.payment.card.as_mut().filter(|card| card.pan == stolen.pan);
+        if let Some(card) = card.filter(|_| draft.truth.is_none() && began_ms > stolen.known_ms) {
+            card.pan = stolen.replacement.clone();
+        }
+    }
 }
 
 /// What follows some payments. Card testers' attempts are taken back by the shop at once; good payments seldom.
