@@ -214,6 +214,12 @@ pub fn results(runs: &[Run], stamp: &Stamp) -> Results {
         ("serve/latency_p99".into(), entry("µs", Better::Lower, &at_rate, &|run| run.load.latency_us.p99)),
         ("serve/latency_p999".into(), entry("µs", Better::Lower, &at_rate, &|run| run.load.latency_us.p999)),
         (
+            "serve/generator_lag_p99".into(),
+            entry("µs", Better::Lower, "how late the generator woke; part of the latencies", &|run| {
+                run.load.generator_lag_us.p99
+            }),
+        ),
+        (
             "serve/cpu_per_request".into(),
             entry("CPU-µs", Better::Lower, "all threads of the server process", &|run| {
                 run.load.server_cpu_us_per_request.unwrap_or_default()
@@ -224,4 +230,70 @@ pub fn results(runs: &[Run], stamp: &Stamp) -> Results {
             entry("requests/s", Better::Higher, &highest, &|run| run.saturation.rate),
         ),
     ])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::load::Percentiles;
+    use std::collections::BTreeMap;
+
+    fn run(round: usize, server: &str, p99: f64, cpu_us: f64, rate: f64) -> Run {
+        let load = LoadReport {
+            rate: 2000.0,
+            seconds: 8.0,
+            connections: 32,
+            requests: 16_000,
+            answered_per_s: 2000.0,
+            statuses: BTreeMap::from([(200, 20_000)]),
+            errors: 0,
+            unfinished: 0,
+            answer_bytes: 1,
+            latency_us: Percentiles { p99, ..Percentiles::default() },
+            service_us: Percentiles::default(),
+            generator_lag_us: Percentiles::default(),
+            backlog_max: 3,
+            server_cpu_us_per_request: Some(cpu_us),
+        };
+        let saturation =
+            saturation::Saturation { rate, p99_limit_us: 10_000.0, broke: true, steps: Vec::new() };
+        Run { round, server: server.into(), load, saturation }
+    }
+
+    #[test]
+    fn raw_runs_become_medians_beside_the_empty_handlers() {
+        let runs = [
+            run(0, "interdict", 300.0, 12.0, 20_000.0),
+            run(0, "empty", 100.0, 5.0, 50_000.0),
+            run(1, "empty", 120.0, 6.0, 40_000.0),
+            run(1, "interdict", 340.0, 14.0, 22_000.0),
+        ];
+        let stamp = Stamp { commit: "c".into(), machine: "m".into() };
+        let results = results(&runs, &stamp);
+        let cpu = &results["serve/cpu_per_request"];
+        assert_eq!((cpu.value, cpu.alternative.as_ref().map(|a| a.value), cpu.runs), (13.0, Some(5.5), 2));
+        assert_eq!(results["serve/latency_p99"].value, 320.0);
+        assert_eq!(results["serve/throughput"].better, Better::Higher);
+        assert!(super::results(&[], &stamp).is_empty());
+    }
+
+    #[test]
+    fn a_binary_that_is_not_there_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = Plan {
+            binary: "/nonexistent/interdict".into(),
+            config: "deploy/default.toml".into(),
+            work: dir.path().join("work"),
+            rounds: 1,
+            rate: 100.0,
+            seconds: 1.0,
+            step_seconds: 1.0,
+            connections: 1,
+            seed: 1,
+        };
+        let error = format!("{:#}", super::run(&plan).unwrap_err());
+        assert!(error.contains("/nonexistent/interdict"), "{error}");
+        assert!(read_runs(&plan.work).unwrap().is_empty());
+    }
 }
