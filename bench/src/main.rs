@@ -1,0 +1,342 @@
+//! `interdict-bench`: stream the simulated world, make open-loop load, serve the comparison handler, measure both
+//! beside each other, and write the results.
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use interdict_bench::client::Target;
+use interdict_bench::load::bodies::{Bodies, Kind};
+use interdict_bench::load::empty::{self, EmptyConfig};
+use interdict_bench::load::saturation::{self, Limits};
+use interdict_bench::load::{self, Arrival, LoadConfig, LoadReport};
+use interdict_bench::results::machine::Stamp;
+use interdict_bench::results::orchestrate::{self, Plan};
+use interdict_bench::results::{self, criterion};
+use interdict_bench::world::stream::{Speed, Streamer};
+use interdict_bench::world::{World, WorldConfig, file};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Interdict's world simulator, load generator and comparisons.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Stream the simulated world through POST /v1/decisions, with labels and list entries, or write it to files
+    World(WorldArgs),
+    /// Open-loop load: latency from intended start times
+    Load(LoadArgs),
+    /// Serve the comparison handler: reads, parses, validates, answers as many bytes
+    Empty(EmptyArgs),
+    /// Measure `interdict serve` beside the comparison handler, then write the results
+    RunAll(RunAllArgs),
+    /// Collect criterion's estimates and the last run-all into bench/results.json and bench/RESULTS.md
+    Report(ReportArgs),
+}
+
+#[derive(Args)]
+struct WorldArgs {
+    /// Server, as http://HOST:PORT
+    #[arg(long, required_unless_present = "out", conflicts_with = "out")]
+    url: Option<String>,
+    /// Write FILE.jsonl instead, with FILE.labels.jsonl, FILE.lists.jsonl and FILE.truth.jsonl beside it
+    #[arg(long, value_name = "FILE.jsonl")]
+    out: Option<PathBuf>,
+    /// Messages of all kinds, a round
+    #[arg(long, default_value_t = WorldConfig::default().transactions)]
+    transactions: usize,
+    /// The same seed gives the same bytes
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// max, or seconds of event time in one second
+    #[arg(long, default_value = "max")]
+    speed: Speed,
+    /// End after the first stretch of days instead of going on with the next
+    #[arg(long)]
+    once: bool,
+    /// Print the report as JSON on one line
+    #[arg(long)]
+    json: bool,
+    /// How long to wait for the server to be ready, in seconds
+    #[arg(long, default_value_t = 30)]
+    wait: u64,
+}
+
+#[derive(Args)]
+struct LoadArgs {
+    /// Server, as http://HOST:PORT
+    #[arg(long)]
+    url: String,
+    /// Intended starts a second (with --find-saturation, the first rate tried)
+    #[arg(long, default_value_t = 1000.0)]
+    rate: f64,
+    /// For how long, in seconds (with --find-saturation, each step)
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// Seconds at the start that are not measured; a fifth by default
+    #[arg(long)]
+    warmup: Option<f64>,
+    /// Connections
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
+    /// When requests start
+    #[arg(long, value_enum, default_value_t = Arrival::Poisson)]
+    arrival: Arrival,
+    /// What is sent
+    #[arg(long, value_enum, default_value_t = Kind::World)]
+    body: Kind,
+    /// Seed of bodies and arrivals
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The server's process, for its CPU time per request
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Raise the rate until p99 or the backlog breaks
+    #[arg(long)]
+    find_saturation: bool,
+    /// Print JSON on one line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct EmptyArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:8479")]
+    http: String,
+    /// Bytes of one answer
+    #[arg(long, default_value_t = EmptyConfig::default().answer_bytes)]
+    answer_bytes: usize,
+    /// Threads; as many as there are cores by default
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Stand still once, after so many requests, for --stall-ms
+    #[arg(long, requires = "stall_ms")]
+    stall_after: Option<u64>,
+    /// For how long to stand still, in ms
+    #[arg(long, requires = "stall_after")]
+    stall_ms: Option<u64>,
+}
+
+#[derive(Args)]
+struct ReportArgs {
+    /// The results file; RESULTS.md is written beside it
+    #[arg(long, default_value = "bench/results.json")]
+    results: PathBuf,
+    /// Criterion's folder
+    #[arg(long, default_value = "target/criterion")]
+    criterion: PathBuf,
+    /// Folder of run-all
+    #[arg(long, default_value = "target/interdict-bench")]
+    work: PathBuf,
+    /// Output of bench/compare/windows.py
+    #[arg(long)]
+    windows: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct RunAllArgs {
+    /// The interdict binary
+    #[arg(long)]
+    binary: PathBuf,
+    /// Its configuration
+    #[arg(long, default_value = "deploy/default.toml")]
+    config: PathBuf,
+    /// Rounds
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Rate of the latency measurement, a second
+    #[arg(long, default_value_t = 2000.0)]
+    rate: f64,
+    /// Its length in seconds
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// Length of one step of the search for saturation, in seconds
+    #[arg(long, default_value_t = 2.0)]
+    step_seconds: f64,
+    /// Connections
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
+    /// Seed of bodies and arrivals
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::World(args) => world(&args),
+        Command::Load(args) => load(&args),
+        Command::Empty(args) => serve_empty(&args),
+        Command::RunAll(args) => run_all(args),
+        Command::Report(args) => report(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("interdict-bench: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn world(args: &WorldArgs) -> anyhow::Result<()> {
+    let mut config =
+        WorldConfig { seed: args.seed, transactions: args.transactions, ..WorldConfig::default() };
+    if let Some(out) = &args.out {
+        let count = file::write(&World::new(&config)?, out)?;
+        eprintln!("interdict-bench: {count} messages in {}", out.display());
+        return Ok(());
+    }
+    let target = Target::parse(args.url.as_deref().expect("clap asks for url or out"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        target.wait_ready(Duration::from_secs(args.wait)).await?;
+        let mut streamer = Streamer::new(target, std::io::stderr().is_terminal() && !args.json).await?;
+        loop {
+            streamer.run(&World::new(&config)?, args.speed).await?;
+            if args.json {
+                println!("{}", streamer.report().json());
+            } else {
+                print!("{}", streamer.report().table());
+            }
+            if args.once {
+                return Ok(());
+            }
+            config.round += 1;
+        }
+    })
+}
+
+fn load(args: &LoadArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(args.rate > 0.0 && args.rate.is_finite(), "rate {}: expected above 0", args.rate);
+    anyhow::ensure!(
+        args.seconds > 0.0 && args.seconds <= 3600.0,
+        "seconds {}: expected up to 3600",
+        args.seconds
+    );
+    anyhow::ensure!(
+        (1..=4096).contains(&args.connections),
+        "connections {}: expected 1 to 4096",
+        args.connections
+    );
+    let warmup_s = args.warmup.unwrap_or(args.seconds / 5.0);
+    anyhow::ensure!(
+        warmup_s >= 0.0 && warmup_s < args.seconds,
+        "warmup {warmup_s}: expected less than seconds"
+    );
+    let config = LoadConfig {
+        target: Target::parse(&args.url)?,
+        rate: args.rate,
+        seconds: args.seconds,
+        warmup_s,
+        connections: args.connections,
+        arrival: args.arrival,
+        seed: args.seed,
+        pid: args.pid,
+    };
+    let mut bodies = Bodies::new(args.body, args.seed, None)?;
+    if args.find_saturation {
+        let found = saturation::find(&config, &mut bodies, Limits::default())?;
+        if args.json {
+            println!("{}", serde_json::to_string(&found)?);
+            return Ok(());
+        }
+        for step in &found.steps {
+            println!(
+                "{:>9.0}/s  answered {:>9.0}/s  p99 {:>9.0} µs  backlog {:>6}  {}",
+                step.rate,
+                step.answered_per_s,
+                step.p99_us,
+                step.backlog_max,
+                if step.held { "held" } else { "broke" }
+            );
+        }
+        println!("holds {:.0}/s with p99 ≤ {:.0} µs", found.rate, found.p99_limit_us);
+        return Ok(());
+    }
+    let report = load::run(&config, bodies.take(load::requests(&config)))?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print_load(&report);
+    }
+    Ok(())
+}
+
+fn print_load(report: &LoadReport) {
+    println!(
+        "{} requests at {:.0}/s over {} connections; answered {:.0}/s; backlog at most {}",
+        report.requests, report.rate, report.connections, report.answered_per_s, report.backlog_max
+    );
+    let statuses: Vec<String> =
+        report.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+    println!("status {}; broken {}; unfinished {}", statuses.join(", "), report.errors, report.unfinished);
+    for (name, p) in [
+        ("from intended start", &report.latency_us),
+        ("from actual start", &report.service_us),
+        ("generator woke late", &report.generator_lag_us),
+    ] {
+        println!(
+            "{name:<20} µs: p50 {:.0}  p90 {:.0}  p99 {:.0}  p99.9 {:.0}  max {:.0}",
+            p.p50, p.p90, p.p99, p.p999, p.max
+        );
+    }
+    if let Some(cpu_us) = report.server_cpu_us_per_request {
+        println!("server: {cpu_us:.1} CPU-µs a request");
+    }
+}
+
+fn serve_empty(args: &EmptyArgs) -> anyhow::Result<()> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = args.threads {
+        anyhow::ensure!((1..=256).contains(&threads), "threads {threads}: expected 1 to 256");
+        builder.worker_threads(threads);
+    }
+    let stall = args.stall_after.zip(args.stall_ms.map(Duration::from_millis));
+    let config = EmptyConfig { answer_bytes: args.answer_bytes, stall };
+    builder.enable_all().build()?.block_on(async {
+        let listener = tokio::net::TcpListener::bind(&args.http)
+            .await
+            .with_context(|| format!("cannot listen on {}", args.http))?;
+        eprintln!("interdict-bench: comparison handler on http://{}", listener.local_addr()?);
+        empty::serve(listener, config).await
+    })
+}
+
+fn run_all(args: RunAllArgs) -> anyhow::Result<()> {
+    anyhow::ensure!((1..=50).contains(&args.rounds), "rounds {}: expected 1 to 50", args.rounds);
+    let plan = Plan {
+        binary: args.binary,
+        config: args.config,
+        work: args.report.work.clone(),
+        rounds: args.rounds,
+        rate: args.rate,
+        seconds: args.seconds,
+        step_seconds: args.step_seconds,
+        connections: args.connections,
+        seed: args.seed,
+    };
+    orchestrate::run(&plan)?;
+    report(&args.report)
+}
+
+fn report(args: &ReportArgs) -> anyhow::Result<()> {
+    let stamp = Stamp::read();
+    let mut all = results::read(&args.results)?;
+    all.extend(criterion::collect(&args.criterion, &stamp)?);
+    all.extend(orchestrate::results(&orchestrate::read_runs(&args.work)?, &stamp));
+    if let Some(path) = &args.windows {
+        all.extend(results::windows::read(path, &stamp)?);
+    }
+    results::write(&args.results, &all)?;
+    eprintln!("interdict-bench: {} figures in {}", all.len(), args.results.display());
+    Ok(())
+}
