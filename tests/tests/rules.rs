@@ -725,3 +725,26 @@ proptest! {
         }
     }
 }
+
+/// The guide's YAML blocks are one pack: it loads, checks without a warning, and its tests hold.
+#[test]
+fn the_pack_of_the_guide_works() {
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/PACKS.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let blocks = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let files: Files = blocks
+        .map(|block| {
+            let path = block.lines().next().unwrap().trim_start_matches("# ");
+            (path.to_string(), block.as_bytes().to_vec())
+        })
+        .collect();
+    assert_eq!(files.len(), 5, "every block begins with its path");
+    let pack = packs::load(files).unwrap();
+    let report = packs::check(&pack);
+    assert_eq!((report.errors, report.warnings), (vec![], vec![]));
+    let tested = packs::test(&pack);
+    let failures: Vec<String> = tested.failures.iter().map(ToString::to_string).collect();
+    assert!(tested.is_ok(), "{}\n{:?}", failures.join("\n"), tested.errors);
+    assert_eq!(tested.passed, 13);
+    assert_eq!(pack.codes.codes(None, Outcome::Decline, Default::default()).iso8583.as_deref(), Some("59"));
+}
