@@ -748,3 +748,69 @@ fn the_pack_of_the_guide_works() {
     assert_eq!(tested.passed, 13);
     assert_eq!(pack.codes.codes(None, Outcome::Decline, Default::default()).iso8583.as_deref(), Some("59"));
 }
+
+/// Counts this thread's allocations.
+mod counting {
+    #![allow(unsafe_code)]
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::cell::Cell;
+
+    thread_local! {
+        static COUNT: Cell<u64> = const { Cell::new(0) };
+    }
+
+    struct Counting;
+
+    // SAFETY: every call is passed on to `System` unchanged; the counter is a plain cell without a destructor, so it
+    // is alive and does not allocate whenever it is touched.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            COUNT.with(|count| count.set(count.get() + 1));
+            unsafe { System.alloc(layout) }
+        }
+        unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+            unsafe { System.dealloc(memory, layout) }
+        }
+    }
+
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
+
+    /// How many allocations this thread has made.
+    pub fn allocations() -> u64 {
+        COUNT.with(Cell::get)
+    }
+}
+
+#[test]
+fn evaluation_does_not_allocate() {
+    let schema = schema();
+    let texts = [
+        "amount.minor > 100 && channel in ['atm', 'chip'] || lists.stolen",
+        "payer.name.contains('gift') || text.matches('(?i)gift.{0,20}card') || size(text) > 20",
+        "merchant.country in ['a','b','c','d','e','f','g','h','i','FR']",
+        "settles_at - time < duration('1h') && time.getHours() < 6",
+        "has(corridor) ? corridor == 'FR-RU' : cross_border",
+    ];
+    let rules = RuleSet::compile(texts.iter().map(|text| rule(text)).collect(), &schema).unwrap();
+    assert_eq!(rules.interpreted(), 0);
+    let mut values: Vec<Option<Owned>> = vec![None; schema.len()];
+    let mut set = |path: &str, value| values[usize::from(schema.find(path).unwrap().0)] = Some(value);
+    set("amount.minor", Owned::Int(500));
+    set("channel", Owned::Text("atm".into()));
+    set("payer.name", Owned::Text("é".into()));
+    set("text", Owned::Text("two gift  cards".into()));
+    set("merchant.country", Owned::Text("FR".into()));
+    set("time", Owned::Time(0));
+    set("settles_at", Owned::Time(1000));
+    let row = Row(values);
+    let mut results = rules.results();
+    // The regex crate makes its scratch space at a pattern's first search.
+    rules.evaluate(&row, &mut results);
+    let before = counting::allocations();
+    for _ in 0..100 {
+        rules.evaluate(&row, &mut results);
+    }
+    assert_eq!(counting::allocations() - before, 0);
+    assert_eq!((results.hits.len(), results.undecided.len()), (4, 1));
+}
