@@ -356,10 +356,7 @@ impl<'de> Visitor<'de> for ScanSeed<'_, '_, '_, 'de> {
 }
 
 /// Splits a JSON array into the bytes of its elements, at most `most` of them.
-pub(crate) fn elements<'de>(
-    json: &'de [u8],
-    most: usize,
-) -> Result<Vec<&'de serde_json::value::RawValue>, FieldError> {
+pub(crate) fn elements(json: &[u8], most: usize) -> Result<Vec<&serde_json::value::RawValue>, FieldError> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let mut count = 0;
     let split = deserializer.deserialize_seq(Elements { most, count: &mut count });
