@@ -5,7 +5,10 @@
 use arrow::array::AsArray;
 use arrow::datatypes::{Float64Type, Int8Type, Int32Type, TimestampMillisecondType};
 use interdict_engine::domain::Label;
+use interdict_ingest::dead_letter::mask;
+use interdict_ingest::decode::entries::decode_entries;
 use interdict_ingest::feeds::{ColumnMap, FileFeed, FileOptions};
+use interdict_ingest::lists::{csv, jsonl};
 use interdict_ingest::{Decoder, RequestContext, TagKeys};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::path::{Path, PathBuf};
@@ -82,4 +85,33 @@ fn the_handbook_is_read_whole_and_right() {
     }
     assert!(feed.next().is_none());
     assert_eq!((rows, frauds, cents), (1_169_723, 9_465, slow_cents));
+}
+
+/// The fuzzers' corpora as an ordinary test: whatever a fuzzer has found stays found.
+#[test]
+fn the_fuzzers_corpora_break_nothing() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let keys = Arc::new(TagKeys::new(&[7; 32]));
+    let decoder = Decoder::new(keys.clone());
+    let mut files = 0;
+    for folder in ["decode", "list_csv"] {
+        for file in std::fs::read_dir(corpus.join(folder)).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            files += 1;
+            let ctx = RequestContext::default();
+            let _ = decoder.decode(&bytes, &ctx);
+            let _ = decoder.decode_batch(&bytes, &ctx);
+            let _ = decoder.decode_labels(&bytes, "default");
+            let _ = decode_entries(&bytes, keys.shared(), "");
+            let _ = csv::read_entries(&*bytes, "f", keys.shared(), "");
+            let _ = jsonl::read_entries(&*bytes, "f", keys.shared(), "");
+            let masked = mask(&bytes);
+            assert!(!masked.windows(12).any(|window| window.iter().all(u8::is_ascii_digit)));
+        }
+    }
+    assert!(files >= 6, "{files} files");
+    let wire = std::fs::read(corpus.join("decode/wire.json")).unwrap();
+    assert!(decoder.decode(&wire, &RequestContext::default()).is_ok());
+    let list = std::fs::read(corpus.join("list_csv/right.csv")).unwrap();
+    assert_eq!(csv::read_entries(&*list, "f", keys.shared(), "").map(|entries| entries.len()), Ok(2));
 }
