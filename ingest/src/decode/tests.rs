@@ -97,6 +97,7 @@ fn the_wire_s_own_body_is_read_whole() {
         assert_eq!(tx.tag(field, KeyId::SHARED), Some(keys.shared.tag(kind, canonical)), "{field:?}");
     }
     assert_eq!(tx.tags().len(), 20);
+    assert!(!format!("{decoded:?}").contains("Silva"));
     for secret in ["4111111111111111", "DE8937", "FR1420", "ana@", "+35121", "d-77"] {
         assert!(!format!("{tx:?}").contains(secret), "{secret}");
     }

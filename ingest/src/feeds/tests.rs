@@ -229,6 +229,7 @@ fn a_wrong_line_is_its_own_error_only() {
     assert_eq!(error.to_string(), "expected UTF-8 (feed.jsonl, line 4, byte 10)");
     assert_eq!(&*items[0].result.as_ref().unwrap().decoded.tx.tenant, "acme");
     assert!(items[1].raw.as_ref().unwrap().ends_with(b" x"));
+    assert!(format!("{:?}", items[1]).contains("raw_bytes: Some(87)"), "{:?}", items[1]);
 }
 
 #[test]
