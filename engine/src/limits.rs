@@ -51,7 +51,8 @@ pub const SCORE_MAX: u16 = 1000;
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(IDENTIFIER_BYTES_MAX <= TEXT_BYTES_MAX);
 const _: () = assert!(AMOUNT_MINOR_MAX < i64::MAX / 8192);
-const _: () = assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);
+const _: () =
+    assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
 const _: () = assert!(LISTS_MAX <= 64);
 const _: () = assert!(FEATURE_SLOTS_MAX + 512 < u16::MAX as usize);

@@ -63,7 +63,10 @@ impl FeaturePlan {
     /// # Errors
     /// `Invalid` for a group that means nothing (no identifier in the key, unordered windows, a sum without
     /// currency, `distinct` without identifier, a name twice), `TooLarge` past a bound of `limits.rs`.
-    pub fn new(groups: Vec<(FeatureSpec, Option<Filter>)>, rates: Arc<dyn Rates>) -> Result<FeaturePlan, Error> {
+    pub fn new(
+        groups: Vec<(FeatureSpec, Option<Filter>)>,
+        rates: Arc<dyn Rates>,
+    ) -> Result<FeaturePlan, Error> {
         if groups.len() > SPACES_MAX {
             let message = format!("{} feature groups, limit {SPACES_MAX}", groups.len());
             return Err(Error::new(ErrorKind::TooLarge, message));
@@ -72,7 +75,10 @@ impl FeaturePlan {
         let mut checked: Vec<Arc<Group>> = Vec::new();
         for (spec, filter) in groups {
             if checked.iter().any(|group| group.spec.name == spec.name) {
-                return Err(Error::new(ErrorKind::Invalid, format!("two feature groups named \"{}\"", spec.name)));
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    format!("two feature groups named \"{}\"", spec.name),
+                ));
             }
             slots.extend(spec.slots());
             checked.push(Arc::new(Group::new(spec, filter)?));
@@ -138,8 +144,10 @@ fn flatten(key: &KeySpec) -> Option<Vec<Part>> {
 impl Group {
     fn new(spec: FeatureSpec, filter: Option<Filter>) -> Result<Group, Error> {
         let name = spec.name.as_str();
-        let invalid = |what: String| Err(Error::new(ErrorKind::Invalid, format!("feature group \"{name}\": {what}")));
-        let large = |what: String| Err(Error::new(ErrorKind::TooLarge, format!("feature group \"{name}\": {what}")));
+        let invalid =
+            |what: String| Err(Error::new(ErrorKind::Invalid, format!("feature group \"{name}\": {what}")));
+        let large =
+            |what: String| Err(Error::new(ErrorKind::TooLarge, format!("feature group \"{name}\": {what}")));
         let Some(parts) = flatten(&spec.key) else {
             return large(format!("more than {FEATURE_KEY_PARTS_MAX} identifiers in its key"));
         };
