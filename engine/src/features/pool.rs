@@ -1,7 +1,21 @@
 //! Many values of one size, addressed by number, in pages: growing moves nothing, so it never stops the path for a
 //! copy of a gigabyte, and a number stays good for as long as its value lives.
 
+/// Pages hold 16, 32, … 512 values, then 1,024 each: thousands of tenants with a few keys each stay small.
+const FIRST: usize = 16;
 const PAGE: usize = 1024;
+const GROWING: usize = (PAGE / FIRST).ilog2() as usize;
+
+/// Page of a number, and place in it.
+#[inline]
+fn locate(at: u32) -> (usize, usize) {
+    let number = at as usize + FIRST;
+    if number < PAGE {
+        let page = (number / FIRST).ilog2() as usize;
+        return (page, number - (FIRST << page));
+    }
+    (GROWING + number / PAGE - 1, number % PAGE)
+}
 
 /// A pool of `T`.
 #[derive(Debug)]
@@ -23,8 +37,9 @@ impl<T: Default> Pool<T> {
         }
         let at = self.used;
         self.used = at.checked_add(1).filter(|next| *next < u32::MAX).expect("bounded far below 2^32 values");
-        if at as usize / PAGE == self.pages.len() {
-            self.pages.push((0..PAGE).map(|_| T::default()).collect());
+        let (page, _) = locate(at);
+        if page == self.pages.len() {
+            self.pages.push((0..PAGE.min(FIRST << page)).map(|_| T::default()).collect());
         }
         at
     }
@@ -37,11 +52,13 @@ impl<T: Default> Pool<T> {
 
     #[inline]
     pub fn get(&self, at: u32) -> &T {
-        &self.pages[at as usize / PAGE][at as usize % PAGE]
+        let (page, place) = locate(at);
+        &self.pages[page][place]
     }
     #[inline]
     pub fn get_mut(&mut self, at: u32) -> &mut T {
-        &mut self.pages[at as usize / PAGE][at as usize % PAGE]
+        let (page, place) = locate(at);
+        &mut self.pages[page][place]
     }
     /// One past the largest number ever handed out.
     pub fn end(&self) -> u32 {
@@ -56,13 +73,13 @@ mod tests {
     #[test]
     fn places_are_used_again_and_begin_empty() {
         let mut pool = Pool::new();
-        let places: Vec<u32> = (0..3000).map(|_| pool.take()).collect();
+        let places: Vec<u32> = (0..5000).map(|_| pool.take()).collect();
         for at in &places {
             *pool.get_mut(*at) = *at + 1;
         }
         assert!(places.iter().all(|at| *pool.get(*at) == at + 1));
         pool.give(1500);
         let again = pool.take();
-        assert_eq!((again, *pool.get(again), pool.end()), (1500, 0, 3000));
+        assert_eq!((again, *pool.get(again), pool.end()), (1500, 0, 5000));
     }
 }

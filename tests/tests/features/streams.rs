@@ -8,7 +8,6 @@ use interdict_engine::domain::{
 use interdict_engine::features::kernels::Kernel;
 use interdict_engine::features::{FeatureState, Found, StateLimits};
 use proptest::prelude::*;
-use std::sync::Arc;
 
 const START_MS: i64 = 1_522_540_800_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -195,18 +194,4 @@ proptest! {
             assert!(group.keys <= 2 * keys_max as u64, "{group:?}");
         }
     }
-}
-
-#[test]
-fn tenants_do_not_meet() {
-    let mut state = FeatureState::new(engine_plan(&specs()), limits());
-    let mut out = Vec::new();
-    let content = 0;
-    for sequence in 0..10 {
-        let tenant = (sequence % 2) as u8;
-        out.clear();
-        state.apply(sequence + 1, START_MS, &transaction(tenant, START_MS, content, 5), &mut out);
-    }
-    let _: Arc<str> = "tenant0".into();
-    assert_eq!(state.stats().groups[0].keys, 2);
 }
