@@ -40,8 +40,8 @@ impl Chunks {
     /// The chunks of one block of 64 lanes, which they take over.
     pub fn of(blocks: &Blocks, block: BlockAt) -> Chunks {
         assert_eq!(block.class, CLASS_MAX);
-        let mut chunks = Chunks::default();
-        chunks.events = blocks.view(block).head.live.count_ones() as usize;
+        let events = blocks.view(block).head.live.count_ones() as usize;
+        let mut chunks = Chunks { events, ..Chunks::default() };
         for lane in blocks.view(block).lanes().iter().filter(|lane| lane.last) {
             let Event { time_ms, sequence, value, .. } = lane.event;
             chunks.lasts.insert(value.expect("only a value has a last"), (time_ms, sequence));

@@ -4,19 +4,18 @@
 use super::block::{BlockAt, Blocks, CLASS_MAX, Event, Lane, ViewMut};
 use super::chunks::Chunks;
 use super::evicted::{Evicted, Known, UNKNOWN_MS};
+use super::figures::StateLimits;
 use super::index::Index;
 use super::kernels::{Kernel, prefetch};
 use super::plan::Group;
 use super::pool::Pool;
-use super::state::StateLimits;
-use super::window::{Series, Total, accumulate, last_among, scan};
-use crate::domain::Aggregate;
+use super::window::Total;
 use crate::domain::record::Stamp;
 use std::sync::Arc;
 
 /// Where a key's events are.
 #[derive(Debug, Clone, Copy, Default)]
-enum Place {
+pub(super) enum Place {
     #[default]
     Nowhere,
     Block(BlockAt),
@@ -25,12 +24,12 @@ enum Place {
 
 /// A key.
 #[derive(Debug)]
-struct Header {
-    key: u128,
-    known: Known,
+pub(super) struct Header {
+    pub key: u128,
+    pub known: Known,
     /// Sequence of the event last counted; 0 where the header is free.
-    sequence: u64,
-    place: Place,
+    pub sequence: u64,
+    pub place: Place,
 }
 
 impl Default for Header {
@@ -42,10 +41,6 @@ impl Default for Header {
 
 /// A key: the header and its share of a half full index.
 const KEY_BYTES: usize = size_of::<Header>() + 4 * size_of::<u32>();
-/// How many headers an eviction looks at, to take the one least recently counted: enough for the oldest sixteenth,
-/// and never a walk over all.
-const SAMPLE: u32 = 16;
-
 /// What holds for the current transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
@@ -66,18 +61,18 @@ pub(crate) type Hashed = (u128, u32);
 pub(crate) struct Space {
     /// Unique among all spaces there ever were, so that a handle means one space.
     pub uid: u32,
-    index: Index,
-    headers: Pool<Header>,
-    blocks: Blocks,
-    chunks: Pool<Chunks>,
-    chunk_bytes: usize,
-    evicted: Evicted,
+    pub(super) index: Index,
+    pub(super) headers: Pool<Header>,
+    pub(super) blocks: Blocks,
+    pub(super) chunks: Pool<Chunks>,
+    pub(super) chunk_bytes: usize,
+    pub(super) evicted: Evicted,
     /// When the group's events begin, ms.
-    coverage_ms: Option<i64>,
+    pub(super) coverage_ms: Option<i64>,
     /// Of the keys neither held nor remembered, no event after this is lost.
-    lost_ms: i64,
-    hand: u32,
-    totals: [Vec<Total>; 2],
+    pub(super) lost_ms: i64,
+    pub(super) hand: u32,
+    pub(super) totals: [Vec<Total>; 2],
     pub keys: usize,
     pub events: usize,
     pub evictions: u64,
@@ -181,7 +176,7 @@ impl Space {
     }
 
     /// What is known of a key beside its events held. A key never seen has its first event yet to come.
-    fn known(&self, key: u128, at: Option<u32>, cutoff_ms: i64) -> Known {
+    pub(super) fn known(&self, key: u128, at: Option<u32>, cutoff_ms: i64) -> Known {
         if let Some(number) = at {
             return self.headers.get(number).known;
         }
@@ -191,20 +186,6 @@ impl Space {
             lost_ms: self.lost_ms,
         };
         self.evicted.get(key).filter(|known| known.last_ms > cutoff_ms).unwrap_or_else(never)
-    }
-
-    fn since_last(&self, now: &Now, key: u128, at: Option<u32>, cutoff_ms: i64) -> Stamp {
-        let known = self.known(key, at, cutoff_ms);
-        let latest_ms = match at.map(|number| self.headers.get(number).place) {
-            _ if known.last_ms <= cutoff_ms => None,
-            _ if known.last_ms <= now.time_ms => Some(known.last_ms),
-            Some(Place::Block(block)) => self.blocks.view(block).latest(now.kernel, cutoff_ms, now.time_ms),
-            Some(Place::Chunks(chunks)) => {
-                self.chunks.get(chunks).latest(now.kernel, &self.blocks, cutoff_ms, now.time_ms)
-            }
-            Some(Place::Nowhere) | None => None,
-        };
-        latest_ms.filter(|latest| *latest >= known.lost_ms).map(|latest| now.time_ms.saturating_sub(latest))
     }
 
     fn create(&mut self, now: &Now, (key, hash): Hashed, cutoff_ms: i64) -> u32 {
@@ -305,71 +286,6 @@ impl Space {
         }
     }
 
-    /// The windows' values.
-    fn answer(
-        &mut self,
-        now: &Now,
-        group: &Group,
-        key: u128,
-        at: Option<u32>,
-        cutoff_ms: i64,
-        out: &mut Vec<Stamp>,
-    ) {
-        let known = self.known(key, at, cutoff_ms);
-        let covered_ms = self.coverage_ms.map_or(i64::MAX, |from| from.saturating_sub(1));
-        let from_ms = covered_ms.max(cutoff_ms).max(known.lost_ms);
-        let place = at.map_or(Place::Nowhere, |number| self.headers.get(number).place);
-        let late = known.last_ms > now.time_ms;
-        let mut totals = std::mem::take(&mut self.totals);
-        let delay_ms = group.spec.delay_ms;
-        let ends = [(0, group.undelayed || delay_ms == 0), (delay_ms, group.delayed && delay_ms > 0)];
-        for (at, (delay_ms, wanted)) in ends.into_iter().enumerate() {
-            let totals = &mut totals[at];
-            totals.clear();
-            if !wanted {
-                continue;
-            }
-            let end_ms = now.time_ms.saturating_sub(delay_ms);
-            let starts = group.spec.windows.iter().map(|(_, window_ms)| end_ms.saturating_sub(*window_ms));
-            let series = Series { starts_ms: starts.take_while(|start| *start >= from_ms).collect(), end_ms };
-            totals.resize(series.starts_ms.len(), Total::default());
-            let late = late && group.distinct.is_some() && at == 0;
-            self.add(now.kernel, place, &series, (group.amounts && at == 0, late), totals);
-        }
-        for aggregate in &group.spec.aggregates {
-            let labels = matches!(aggregate, Aggregate::FraudShare | Aggregate::FraudCount);
-            let totals = &totals[usize::from(labels && group.spec.delay_ms > 0)];
-            for window in 0..group.spec.windows.len() {
-                out.push(totals.get(window).and_then(|total| total.value(*aggregate)));
-            }
-        }
-        self.totals = totals;
-    }
-    fn add(
-        &self,
-        kernel: Kernel,
-        place: Place,
-        series: &Series,
-        (amounts, late): (bool, bool),
-        totals: &mut [Total],
-    ) {
-        match place {
-            Place::Nowhere => {}
-            Place::Block(block) => {
-                let view = self.blocks.view(block);
-                let last = match (late, series.starts_ms.last()) {
-                    (true, Some(start)) => last_among(view, view.between(kernel, *start, series.end_ms)),
-                    _ => view.head.last,
-                };
-                scan(kernel, view, series, last, amounts, totals);
-            }
-            Place::Chunks(chunks) => {
-                self.chunks.get(chunks).scan(kernel, &self.blocks, series, (amounts, late), totals);
-            }
-        }
-        accumulate(totals);
-    }
-
     /// Changes an event's lane, where it is still held.
     pub fn change(
         &mut self,
@@ -391,79 +307,6 @@ impl Space {
                 chunks.change(kernel, &mut self.blocks, (time_ms, sequence), change);
             }
         }
-    }
-
-    /// Evicts other keys until the bytes are within their bound.
-    fn bound(&mut self, now: &Now, current: u32, cutoff_ms: i64) {
-        while self.bytes() > now.limits.bytes_max && self.keys > 1 {
-            self.evict(now, Some(current), cutoff_ms);
-        }
-    }
-    /// Frees what is dead among the next headers, or else evicts the one of them least recently counted.
-    fn evict(&mut self, now: &Now, current: Option<u32>, cutoff_ms: i64) {
-        let (mut seen, mut oldest): (u32, Option<u32>) = (0, None);
-        let before = self.keys;
-        while seen < SAMPLE && (seen as usize) < before {
-            let number = self.advance();
-            let header = self.headers.get(number);
-            if header.sequence == 0 {
-                continue;
-            }
-            seen += 1;
-            if Some(number) == current {
-                continue;
-            }
-            if header.known.last_ms <= cutoff_ms {
-                self.remove(number, hash_of(header.key));
-                return;
-            }
-            if oldest.is_none_or(|oldest| header.sequence < self.headers.get(oldest).sequence) {
-                oldest = Some(number);
-            }
-        }
-        let Some(number) = oldest else { return };
-        let Header { key, known, .. } = *self.headers.get(number);
-        self.remove(number, hash_of(key));
-        self.evictions += 1;
-        let lost = Known { lost_ms: known.lost_ms.max(known.last_ms), ..known };
-        let ahead_ms = now.high_ms.saturating_add(now.limits.lateness_ms);
-        if let Some(forgotten) = self.evicted.remember(key, lost, ahead_ms) {
-            self.lost_ms = self.lost_ms.max(forgotten.lost_ms);
-        }
-    }
-    fn advance(&mut self) -> u32 {
-        let number = self.hand;
-        self.hand = if number + 1 >= self.headers.end() { 0 } else { number + 1 };
-        number
-    }
-    /// Looks at the next two headers and frees them when they are dead: as many as are made, and more.
-    fn sweep(&mut self, cutoff_ms: i64) {
-        for _ in 0..2.min(self.headers.end()) {
-            let number = self.advance();
-            let header = self.headers.get(number);
-            if header.sequence != 0 && header.known.last_ms <= cutoff_ms {
-                self.remove(number, hash_of(header.key));
-            }
-        }
-    }
-    fn remove(&mut self, number: u32, hash: u32) {
-        match self.headers.get(number).place {
-            Place::Nowhere => {}
-            Place::Block(block) => {
-                self.events -= self.blocks.view(block).head.live.count_ones() as usize;
-                self.blocks.give(block);
-            }
-            Place::Chunks(at) => {
-                let chunks = self.chunks.get_mut(at);
-                self.chunk_bytes -= chunks.bytes();
-                self.events -= chunks.events();
-                chunks.release(&mut self.blocks);
-                self.chunks.give(at);
-            }
-        }
-        self.index.remove(hash, number);
-        self.headers.give(number);
-        self.keys -= 1;
     }
 }
 
