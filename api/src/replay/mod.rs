@@ -8,7 +8,7 @@ use crate::node::{Answered, Job, Node};
 use anyhow::{Result, anyhow, bail};
 use collect::{Collected, Collector, Message};
 use indicatif::{ProgressBar, ProgressStyle};
-use interdict_engine::domain::{Body, Event};
+use interdict_engine::domain::{Body, Event, Label};
 use interdict_engine::sequencer::Submission;
 use serde::Serialize;
 use source::{Prepared, Source};
@@ -183,7 +183,9 @@ struct Labels {
 
 impl Labels {
     fn remember(&mut self, prepared: &Prepared) {
-        let (Some(label), Some(key)) = (prepared.label, prepared.identity()) else { return };
+        // A feed that says "good" of all the rest says nothing that the state does not assume; only fraud is an event.
+        let Some(label) = prepared.label.filter(|known| known.label == Label::Fraud) else { return };
+        let Some(key) = prepared.identity() else { return };
         self.seen += 1;
         let time_ms = label.visible_at_ms;
         let body = Body::Label { target: 0, label: label.label, time_ms };
