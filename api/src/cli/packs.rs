@@ -81,10 +81,10 @@ fn check(folder: &Folder) -> Result<ExitCode> {
         return Ok(exit(report.is_ok()));
     }
     for error in &report.errors {
-        println!("{}: error", placed(&folder.dir, error));
+        println!("{}", placed(&folder.dir, "error", error));
     }
     for warning in &report.warnings {
-        println!("{}: warning", placed(&folder.dir, warning));
+        println!("{}", placed(&folder.dir, "warning", warning));
     }
     if let Some(pack) = &pack {
         let budget = budget_us.map_or("no budget".into(), |us| format!("budget {us} us"));
@@ -110,11 +110,9 @@ fn told(errors: usize, warnings: usize) -> String {
 }
 
 /// An error at its place, from where the caller stands, so that an editor can jump to it.
-fn placed(dir: &Path, error: &Error) -> String {
-    if error.place.file.is_empty() {
-        return format!("{}: {error}", dir.display());
-    }
-    dir.join(error.to_string()).display().to_string()
+fn placed(dir: &Path, what: &str, error: &Error) -> String {
+    let place = if error.place.file.is_empty() { dir.to_owned() } else { dir.join(error.place.to_string()) };
+    format!("{}: {what}: {}", place.display(), error.message)
 }
 
 fn errors_json(errors: &[Error]) -> Vec<Value> {
@@ -149,7 +147,7 @@ fn test(folder: &Folder) -> Result<ExitCode> {
         return Ok(exit(report.is_ok()));
     }
     for error in &report.errors {
-        println!("{}: error", placed(&folder.dir, error));
+        println!("{}", placed(&folder.dir, "error", error));
     }
     let width = report.rules.iter().map(|rule| rule.id.len()).max().unwrap_or(0).max("rule".len());
     if !report.rules.is_empty() {
