@@ -5,4 +5,6 @@
 pub mod config;
 pub mod node;
 pub mod answer;
+pub mod history;
+pub mod story;
 pub mod cli;
