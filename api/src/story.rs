@@ -405,7 +405,7 @@ const fn outcome_means(outcome: Outcome) -> &'static str {
 fn score_means(score: u16) -> String {
     match score {
         0 => "nothing that hit gives a score".into(),
-        _ => "of 1000, the highest of the live rules and list entries that hit; it ranks payments and decides nothing by itself".into(),
+        _ => "the highest of the live rules and list entries that hit; it ranks payments and decides nothing by itself".into(),
     }
 }
 

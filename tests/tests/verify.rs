@@ -385,6 +385,37 @@ fn a_forged_verdict_differs_and_another_engine_s_is_told_apart() {
 }
 
 #[test]
+fn texts_whose_key_was_destroyed_are_said_to_be_gone() {
+    let (_dir, data) = copy();
+    let keys = interdict::node::keys::NodeKeys::open(&data.join("keys"), false).unwrap();
+    let storage = Arc::new(FileStorage::open(data.join("journal")).unwrap());
+    let options = journal::Options::new(Durability::Os, ENGINE, interdict::node::recovery::catalogue_hash());
+    let (mut journal, _) = Journal::open(storage, &keys.master, options).unwrap();
+    journal.destroy_key(1).unwrap();
+    journal.close().unwrap();
+    let (code, found) = verify(&data, &[]);
+    assert_eq!((code, found["different"].as_u64()), (0, Some(0)), "{found}");
+    // Of the verdicts only those that a name decided cannot be made again.
+    let unreadable = found["unreadable"].as_u64().unwrap();
+    assert!((1..50).contains(&unreadable) && found["equal"].as_u64() == Some(301 - unreadable), "{found}");
+    let held = explain(&data, &["tx-14"]);
+    assert!(held.contains("payee.name no longer readable: its key was destroyed"), "{held}");
+    assert!(!held.contains("payee.name = \"Olaf") && held.contains("Outcome: hold"), "{held}");
+}
+
+#[test]
+fn a_torn_tail_is_no_damage() {
+    let (_dir, data) = copy();
+    let segment = data.join("journal/00000000000000000001.seg");
+    let file = fs::File::options().write(true).open(&segment).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 1000).unwrap();
+    let (code, found) = verify(&data, &[]);
+    let count = |name: &str| found[name].as_u64().unwrap();
+    assert!(code == 0 && found["journal"]["torn_bytes"].as_u64().unwrap() > 0, "{found}");
+    assert!((295..301).contains(&count("checked")) && count("equal") == count("checked"), "{found}");
+}
+
+#[test]
 fn explain_tells_amounts_rules_lists_and_levers() {
     let data = original().join("data");
     let big = explain(&data, &["big"]);

@@ -20,7 +20,7 @@ fn write(out: &mut String, story: &Story) -> std::fmt::Result {
         writeln!(out, "  {:<20}{}", fact.name, fact.value)?;
     }
     writeln!(out, "\nOutcome: {}: {}", story.outcome, story.outcome_means)?;
-    writeln!(out, "Score:   {}: {}", story.score, story.score_means)?;
+    writeln!(out, "Score:   {} of 1000: {}", story.score, story.score_means)?;
     writeln!(out, "Lever:   {}: {}", story.lever, story.lever_means)?;
     reasons(out, story)?;
     section(out, "Hit, but cancelled by an override", &story.cancelled)?;

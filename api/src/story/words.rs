@@ -144,17 +144,17 @@ fn feature(spec: &FeatureSpec, at: usize, value: Option<i64>, tx: &Transaction) 
         let what = what(spec, &measure);
         let why = match (lacking(&spec.key, tx), &measure) {
             (Some(noun), _) => format!("the payment names no {noun}"),
-            (None, Measure::SinceLast) => "none is known".into(),
+            (None, Measure::SinceLast) => "no earlier one is known".into(),
             (None, Measure::Over(Aggregate::Mean | Aggregate::FraudShare, _)) => {
-                "there was none, or the window reaches back further than what is known".into()
+                "there was none, or what this node still knows does not cover the window".into()
             }
             (None, Measure::Over(Aggregate::Sum | Aggregate::Max, _)) => {
-                "the window reaches back further than what is known, or an amount could not be converted"
+                "what this node still knows does not cover the window, or an amount could not be converted"
                     .into()
             }
-            (None, _) => "the window reaches back further than what is known".into(),
+            (None, _) => "what this node still knows does not cover the window".into(),
         };
-        return format!("{what}{filter}: not known, since {why}");
+        return format!("{what}{filter}: undecided ({why})");
     };
     let told = match measure {
         Measure::Over(aggregate, window_ms) => {
@@ -263,7 +263,10 @@ pub(super) fn slot(source: &Source<'_>, slot: SlotId, value: Option<&str>) -> St
         let at = usize::from(slot.0 - slots.features);
         let stamp = source.features.get(at).copied().flatten();
         return match group_of(source, at) {
-            Some((spec, at)) => format!("{told} ({})", feature(spec, at, stamp, source.transaction)),
+            Some((spec, at)) => {
+                let words = feature(spec, at, stamp, source.transaction);
+                if value.is_some() { format!("{told} ({words})") } else { format!("{path}: {words}") }
+            }
             None => told,
         };
     }
@@ -341,7 +344,7 @@ mod tests {
         );
         assert_eq!(told(&card, 6, Some(90_000)), "the last payment by this card was 1 min 30 s ago");
         assert_eq!(told(&card, 7, Some(0)), "this is the first payment by this card that is known");
-        assert!(told(&card, 1, None).contains("reaches back further"));
+        assert!(told(&card, 1, None).contains("does not cover the window"));
         let week = [("7d", 7 * 86_400_000)];
         let terminal = spec(KeySpec::Identifier(Field::Terminal), &[Aggregate::FraudShare], &week);
         let share = told(&terminal, 0, Some(123));
@@ -350,7 +353,7 @@ mod tests {
             "12.3 % of this terminal's payments in the 7 days before 7 days ago are labelled fraud"
         );
         let account = spec(KeySpec::Identifier(Field::Account), &[Aggregate::Count], &week);
-        assert!(told(&account, 0, None).ends_with("since the payment names no account"));
+        assert!(told(&account, 0, None).ends_with("undecided (the payment names no account)"));
         let pair = KeySpec::Pair(
             Box::new(KeySpec::Identifier(Field::Card)),
             Box::new(KeySpec::Identifier(Field::Merchant)),
