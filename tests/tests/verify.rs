@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use interdict::node::{Answered, Node, Options};
-use interdict_engine::domain::{Accepted, Body, Decided, Event, ListDelta, Outcome};
+use interdict_engine::domain::{
+    Accepted, Body, Decided, Event, GenerationId, Lever, ListDelta, Outcome, Verdict,
+};
 use interdict_engine::sequencer::{ENGINE, Submission};
 use interdict_ingest::decode::entries::{decode_entries, decode_subjects};
 use interdict_ingest::{Decoder, RequestContext};
@@ -189,7 +191,7 @@ fn copy() -> (tempfile::TempDir, PathBuf) {
             if entry.path().is_dir() {
                 copy_tree(&entry.path(), &to)
             } else {
-                drop(fs::copy(entry.path(), to).unwrap())
+                fs::copy(entry.path(), to).map(|_| ()).unwrap()
             }
         }
     }
@@ -271,6 +273,24 @@ fn a_whole_folder_is_equal_throughout_and_stays_untouched() {
     assert!((90..=100).contains(&part), "{part} payments among 100 sequences");
     assert!(explain(&data, &["tx-9"]).contains("tx-9"));
     assert!(snapshot(&data) == before, "verify and explain change nothing");
+}
+
+#[test]
+fn a_folder_that_is_being_written_is_read_beside_its_node() {
+    let (_dir, data) = copy();
+    let loaded = interdict::config::load(&original().join("c.toml")).unwrap();
+    let node = Node::open(&data, loaded, &Options::default(), ARRIVAL_MS).unwrap();
+    let decoder = Decoder::new(node.keys.tags.clone());
+    let feeder = Feeder { node, decoder };
+    for number in 300..320 {
+        feeder.pay(&payment(number));
+    }
+    let (code, found) = verify(&data, &[]);
+    assert_eq!((code, found["equal"].as_u64()), (0, Some(321)), "{found}");
+    assert!(explain(&data, &["tx-319"]).contains("tx-319"));
+    feeder.pay(&payment(320));
+    let Feeder { node, .. } = feeder;
+    node.close().unwrap();
 }
 
 #[test]
@@ -496,4 +516,22 @@ fn what_is_not_there_is_said() {
         let (code, _, err) = interdict(&args);
         assert!(code == 3 && err.contains(expected), "{args:?}: {code}: {err}");
     }
+}
+
+#[test]
+fn the_verdict_s_bytes_are_those_of_its_format() {
+    let verdict = Verdict {
+        sequence: 7,
+        outcome: Outcome::Approve,
+        score: 0,
+        reasons: Vec::new(),
+        skipped: Vec::new(),
+        default_applied: false,
+        lever: Lever::None,
+        generation: GenerationId { hash: [0xab; 32], overlay: 1 },
+    };
+    // The example of docs/formats/verdict.md.
+    let expected = [&[1, 7, 1, 0, 0, 0, 0, 0][..], &[0xab; 32], &[1]].concat();
+    assert_eq!(verdict.encode(), expected);
+    assert_eq!(Verdict::decode(&expected).unwrap(), verdict);
 }
