@@ -111,7 +111,10 @@ impl Lane {
                 let verdict = lane::decide(&work, &mut Deadline(deadline), &mut scratch);
                 tally.count(&work, &verdict, &mut scratch, number);
                 // The sequencer never has more than RING out to a lane, so there is room.
-                assert!(make.push((work, verdict)).is_ok(), "a ring as long as the one that feeds it is full");
+                assert!(
+                    make.push((work, verdict)).is_ok(),
+                    "a ring as long as the one that feeds it is full"
+                );
                 sequencer.unpark();
             }
         };
