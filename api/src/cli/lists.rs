@@ -151,11 +151,15 @@ impl Input {
     }
 }
 
-fn import(input: &Input, config: Option<&Path>) -> Result<()> {
-    // A key for this once: nothing of what is tagged is kept.
+/// Keys for this once, where nothing of what is tagged is kept.
+pub(super) fn passing_keys() -> Result<NodeKeys> {
     let master = MasterKey::generate().map_err(|e| anyhow!("{e}"))?;
     let tags = Arc::new(TagKeys::new(&master.derive("tags/1")));
-    let keys = NodeKeys { dir: PathBuf::new(), master, tags };
+    Ok(NodeKeys { dir: PathBuf::new(), master, tags })
+}
+
+fn import(input: &Input, config: Option<&Path>) -> Result<()> {
+    let keys = passing_keys()?;
     let meta = input.meta(config, &keys)?;
     let (entries, _) = input.read(&meta, &keys)?;
     let counts = Counts::of(entries.iter());
