@@ -113,7 +113,7 @@ fn features() -> Vec<(&'static str, bool)> {
 }
 
 pub(super) fn memory(hardware: &Hardware) -> Row {
-    let originals = hardware.originals as u64 * ORIGINAL_BYTES >> 20;
+    let originals = (hardware.originals as u64 * ORIGINAL_BYTES) >> 20;
     let bound = hardware.feature_memory_mib as u64 + hardware.identity_memory_mib as u64 + originals;
     let bounds = format!("the profile's bounds come to {bound} MiB (one tenant)");
     let info = read_to_string("/proc/meminfo").unwrap_or_default();
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn meminfo_is_read_in_mib() {
         let info = "MemTotal:       24683456 kB\nMemFree:  1 kB\n";
-        assert_eq!(meminfo_mib(info, "MemTotal:"), Some(24_105));
+        assert_eq!(meminfo_mib(info, "MemTotal:"), Some(24_104));
         assert_eq!(meminfo_mib(info, "MemAvailable:"), None);
     }
 }
