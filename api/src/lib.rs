@@ -5,4 +5,8 @@
 pub mod config;
 pub mod node;
 pub mod answer;
+pub mod metrics;
+pub mod http;
+pub mod replay;
+pub mod sinks;
 pub mod cli;

@@ -27,7 +27,12 @@ pub async fn decide(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes
     }
 }
 
-async fn decide_inner(app: &App, headers: &HeaderMap, body: &Bytes, arrived: Instant) -> Result<Response, Problem> {
+async fn decide_inner(
+    app: &App,
+    headers: &HeaderMap,
+    body: &Bytes,
+    arrived: Instant,
+) -> Result<Response, Problem> {
     let caller = app.caller(headers, Role::Submit)?;
     app.node.ready().map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
     let idempotency_key = match header_text(headers, "idempotency-key")? {
@@ -129,7 +134,11 @@ pub fn from_decoded(decoded: Decoded, arrival_ms: i64) -> Submission {
         alias: decoded.id_alias.map(|key| key.0),
         payment_digest: decoded.payment_digest,
         refers_to: decoded.original.map(|key| key.0),
-        event: Event { tenant: decoded.tx.tenant.clone(), arrival_ms, body: Body::Payment(Box::new(decoded.tx)) },
+        event: Event {
+            tenant: decoded.tx.tenant.clone(),
+            arrival_ms,
+            body: Body::Payment(Box::new(decoded.tx)),
+        },
     }
 }
 

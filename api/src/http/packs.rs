@@ -1,9 +1,9 @@
 //! `GET`/`POST /v1/packs` and `POST /v1/generations`: what is in force, an uploaded pack archive, and publication.
 
+use super::App;
 use super::auth::Role;
 use super::decisions::json;
 use super::problem::Problem;
-use super::App;
 use crate::node::now_ms;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -100,7 +100,8 @@ pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap) -> Respons
         }
         Ok(Err(error)) => {
             app.metrics.reloaded(false);
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}; nothing was changed")).into_response()
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}; nothing was changed"))
+                .into_response()
         }
         Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the publication panicked").into_response(),
     }

@@ -186,7 +186,8 @@ fn a_world_too_small_or_too_large_is_refused() {
 #[test]
 fn the_packs_rates_know_every_currency_at_the_worlds_rate() {
     let rates =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/reference/rates.csv")).unwrap();
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/reference/rates.csv"))
+            .unwrap();
     for currency in CURRENCIES.into_iter().filter(|currency| currency.code != "EUR") {
         let micro = currency.per_eur_micro;
         let rate = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
