@@ -115,9 +115,11 @@ impl Source<'_> {
     pub fn answer(&self, reader: Audience, meta: Meta) -> Answer {
         let verdict = self.verdict;
         let all: Vec<ReasonAnswer> = verdict.reasons.iter().map(|reason| self.reason(reason)).collect();
-        let told = |audience: &str| [Audience::Internal, Audience::Processor, Audience::Customer]
-            .into_iter()
-            .any(|known| known.name() == audience && known >= reader);
+        let told = |audience: &str| {
+            [Audience::Internal, Audience::Processor, Audience::Customer]
+                .into_iter()
+                .any(|known| known.name() == audience && known >= reader)
+        };
         let total = all.len();
         let reasons: Vec<ReasonAnswer> = all.into_iter().filter(|reason| told(reason.audience)).collect();
         let filtered = reasons.len() < total;
@@ -149,9 +151,7 @@ impl Source<'_> {
     pub fn rule_name(&self, reason: &Reason) -> String {
         let generation = self.view.generation();
         match reason.source {
-            ReasonSource::Rule(number) => {
-                generation.rules().rule(number).id().to_owned()
-            }
+            ReasonSource::Rule(number) => generation.rules().rule(number).id().to_owned(),
             ReasonSource::Entry { list, .. } => {
                 format!("lists/{}", self.view.lists().list_name(list).unwrap_or("no longer kept"))
             }
@@ -192,7 +192,10 @@ impl Source<'_> {
                     }
                 }
                 let meta = lists.list_meta(list);
-                (meta.map_or("LIST".into(), |m| m.code.clone()), meta.map_or(Audience::Internal, |m| m.audience))
+                (
+                    meta.map_or("LIST".into(), |m| m.code.clone()),
+                    meta.map_or(Audience::Internal, |m| m.audience),
+                )
             }
             ReasonSource::Default(_) => ("STAGE_SKIPPED".to_owned(), Audience::Processor),
         };
@@ -207,9 +210,11 @@ impl Source<'_> {
                 let rule = generation.rules().rule(number);
                 (rule.outcome() > Outcome::Approve).then_some(rule.class())
             }
-            ReasonSource::Entry { list, .. } => self.view.lists().list_meta(list).map(|meta| {
-                if meta.sanctions { Class::Sanctions } else { Class::default() }
-            }),
+            ReasonSource::Entry { list, .. } => self
+                .view
+                .lists()
+                .list_meta(list)
+                .map(|meta| if meta.sanctions { Class::Sanctions } else { Class::default() }),
             ReasonSource::Default(_) => None,
         });
         // The pack of the strongest reason says how its verdict is told; without one the first pack's map does.

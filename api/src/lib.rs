@@ -7,4 +7,8 @@ pub mod node;
 pub mod answer;
 pub mod history;
 pub mod story;
+pub mod metrics;
+pub mod http;
+pub mod replay;
+pub mod sinks;
 pub mod cli;

@@ -37,7 +37,7 @@ impl Status {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Where {
     /// The file, as the user named it.
-    pub file: Option<String>,
+    pub file: Option<std::sync::Arc<str>>,
     /// Line of a text file, from 1.
     pub line: Option<u64>,
     /// Row of a table (from 1), or element of a batch (from 0, as in JSON).

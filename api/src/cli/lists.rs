@@ -1,13 +1,313 @@
-//! x
-use anyhow::Result;
+//! `interdict lists`: exact lists before they are published. `import` only says what a file holds and what is wrong
+//! with it; `build` makes the snapshot under the data folder's keys; `inspect` reads one without any key.
+
+use super::keys::DataFolder;
+use crate::config::schema::List;
+use crate::node::keys::NodeKeys;
+use crate::node::publish::{checked_pack, list_meta, read_pack_folder};
+use crate::node::store::write_whole;
+use anyhow::{Context, Result, anyhow};
+use clap::builder::PossibleValuesParser;
+use indicatif::ProgressBar;
+use interdict_engine::domain::Entry;
+use interdict_engine::generation::hex;
+use interdict_engine::lists::{ListMeta, Snapshot};
+use interdict_engine::rules::format_time;
+use interdict_ingest::TagKeys;
+use interdict_ledger::MasterKey;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-/// Arguments.
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Arguments of `lists`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-/// Runs.
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Validate a list file: counts by type and effect, every error by line and column. Builds and keeps nothing.
+    Import {
+        #[command(flatten)]
+        input: Input,
+        /// Accepted so that the arguments of `build` fit; nothing is written, so no keys are needed.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The configuration, for what it says about the list.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Build a snapshot of a list file, tagged under the data folder's keys (made where they are missing).
+    Build {
+        #[command(flatten)]
+        input: Input,
+        /// Where the snapshot goes.
+        #[arg(long, value_name = "F.ilist")]
+        out: PathBuf,
+        #[command(flatten)]
+        place: DataFolder,
+    },
+    /// Header, counts, validity, content hash and checksum of a snapshot.
+    Inspect {
+        /// The snapshot.
+        file: PathBuf,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A list file and what the list is. What is left open the config says, then the config's packs.
+#[derive(Debug, clap::Args)]
+struct Input {
+    /// A .csv or .jsonl file.
+    file: PathBuf,
+    /// The list's name, as rules read it (`lists.NAME`).
+    #[arg(long)]
+    name: String,
+    /// The tenant it belongs to; shared by all without.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// What a block asks for; decline by default.
+    #[arg(long, value_parser = PossibleValuesParser::new(["review", "challenge", "hold", "decline"]))]
+    outcome: Option<String>,
+    /// Reason code of a hit.
+    #[arg(long)]
+    code: Option<String>,
+    /// Who may see a hit; internal by default.
+    #[arg(long, value_parser = PossibleValuesParser::new(["internal", "processor", "customer"]))]
+    audience: Option<String>,
+    /// A sanctions list: no override cancels its blocks.
+    #[arg(long)]
+    sanctions: bool,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `lists`.
 ///
 /// # Errors
-/// None.
-pub fn run(_: Args) -> Result<ExitCode> {
+/// A file that does not read, every wrong line of it, a snapshot that is not whole, keys that do not open.
+pub fn run(args: Args) -> Result<ExitCode> {
+    match args.verb {
+        Verb::Import { input, data: _, config } => import(&input, config.as_deref())?,
+        Verb::Build { input, out, place } => build(&input, &out, &place)?,
+        Verb::Inspect { file, json } => inspect(&file, json)?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is being done, on a terminal's stderr; nothing elsewhere.
+pub(super) fn working(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// A path whose folder is written out, as `write_whole` needs it.
+pub(super) fn out_path(path: &Path) -> PathBuf {
+    let bare = path.parent().is_none_or(|parent| parent.as_os_str().is_empty());
+    if bare { Path::new(".").join(path) } else { path.to_owned() }
+}
+
+impl Input {
+    /// What the list is, by the arguments, else the config, else the config's packs.
+    fn meta(&self, config: Option<&Path>, keys: &NodeKeys) -> Result<ListMeta> {
+        let loaded = config.map(crate::config::load).transpose()?;
+        let mut packs = Vec::new();
+        for dir in loaded.iter().flat_map(|l| l.config.rules.packs.iter().map(|dir| l.resolve(dir))) {
+            packs.push(checked_pack(read_pack_folder(&dir)?, &dir.display().to_string())?);
+        }
+        let known = loaded.as_ref().and_then(|l| l.config.lists.get(&self.name));
+        let list = List {
+            file: self.file.clone(),
+            tenant: self.tenant.clone().or_else(|| known?.tenant.clone()),
+            block_outcome: self.outcome.clone().or_else(|| known?.block_outcome.clone()),
+            code: self.code.clone().or_else(|| known?.code.clone()),
+            audience: self.audience.clone().or_else(|| known?.audience.clone()),
+            sanctions: self.sanctions || known.is_some_and(|known| known.sanctions),
+        };
+        let meta = list_meta(&self.name, &list, &packs, keys)?;
+        meta.check()?;
+        Ok(meta)
+    }
+    /// The entries, and the snapshot they make.
+    fn read(&self, meta: &ListMeta, keys: &NodeKeys) -> Result<(Vec<Entry>, Vec<u8>)> {
+        let place = || self.file.display().to_string();
+        let bar = working("reading");
+        let bytes = std::fs::read(&self.file).with_context(place)?;
+        bar.set_message(format!("reading and tagging {} kB", bytes.len().div_ceil(1000)));
+        let entries = keys.import(&place(), &bytes, meta)?;
+        bar.set_message(format!("building {} entries", entries.len()));
+        let snapshot = interdict_engine::lists::build(meta, entries.clone()).with_context(place)?;
+        bar.finish_and_clear();
+        Ok((entries, snapshot))
+    }
+}
+
+fn import(input: &Input, config: Option<&Path>) -> Result<()> {
+    // A key for this once: nothing of what is tagged is kept.
+    let master = MasterKey::generate().map_err(|e| anyhow!("{e}"))?;
+    let tags = Arc::new(TagKeys::new(&master.derive("tags/1")));
+    let keys = NodeKeys { dir: PathBuf::new(), master, tags };
+    let meta = input.meta(config, &keys)?;
+    let (entries, _) = input.read(&meta, &keys)?;
+    let counts = Counts::of(entries.iter());
+    if input.json {
+        let file = input.file.display().to_string();
+        println!(
+            "{}",
+            json!({"file": file, "list": meta_json(&meta), "entries": counts.total, "counts": counts.json()})
+        );
+    } else {
+        println!("{}: {} entries, no errors", input.file.display(), counts.total);
+        counts.print();
+    }
+    Ok(())
+}
+
+fn build(input: &Input, out: &Path, place: &DataFolder) -> Result<()> {
+    let loaded = place.load()?;
+    let keys = place.keys(loaded.as_ref(), true)?;
+    let meta = input.meta(place.config.as_deref(), &keys)?;
+    let (_, bytes) = input.read(&meta, &keys)?;
+    write_whole(&out_path(out), &bytes)?;
+    let snapshot = Snapshot::open(Arc::new(bytes)).context("reading back what was built")?;
+    let sha256 = hex(&snapshot.content_hash());
+    if input.json {
+        let file = out.display().to_string();
+        println!(
+            "{}",
+            json!({"list": meta_json(&meta), "entries": snapshot.len(), "sha256": sha256, "file": file})
+        );
+    } else {
+        println!("{} {} entries sha256:{sha256}", meta.name, snapshot.len());
+    }
+    Ok(())
+}
+
+fn inspect(file: &Path, as_json: bool) -> Result<()> {
+    let place = || file.display().to_string();
+    let bar = working("reading and checking");
+    let bytes = std::fs::read(file).with_context(place)?;
+    let snapshot = Snapshot::open(Arc::new(bytes)).with_context(place)?;
+    let (counts, validity) = (Counts::of(snapshot.entries()), Validity::of(snapshot.entries(), now_ms()));
+    bar.finish_and_clear();
+    let (meta, sha256) = (snapshot.meta(), hex(&snapshot.content_hash()));
+    if as_json {
+        let report = json!({
+            "file": place(), "bytes": snapshot.bytes_len(), "format": 1, "list": meta_json(meta),
+            "entries": snapshot.len(), "counts": counts.json(), "validity": validity.json(),
+            "sha256": sha256, "checksum": "ok",
+        });
+        println!("{report}");
+        return Ok(());
+    }
+    let owner = meta.tenant.as_deref().map_or("shared".into(), |tenant| format!("tenant {tenant}"));
+    println!("list       {} ({owner}), format 1, {} bytes", meta.name, snapshot.bytes_len());
+    let sanctions = if meta.sanctions { ", a sanctions list" } else { "" };
+    println!(
+        "a block    {}, code {}, for {}{sanctions}",
+        meta.block_outcome.name(),
+        meta.code,
+        meta.audience.name()
+    );
+    println!(
+        "key check  {:016x}{}",
+        meta.key_check,
+        if snapshot.has_tags() { "" } else { " (no tags: any key fits)" }
+    );
+    println!("entries    {}", snapshot.len());
+    counts.print();
+    validity.print();
+    println!("checksum   ok\nsha256     {sha256}");
+    Ok(())
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+fn meta_json(meta: &ListMeta) -> Value {
+    json!({
+        "name": meta.name, "shared": meta.shared, "tenant": meta.tenant.as_deref(),
+        "outcome": meta.block_outcome.name(), "code": meta.code, "audience": meta.audience.name(),
+        "sanctions": meta.sanctions, "key_check": format!("{:016x}", meta.key_check),
+    })
+}
+
+/// How many entries there are of each type and effect.
+#[derive(Default)]
+struct Counts {
+    total: u64,
+    by: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+impl Counts {
+    fn of(entries: impl Iterator<Item = impl std::borrow::Borrow<Entry>>) -> Counts {
+        let mut counts = Counts::default();
+        for entry in entries {
+            let entry = entry.borrow();
+            counts.total += 1;
+            *counts.by.entry((entry.subject.kind().name(), entry.effect.name())).or_default() += 1;
+        }
+        counts
+    }
+    fn json(&self) -> Vec<Value> {
+        let row = |((kind, effect), count): (&(&str, &str), &u64)| json!({"type": kind, "effect": effect, "entries": count});
+        self.by.iter().map(row).collect()
+    }
+    fn print(&self) {
+        for ((kind, effect), count) in &self.by {
+            println!("  {kind:8}  {effect:8}  {count}");
+        }
+    }
+}
+
+/// How the entries' validity lies about now.
+#[derive(Default)]
+struct Validity {
+    now: u64,
+    later: u64,
+    ended: u64,
+    first_from_ms: Option<i64>,
+    last_to_ms: Option<i64>,
+}
+
+impl Validity {
+    fn of(entries: impl Iterator<Item = Entry>, now_ms: i64) -> Validity {
+        let mut validity = Validity::default();
+        for entry in entries {
+            if entry.is_valid_at(now_ms) {
+                validity.now += 1;
+            } else if entry.valid_to_ms.is_some_and(|to| to <= now_ms) {
+                validity.ended += 1;
+            } else {
+                validity.later += 1;
+            }
+            validity.first_from_ms = entry.valid_from_ms.into_iter().chain(validity.first_from_ms).min();
+            validity.last_to_ms = validity.last_to_ms.max(entry.valid_to_ms);
+        }
+        validity
+    }
+    fn json(&self) -> Value {
+        json!({
+            "now": self.now, "later": self.later, "ended": self.ended,
+            "first_from": self.first_from_ms.map(format_time), "last_to": self.last_to_ms.map(format_time),
+        })
+    }
+    fn print(&self) {
+        let time = |ms: Option<i64>| ms.map_or("none".into(), format_time);
+        let (first, last) = (time(self.first_from_ms), time(self.last_to_ms));
+        println!(
+            "valid      {} now, {} later, {} ended (first from {first}, last to {last})",
+            self.now, self.later, self.ended
+        );
+    }
 }

@@ -1,13 +1,198 @@
-//! x
+//! `interdict packs`: what a risk team runs before it hands a pack over. `check` and `test` report findings (exit 1);
+//! `build` refuses a pack that has any, since an archive is what gets published.
+
+use super::lists::out_path;
+use super::{FINDING, lists};
+use crate::node::publish::{checked_pack, read_pack_folder};
+use crate::node::store::write_whole;
 use anyhow::Result;
+use interdict_engine::Error;
+use interdict_engine::generation::hex;
+use interdict_engine::packs::{self, Pack, Report, TestReport};
+use interdict_engine::stage::Stage;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-/// Arguments.
+
+/// Arguments of `packs`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-/// Runs.
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Check names, types, examples and cost; every error with file:line:column. Exits 1 when there is one.
+    Check(Folder),
+    /// Run every example and every test; expected and got of each that fails. Exits 1 when one does.
+    Test(Folder),
+    /// Write the pack as one archive with a content hash. Refuses a pack that fails check or test (exit 3).
+    Build {
+        #[command(flatten)]
+        folder: Folder,
+        /// Where the archive goes.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Folder {
+    /// The pack's folder.
+    dir: PathBuf,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `packs`.
 ///
 /// # Errors
-/// None.
-pub fn run(_: Args) -> Result<ExitCode> {
+/// A folder that cannot be read; for `build`, a pack that fails check or test, or an archive that cannot be written.
+pub fn run(args: Args) -> Result<ExitCode> {
+    match args.verb {
+        Verb::Check(folder) => check(&folder),
+        Verb::Test(folder) => test(&folder),
+        Verb::Build { folder, out } => build(&folder, &out),
+    }
+}
+
+fn exit(ok: bool) -> ExitCode {
+    if ok { ExitCode::SUCCESS } else { ExitCode::from(FINDING) }
+}
+
+/// The loaded pack, or what keeps it from loading.
+fn load(folder: &Folder) -> Result<Result<Pack, Vec<Error>>> {
+    Ok(packs::load(read_pack_folder(&folder.dir)?))
+}
+
+fn check(folder: &Folder) -> Result<ExitCode> {
+    let (pack, report) = match load(folder)? {
+        Ok(pack) => {
+            let report = packs::check(&pack);
+            (Some(pack), report)
+        }
+        Err(errors) => (None, Report { errors, ..Report::default() }),
+    };
+    let budget_us = pack.as_ref().and_then(|pack| pack.manifest.budget_us(Stage::Rules));
+    if folder.json {
+        println!("{}", check_json(folder, pack.as_ref(), &report, budget_us));
+        return Ok(exit(report.is_ok()));
+    }
+    for error in &report.errors {
+        println!("{}", placed(&folder.dir, "error", error));
+    }
+    for warning in &report.warnings {
+        println!("{}", placed(&folder.dir, "warning", warning));
+    }
+    if let Some(pack) = &pack {
+        let budget = budget_us.map_or("no budget".into(), |us| format!("budget {us} us"));
+        println!(
+            "{} {}: {} rules ({} in shadow, {} interpreted), {} feature slots, static cost {}.{:03} us, {budget}",
+            pack.name(),
+            pack.manifest.version,
+            report.rules,
+            report.shadow,
+            report.interpreted,
+            report.feature_slots,
+            report.cost_ns / 1000,
+            report.cost_ns % 1000,
+        );
+    }
+    println!("{}", told(report.errors.len(), report.warnings.len()));
+    Ok(exit(report.is_ok()))
+}
+
+fn told(errors: usize, warnings: usize) -> String {
+    let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"))
+}
+
+/// An error at its place, from where the caller stands, so that an editor can jump to it.
+fn placed(dir: &Path, what: &str, error: &Error) -> String {
+    let place = if error.place.file.is_empty() { dir.to_owned() } else { dir.join(error.place.to_string()) };
+    format!("{}: {what}: {}", place.display(), error.message)
+}
+
+fn errors_json(errors: &[Error]) -> Vec<Value> {
+    let row = |e: &Error| json!({"file": e.place.file, "line": e.place.line, "column": e.place.column, "message": e.message});
+    errors.iter().map(row).collect()
+}
+
+fn check_json(folder: &Folder, pack: Option<&Pack>, report: &Report, budget_us: Option<u32>) -> Value {
+    json!({
+        "dir": folder.dir.display().to_string(),
+        "pack": pack.map(Pack::name),
+        "version": pack.map(|pack| pack.manifest.version.as_str()),
+        "ok": report.is_ok(),
+        "errors": errors_json(&report.errors),
+        "warnings": errors_json(&report.warnings),
+        "rules": report.rules,
+        "shadow": report.shadow,
+        "interpreted": report.interpreted,
+        "feature_slots": report.feature_slots,
+        "cost_ns": report.cost_ns,
+        "budget_us": budget_us,
+    })
+}
+
+fn test(folder: &Folder) -> Result<ExitCode> {
+    let report = match load(folder)? {
+        Ok(pack) => packs::test(&pack),
+        Err(errors) => TestReport { errors, ..TestReport::default() },
+    };
+    if folder.json {
+        println!("{}", test_json(folder, &report));
+        return Ok(exit(report.is_ok()));
+    }
+    for error in &report.errors {
+        println!("{}", placed(&folder.dir, "error", error));
+    }
+    let width = report.rules.iter().map(|rule| rule.id.len()).max().unwrap_or(0).max("rule".len());
+    if !report.rules.is_empty() {
+        println!("{:width$}  examples  hits  misses  undecided", "rule");
+    }
+    for rule in &report.rules {
+        let (id, examples) = (&rule.id, rule.examples);
+        println!("{id:width$}  {examples:8}  {:4}  {:6}  {:9}", rule.hits, rule.misses, rule.undecided);
+    }
+    for failure in &report.failures {
+        println!("{}", folder.dir.join(failure.to_string()).display());
+    }
+    println!("{} passed, {} failed", report.passed, report.failures.len() + report.errors.len());
+    Ok(exit(report.is_ok()))
+}
+
+fn test_json(folder: &Folder, report: &TestReport) -> Value {
+    let failure = |f: &packs::Failure| {
+        json!({
+            "file": f.place.file, "line": f.place.line, "column": f.place.column,
+            "name": f.name, "expected": f.expected, "got": f.got, "why": f.why,
+        })
+    };
+    let rule = |r: &packs::RuleReport| json!({"id": r.id, "examples": r.examples, "hits": r.hits, "misses": r.misses, "undecided": r.undecided});
+    json!({
+        "dir": folder.dir.display().to_string(),
+        "ok": report.is_ok(),
+        "errors": errors_json(&report.errors),
+        "passed": report.passed,
+        "failures": report.failures.iter().map(failure).collect::<Vec<_>>(),
+        "rules": report.rules.iter().map(rule).collect::<Vec<_>>(),
+    })
+}
+
+fn build(folder: &Folder, out: &Path) -> Result<ExitCode> {
+    let working = lists::working("checking and testing");
+    let pack = checked_pack(read_pack_folder(&folder.dir)?, &folder.dir.display().to_string())?;
+    write_whole(&out_path(out), &pack.archive())?;
+    working.finish_and_clear();
+    let (version, sha256) = (&pack.manifest.version, hex(&pack.content_hash()));
+    if folder.json {
+        let out = out.display().to_string();
+        println!("{}", json!({"pack": pack.name(), "version": version, "sha256": sha256, "file": out}));
+    } else {
+        println!("{} {version} sha256:{sha256}", pack.name());
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,114 @@
-//! x
-use anyhow::Result;
+//! `interdict serve`: the node behind HTTP, until SIGTERM.
+
+use crate::config;
+use crate::http::auth::ApiKeys;
+use crate::http::{App, server};
+use crate::metrics::Metrics;
+use crate::node::{Node, Options, keys, now_ms};
+use anyhow::{Context, Result};
+use interdict_ingest::Decoder;
+use interdict_ledger::dead_letter::DeadLetters;
+use parking_lot::Mutex;
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
-/// Arguments.
+use std::sync::Arc;
+
+/// Most bytes of dead letters that are kept.
+pub const LETTERS_BYTES_MAX: u64 = 64 << 20;
+
+/// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-/// Runs.
+pub struct Args {
+    /// Configuration file.
+    #[arg(long)]
+    config: PathBuf,
+    /// Data folder: journal, kept generations, keys.
+    #[arg(long, required_unless_present = "check")]
+    data: Option<PathBuf>,
+    /// Address and port; wins over `http.listen`.
+    #[arg(long)]
+    http: Option<String>,
+    /// Threads that evaluate; wins over the profile's.
+    #[arg(long)]
+    lanes: Option<usize>,
+    /// Print the resolved configuration with each value's origin, and end.
+    #[arg(long)]
+    check: bool,
+    /// Ask every verdict again without each stage, for the count of decisive stages (not 1 in 64).
+    #[arg(long, value_parser = ["sample", "full"], default_value = "sample")]
+    stats: String,
+}
+
+/// Serves.
 ///
 /// # Errors
-/// None.
-pub fn run(_: Args) -> Result<ExitCode> {
+/// A wrong configuration, pack or list; a damaged journal; an address that cannot be bound.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let loaded = config::load(&args.config)?;
+    if args.check {
+        let mut out = std::io::stdout().lock();
+        for (key, value, origin) in loaded.origins()? {
+            writeln!(out, "{key} = {value}  # {origin}")?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let data = args.data.context("--data DIR is needed")?;
+    init_log();
+    let key_dir = keys::key_folder(&data, loaded.config.keys.dir.as_deref())?;
+    let key_file = loaded.config.http.api_keys.as_ref().map(|path| loaded.resolve(path));
+    let key_file = key_file.or_else(|| Some(key_dir.join("api-keys.toml")).filter(|path| path.exists()));
+    let api_keys = key_file.map_or(Ok(ApiKeys::none()), |path| ApiKeys::load(&path))?;
+    // Bound first: a port in use must not cost the recovery of a large journal.
+    let listening = server::bind(&loaded, args.http.as_deref(), api_keys.is_some())?;
+    // Only fails where a provider is installed already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let options = Options { full_stats: args.stats == "full", lanes: args.lanes };
+    let threads = loaded.hardware.io_threads.max(1);
+    let node = Node::open(&data, loaded, &options, now_ms())?;
+    let found = &node.recovered;
+    for torn in &found.torn {
+        tracing::warn!(
+            segment = torn.segment,
+            offset = torn.offset,
+            bytes = torn.bytes_cut,
+            "cut a torn tail"
+        );
+    }
+    tracing::info!(
+        records = found.records,
+        last_sequence = found.last_sequence,
+        decided_now = found.decided_now,
+        restored_differently = found.restored_differently,
+        generation = node.view().id().to_string(),
+        "recovered"
+    );
+    let letters = DeadLetters::open(&data.join("dead-letters"), &node.keys.master, LETTERS_BYTES_MAX)
+        .map_err(|e| anyhow::anyhow!("{e}"))?;
+    let app = Arc::new(App {
+        decoder: Decoder::new(node.keys.tags.clone()),
+        keys: api_keys,
+        metrics: Metrics::new(),
+        letters: Mutex::new(letters),
+        node: node.clone(),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let address = listening.address;
+    tracing::info!(%address, "listening");
+    runtime.block_on(server::serve(listening, app))?;
+    // Handlers that were cut hold the node until their tasks are gone.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    tracing::info!("drained");
+    node.close()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The log: to stderr, level by `INTERDICT_LOG` (`info` by default). It never holds a request's values.
+pub fn init_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("INTERDICT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+    // Set once a process; a second call (a test) keeps the first.
+    drop(log.try_init());
 }

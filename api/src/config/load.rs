@@ -72,7 +72,8 @@ fn apply_environment(
 ) -> Result<Vec<String>> {
     let mut overridden = Vec::new();
     for (name, value) in vars {
-        let Some((section, key)) = name.strip_prefix("INTERDICT_").and_then(|rest| rest.split_once("__")) else {
+        let Some((section, key)) = name.strip_prefix("INTERDICT_").and_then(|rest| rest.split_once("__"))
+        else {
             continue;
         };
         let (section, key) = (section.to_lowercase(), key.to_lowercase());
@@ -115,7 +116,8 @@ pub fn profile(name: &str, config: &Path) -> Result<Hardware> {
 
 fn check(config: &Config) -> Result<()> {
     use interdict_engine::domain::{Lever, Outcome, transaction::CHANNELS};
-    let tenant_levers = config.tenants.iter().map(|(name, tenant)| (format!("tenants.{name}.levers"), &tenant.levers));
+    let tenant_levers =
+        config.tenants.iter().map(|(name, tenant)| (format!("tenants.{name}.levers"), &tenant.levers));
     for (section, levers) in tenant_levers.chain([("decision.levers".to_owned(), &config.decision.levers)]) {
         for (channel, lever) in levers {
             if !CHANNELS.contains(&channel.as_str()) {
@@ -174,7 +176,11 @@ impl Loaded {
             .collect();
         let hardware = toml::Table::try_from(&self.hardware)?;
         let origin = format!("profile {}", self.config.profile.0);
-        rows.extend(hardware.into_iter().map(|(key, value)| (format!("hardware.{key}"), value.to_string(), origin.clone())));
+        rows.extend(
+            hardware
+                .into_iter()
+                .map(|(key, value)| (format!("hardware.{key}"), value.to_string(), origin.clone())),
+        );
         Ok(rows)
     }
 }

@@ -132,7 +132,10 @@ impl ApiKeys {
             }
         }
         let Some(row) = found.filter(|_| given.is_some()) else {
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, "expected Authorization: Bearer with a known API key"));
+            return Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "expected Authorization: Bearer with a known API key",
+            ));
         };
         if !row.role.may(needed) {
             let detail = format!("role {} may not do what needs {}", row.role.name(), needed.name());
@@ -179,7 +182,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("api-keys.toml");
         let hash = hex(&Sha256::digest("secret-1"));
-        let text = format!("[[key]]\nname = \"switch\"\nrole = \"submit\"\nsha256 = \"{hash}\"\ntenant = \"acme\"\n");
+        let text = format!(
+            "[[key]]\nname = \"switch\"\nrole = \"submit\"\nsha256 = \"{hash}\"\ntenant = \"acme\"\n"
+        );
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(ApiKeys::load(&path).unwrap_err().to_string().contains("0640"));

@@ -51,7 +51,10 @@ impl Problem {
             count => {
                 let status = problems.first().map_or(StatusCode::UNPROCESSABLE_ENTITY.as_u16(), |p| p.status);
                 let status = StatusCode::from_u16(status).expect("made from a status");
-                Problem { errors: problems, ..Problem::new(status, format!("{count} errors; nothing was changed")) }
+                Problem {
+                    errors: problems,
+                    ..Problem::new(status, format!("{count} errors; nothing was changed"))
+                }
             }
         }
     }
@@ -72,7 +75,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).expect("a problem always encodes");
-        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
         }

@@ -82,7 +82,12 @@ impl Records {
     }
     /// The records, as the journal takes them.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
-        self.0.iter().map(|(kind, sequence, open, sealed)| Record { kind: *kind, sequence: *sequence, open, sealed })
+        self.0.iter().map(|(kind, sequence, open, sealed)| Record {
+            kind: *kind,
+            sequence: *sequence,
+            open,
+            sealed,
+        })
     }
     /// Adds a decided record.
     pub fn decided(&mut self, decided: &Decided) {
@@ -134,7 +139,11 @@ impl Core {
     }
 
     /// Sequences a micro-batch and hands each result on, with the job's deadline and reply, in order.
-    pub fn step(&mut self, jobs: &mut Vec<Job>, mut each: impl FnMut(&mut Core, Taken, Option<Instant>, Reply)) {
+    pub fn step(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        mut each: impl FnMut(&mut Core, Taken, Option<Instant>, Reply),
+    ) {
         let payments: Vec<&Transaction> = jobs.iter().filter_map(|job| payment(&job.submission)).collect();
         if payments.len() > 1 {
             self.sequencer.prefetch(&payments);
@@ -176,12 +185,16 @@ impl Core {
     pub fn settle(&mut self, waiting: Vec<(Answered, Reply)>) {
         let written = self.write();
         match (written, &self.syncer) {
-            (Err(why), _) => waiting.into_iter().for_each(|(_, reply)| reply(Answered::Unavailable(why.clone()))),
+            (Err(why), _) => {
+                waiting.into_iter().for_each(|(_, reply)| reply(Answered::Unavailable(why.clone())))
+            }
             (Ok(Some(position)), Some(syncer)) if !syncer.is_durable(position) => {
                 syncer.when_durable(position, move |synced| match synced {
                     Ok(()) => waiting.into_iter().for_each(|(answered, reply)| reply(answered)),
                     Err(e) => {
-                        waiting.into_iter().for_each(|(_, reply)| reply(Answered::Unavailable(e.to_string())));
+                        waiting
+                            .into_iter()
+                            .for_each(|(_, reply)| reply(Answered::Unavailable(e.to_string())));
                     }
                 });
             }

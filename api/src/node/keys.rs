@@ -28,7 +28,11 @@ impl NodeKeys {
     pub fn open(dir: &Path, create: bool) -> Result<NodeKeys> {
         let path = dir.join("master.key");
         if create {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| dir.display().to_string())?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)
+                .with_context(|| dir.display().to_string())?;
         }
         let master = if create { MasterKey::load_or_create(&path) } else { MasterKey::load(&path) };
         let master = master.map_err(|e| anyhow!("{e}"))?;
@@ -54,8 +58,9 @@ impl NodeKeys {
         } else {
             interdict_ingest::lists::csv::read_entries(bytes, file, key, file)
         };
-        let mut entries = read
-            .map_err(|errors| anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let mut entries = read.map_err(|errors| {
+            anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        })?;
         // An override never cancels a sanctions entry, whatever a file says.
         entries.iter_mut().for_each(|entry| entry.overridable &= !meta.sanctions);
         Ok(entries)

@@ -43,8 +43,11 @@ type Made = (Box<Work>, Verdict);
 impl Lanes {
     /// Starts a sequencer thread and `count` lane threads.
     pub fn start(count: usize, core: Arc<Mutex<Core>>, tally: Arc<Tally>, micro_batch: usize) -> Lanes {
-        let shared =
-            Arc::new(Shared { queue: Mutex::default(), waiting: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        });
         let for_thread = shared.clone();
         let sequencer = thread::Builder::new()
             .name("sequencer".into())

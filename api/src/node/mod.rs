@@ -20,10 +20,10 @@ use self::tally::Tally;
 use crate::config::Loaded;
 use anyhow::{Context, Result};
 use interdict_engine::domain::{Body, Event, GenerationId};
-use interdict_engine::generation::{Generation, View};
-use interdict_engine::sequencer::{SequencerLimits, Submission};
 use interdict_engine::features::StateLimits;
+use interdict_engine::generation::{Generation, View};
 use interdict_engine::identity::IdentityLimits;
+use interdict_engine::sequencer::{SequencerLimits, Submission};
 use interdict_ledger::journal::Reader;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -88,7 +88,8 @@ impl Node {
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let core = Arc::new(Mutex::new(core));
         let micro_batch = loaded.hardware.micro_batch;
-        let lanes = (lane_count > 0).then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch));
+        let lanes =
+            (lane_count > 0).then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch));
         let node = Arc::new(Node {
             data: data.to_owned(),
             keys,
@@ -133,7 +134,8 @@ impl Node {
     pub fn publish(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
         self.generations.lock().insert(generation.hash(), generation.clone());
         let id = GenerationId { hash: generation.hash(), overlay: 0 };
-        let event = Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
+        let event =
+            Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
         let mut core = self.core.lock();
         let taken = core.sequencer.publish(generation, event);
         match core.note(taken) {

@@ -22,10 +22,13 @@ pub fn read_pack_folder(dir: &Path) -> Result<packs::Files> {
     let mut files = packs::Files::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).with_context(|| format!("pack folder {}", folder.display()))? {
+        for entry in
+            std::fs::read_dir(&folder).with_context(|| format!("pack folder {}", folder.display()))?
+        {
             let path = entry?.path();
             let relative = path.strip_prefix(dir).expect("read below the folder");
-            let name = relative.to_str().with_context(|| format!("{}: a name in UTF-8", path.display()))?.to_owned();
+            let name =
+                relative.to_str().with_context(|| format!("{}: a name in UTF-8", path.display()))?.to_owned();
             if path.is_dir() {
                 // Lists travel apart from packs: they change at another pace and are tagged under the node's keys.
                 if name != "lists" {
@@ -55,9 +58,10 @@ pub fn checked_pack(files: packs::Files, place: &str) -> Result<Pack> {
     }
     let tested = packs::test(&pack);
     if !tested.is_ok() {
-        let failures = tested.failures.iter().map(|f| {
-            format!("{place}/{}: {}: expected {}, got {}", f.place, f.name, f.expected, f.got)
-        });
+        let failures = tested
+            .failures
+            .iter()
+            .map(|f| format!("{place}/{}: {}: expected {}, got {}", f.place, f.name, f.expected, f.got));
         let errors = tested.errors.iter().map(|e| format!("{place}/{e}"));
         bail!("{}", errors.chain(failures).collect::<Vec<_>>().join("\n"));
     }
@@ -75,24 +79,25 @@ fn all(place: &str, errors: &[Error]) -> anyhow::Error {
 pub fn list_meta(name: &str, list: &schema::List, packs: &[Pack], keys: &NodeKeys) -> Result<ListMeta> {
     let tenant: Option<Arc<str>> = list.tenant.as_deref().map(Into::into);
     let mut meta = ListMeta::new(name, tenant.clone(), keys.list_check(tenant.as_deref()));
-    if let Some(declared) = packs.iter().flat_map(|pack| &pack.manifest.lists).find(|decl| decl.name == name) {
+    if let Some(declared) = packs.iter().flat_map(|pack| &pack.manifest.lists).find(|decl| decl.name == name)
+    {
         meta.block_outcome = declared.outcome;
         meta.code = declared.code.clone();
         meta.audience = declared.audience;
         meta.sanctions = declared.class == interdict_engine::rules::Class::Sanctions;
     }
     if let Some(outcome) = &list.block_outcome {
-        meta.block_outcome = outcome.parse::<Outcome>().with_context(|| format!("lists.{name}.block_outcome"))?;
+        meta.block_outcome =
+            outcome.parse::<Outcome>().with_context(|| format!("lists.{name}.block_outcome"))?;
     }
     if let Some(code) = &list.code {
         meta.code = code.clone();
     }
     if let Some(audience) = &list.audience {
         let known = [Audience::Internal, Audience::Processor, Audience::Customer];
-        meta.audience = known
-            .into_iter()
-            .find(|known| known.name() == audience)
-            .with_context(|| format!("lists.{name}.audience = {audience:?}: expected internal, processor or customer"))?;
+        meta.audience = known.into_iter().find(|known| known.name() == audience).with_context(|| {
+            format!("lists.{name}.audience = {audience:?}: expected internal, processor or customer")
+        })?;
     }
     meta.sanctions |= list.sanctions;
     Ok(meta)
@@ -167,9 +172,8 @@ pub fn build(
 /// # Errors
 /// A part that is missing or damaged, or that does not build under this engine.
 pub fn assemble(manifest: Manifest, store: &Store) -> Result<Arc<Generation>> {
-    let object = |hash: &[u8; 32]| {
-        store.get(hash).map_err(|e| Error::new(ErrorKind::NotFound, format!("{e:#}")))
-    };
+    let object =
+        |hash: &[u8; 32]| store.get(hash).map_err(|e| Error::new(ErrorKind::NotFound, format!("{e:#}")));
     let generation = Generation::build(manifest, &object).map_err(|errors| {
         anyhow::anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;
@@ -178,8 +182,10 @@ pub fn assemble(manifest: Manifest, store: &Store) -> Result<Arc<Generation>> {
 
 fn settings(config: &schema::Config) -> Settings {
     let number = |name: &String| Lever::by_name(name).expect("the config was checked") as u8;
-    let levers = |map: &BTreeMap<String, String>| map.iter().map(|(c, lever)| (c.clone(), number(lever))).collect();
+    let levers =
+        |map: &BTreeMap<String, String>| map.iter().map(|(c, lever)| (c.clone(), number(lever))).collect();
     let mut by_tenant = BTreeMap::from([(String::new(), levers(&config.decision.levers))]);
-    by_tenant.extend(config.tenants.iter().map(|(tenant, section)| (tenant.clone(), levers(&section.levers))));
+    by_tenant
+        .extend(config.tenants.iter().map(|(tenant, section)| (tenant.clone(), levers(&section.levers))));
     Settings { levers: by_tenant, network: config.decision.network.clone() }
 }

@@ -3,8 +3,8 @@
 
 use super::core::Records;
 use super::keys::NodeKeys;
-use super::store::Store;
 use super::publish;
+use super::store::Store;
 use crate::config::Loaded;
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Decided, GenerationId};
@@ -125,27 +125,29 @@ pub fn open(
     let generations = Generations::new(store);
     let mut sequencer = Sequencer::new(limits, empty_generation());
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
-    let opened = Journal::open_with(Arc::new(storage), &keys.master, options(loaded), &mut |stored: &Stored<'_>| {
-        let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
-        match stored.kind {
-            RecordKind::Decided => {
-                undecided.remove(&stored.sequence);
-            }
-            RecordKind::Accepted => {
-                let sealed = stored.sealed()?;
-                let accepted = Accepted::decode(stored.open(), sealed.as_deref())
-                    .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
-                let taken = sequencer.restore(accepted, &|id| generations.get(id)).map_err(|e| {
-                    let why = generations.why().map_or(String::new(), |why| format!(": {why}"));
-                    failed(format!("sequence {}: {e}{why}", stored.sequence))
-                })?;
-                if let Taken::Work(work) = taken {
-                    undecided.insert(stored.sequence, work);
+    let opened =
+        Journal::open_with(Arc::new(storage), &keys.master, options(loaded), &mut |stored: &Stored<'_>| {
+            let failed =
+                |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
+            match stored.kind {
+                RecordKind::Decided => {
+                    undecided.remove(&stored.sequence);
+                }
+                RecordKind::Accepted => {
+                    let sealed = stored.sealed()?;
+                    let accepted = Accepted::decode(stored.open(), sealed.as_deref())
+                        .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
+                    let taken = sequencer.restore(accepted, &|id| generations.get(id)).map_err(|e| {
+                        let why = generations.why().map_or(String::new(), |why| format!(": {why}"));
+                        failed(format!("sequence {}: {e}{why}", stored.sequence))
+                    })?;
+                    if let Taken::Work(work) = taken {
+                        undecided.insert(stored.sequence, work);
+                    }
                 }
             }
-        }
-        Ok(())
-    });
+            Ok(())
+        });
     let (mut journal, recovery) = opened.map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
     let decided_now = undecided.len() as u64;
     decide_now(&mut journal, undecided)?;

@@ -108,7 +108,8 @@ impl Store {
                 fs::remove_file(path)?;
                 dropped += 1;
             } else {
-                kept_objects.extend(Manifest::parse(&fs::read_to_string(path)?)?.objects().map(|hash| hex(&hash)));
+                kept_objects
+                    .extend(Manifest::parse(&fs::read_to_string(path)?)?.objects().map(|hash| hex(&hash)));
             }
         }
         if dropped > 0 {
@@ -146,7 +147,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         fs::rename(&aside, path)?;
         fs::File::open(folder)?.sync_all()
     };
-    write().inspect_err(|_| drop(fs::remove_file(&aside))).with_context(|| format!("writing {}", path.display()))
+    write()
+        .inspect_err(|_| drop(fs::remove_file(&aside)))
+        .with_context(|| format!("writing {}", path.display()))
 }
 
 #[cfg(test)]

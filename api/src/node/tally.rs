@@ -1,12 +1,16 @@
 //! What the stages did, counted: evaluated, hit, decisive, skipped; outcomes; rule hits; how much each lane worked.
 //! Atomics, so that lanes count without a lock; read by the replay's summary and by `/metrics`.
 
-use interdict_engine::domain::{Outcome, Verdict};
-use interdict_engine::lane::{AsRecorded, Scratch, decide_without};
-use interdict_engine::sequencer::Work;
 use interdict_engine::Stage;
+use interdict_engine::domain::{Outcome, Verdict};
+use interdict_engine::generation::View;
+use interdict_engine::lane::{AsRecorded, Scratch, decide_without};
+use interdict_engine::rules::Mode;
+use interdict_engine::sequencer::Work;
+use parking_lot::RwLock;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The stages that are counted.
@@ -32,6 +36,8 @@ pub struct Tally {
     lanes: Vec<AtomicU64>,
     undecided: AtomicU64,
     defaults: AtomicU64,
+    /// Shadow hits by generation and rule number.
+    shadow: RwLock<BTreeMap<[u8; 32], Arc<[AtomicU64]>>>,
 }
 
 /// One stage's counts.
@@ -57,6 +63,7 @@ impl Tally {
             lanes: (0..lanes.max(1)).map(|_| AtomicU64::new(0)).collect(),
             undecided: AtomicU64::new(0),
             defaults: AtomicU64::new(0),
+            shadow: RwLock::default(),
         }
     }
 
@@ -66,6 +73,7 @@ impl Tally {
         self.outcomes[verdict.outcome as usize].fetch_add(1, Relaxed);
         self.undecided.fetch_add(scratch.rules.undecided.len() as u64, Relaxed);
         self.defaults.fetch_add(u64::from(verdict.default_applied), Relaxed);
+        self.count_shadow(work, scratch);
         let found = [
             work.accepted.features.iter().any(Option::is_some),
             !scratch.hits.is_empty(),
@@ -88,6 +96,30 @@ impl Tally {
         }
     }
 
+    /// Shadow rules are in no verdict; here is where their hits are seen.
+    fn count_shadow(&self, work: &Work, scratch: &Scratch) {
+        let (id, rules) = (work.view.id(), work.view.generation().rules());
+        for hit in scratch.rules.hits.iter().filter(|hit| rules.rule(hit.rule).mode() == Mode::Shadow) {
+            let known = self.shadow.read().get(&id.hash).cloned();
+            let counts = known.unwrap_or_else(|| {
+                let fresh = || (0..rules.len()).map(|_| AtomicU64::new(0)).collect();
+                self.shadow.write().entry(id.hash).or_insert_with(fresh).clone()
+            });
+            counts[hit.rule as usize].fetch_add(1, Relaxed);
+        }
+    }
+    /// Hits of a view's shadow rules so far, by rule id.
+    pub fn shadow_hits(&self, view: &View) -> BTreeMap<String, u64> {
+        let counts = self.shadow.read().get(&view.id().hash).cloned();
+        let shadow =
+            view.generation().rules().rules().iter().enumerate().filter(|(_, r)| r.mode() == Mode::Shadow);
+        shadow
+            .map(|(number, rule)| {
+                (rule.id().to_owned(), counts.as_ref().map_or(0, |counts| counts[number].load(Relaxed)))
+            })
+            .collect()
+    }
+
     /// Counts by stage name.
     pub fn stages(&self) -> BTreeMap<&'static str, StageSummary> {
         let summary = |counts: &StageCounts| StageSummary {
@@ -100,7 +132,11 @@ impl Tally {
     }
     /// Verdicts by outcome name.
     pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
-        Outcome::ALL.into_iter().zip(&self.outcomes).map(|(o, count)| (o.name(), count.load(Relaxed))).collect()
+        Outcome::ALL
+            .into_iter()
+            .zip(&self.outcomes)
+            .map(|(o, count)| (o.name(), count.load(Relaxed)))
+            .collect()
     }
     /// Transactions each lane decided; with `lanes = 0` one number.
     pub fn lanes(&self) -> Vec<u64> {

@@ -1,5 +1,5 @@
 //! Countries and currencies of the world: how many decimals, what a euro is worth, how an IBAN looks. The rates are
-//! those of `packs/world/rates.yaml` for the world's first week, so that the pack's sums agree with the world's.
+//! those of `deploy/reference/rates.csv` for the world's first week, so that the pack's sums agree with the world's.
 
 /// A currency of ISO 4217.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -91,8 +91,8 @@ pub enum Slot {
 
 const ABSENT: u8 = u8::MAX;
 
-/// A normalised transaction.
-#[derive(Debug, Clone)]
+/// A normalised transaction. Its `Debug` shows which fields it has and none of their values.
+#[derive(Clone)]
 pub struct Transaction {
     /// The institution it belongs to.
     pub tenant: Arc<str>,
@@ -284,6 +284,13 @@ impl Transaction {
             }
         }
         Ok(tx)
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fields: Vec<&str> = self.values.iter().map(|(field, _)| field.def().path).collect();
+        write!(f, "{} at {} with {}", self.kind.name(), self.time_ms, fields.join(", "))
     }
 }
 

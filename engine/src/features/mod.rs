@@ -4,15 +4,19 @@
 
 pub mod kernels;
 pub mod plan;
+mod answer;
 mod block;
+mod bound;
 mod chunks;
 mod evicted;
 mod index;
 mod originals;
 mod pool;
 mod space;
+pub mod figures;
 pub mod state;
 mod window;
 
+pub use figures::{Found, GroupStats, StateLimits, Stats};
 pub use plan::{FeaturePlan, Filter, Rates};
-pub use state::{FeatureState, Found, GroupStats, StateLimits, Stats};
+pub use state::FeatureState;

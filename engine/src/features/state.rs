@@ -1,109 +1,252 @@
 //! The features of every tenant, owned by the sequencer: apply a transaction, get its stamps; labels and reversals
 //! find what they mean by its sequence. No clock, no I/O, the same results for the same order of events.
 
-use super::plan::FeaturePlan;
+use super::block::{Event, ViewMut};
+use super::figures::{Found, GroupStats, StateLimits, Stats};
+use super::kernels::Kernel;
+use super::originals::{Handle, Original, Originals};
+use super::plan::{FeaturePlan, Group, Rates};
+use super::space::{Hashed, Now, Run, Space, hash_of};
 use crate::domain::record::Stamp;
-use crate::domain::{Label, Transaction};
+use crate::domain::{Currency, Field, KeyId, Label, OnReversal, Transaction};
+use crate::limits::{FEATURE_AMOUNT_MINOR_MAX, FEATURE_TENANTS_MAX, SPACES_MAX};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// Bounds of the state, each per tenant and group, unless said otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateLimits {
-    /// Most keys; past it the key least recently counted is evicted.
-    pub keys_max: usize,
-    /// Most bytes of keys and events; past it keys are evicted likewise.
-    pub bytes_max: usize,
-    /// Most events of one key; past it its oldest events are dropped and the windows that reach them undecided.
-    pub events_exact_max: usize,
-    /// Most transactions, per tenant, that labels and reversals still find.
-    pub originals_max: usize,
-    /// How late an event may be and still be in every window that it belongs to, ms.
-    pub lateness_ms: i64,
-}
-
-impl Default for StateLimits {
-    fn default() -> Self {
-        StateLimits {
-            keys_max: 4 << 20,
-            bytes_max: 2 << 30,
-            events_exact_max: 1 << 16,
-            originals_max: 8 << 20,
-            lateness_ms: 60 * 60 * 1000,
-        }
-    }
-}
-
-/// Whether a label's or reversal's target is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// It is, and its events, where they still count, have changed.
-    Applied,
-    /// It is not: never seen for this tenant, or too long ago.
-    Unknown,
-}
-
-/// Figures of one group, over all tenants.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GroupStats {
-    /// The group's name.
-    pub name: String,
-    /// Keys held.
-    pub keys: u64,
-    /// Events held.
-    pub events: u64,
-    /// Bytes of keys and events.
-    pub bytes: u64,
-    /// Keys evicted for a bound, ever.
-    pub evictions: u64,
-    /// Events that came later than the lateness bound, ever.
-    pub late_beyond_horizon: u64,
-}
-
-/// Figures of the state.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Tenants with state.
-    pub tenants: u64,
-    /// Labels and reversals whose target was not known, ever.
-    pub unknown_targets: u64,
-    /// The groups, in plan order.
-    pub groups: Vec<GroupStats>,
-}
 
 /// The features of every tenant.
 pub struct FeatureState {
     plan: Arc<FeaturePlan>,
     limits: StateLimits,
+    kernel: Kernel,
+    tenants: Vec<Tenant>,
+    by_name: HashMap<Arc<str>, usize, FixedState>,
+    next_uid: u32,
+    unknown_targets: u64,
+    keys: Vec<Option<Hashed>>,
+}
+
+/// One tenant's features; nothing is shared between tenants.
+struct Tenant {
+    /// Latest event time, ms; no event moves it ahead of its arrival by more than the lateness bound.
+    high_ms: i64,
+    runs: Vec<Run>,
+    originals: Originals,
 }
 
 impl FeatureState {
-    /// An empty state.
+    /// An empty state, with the fastest kernels that the processor runs.
     pub fn new(plan: Arc<FeaturePlan>, limits: StateLimits) -> Self {
-        FeatureState { plan, limits }
+        Self::with_kernel(plan, limits, Kernel::detect())
+    }
+    /// An empty state with given kernels; the results are the same with all.
+    pub fn with_kernel(plan: Arc<FeaturePlan>, limits: StateLimits, kernel: Kernel) -> Self {
+        FeatureState {
+            plan,
+            limits,
+            kernel,
+            tenants: Vec::new(),
+            by_name: HashMap::default(),
+            next_uid: 0,
+            unknown_targets: 0,
+            keys: Vec::new(),
+        }
     }
     /// Changes the plan: groups whose spec is equal keep their state, others begin with the next transaction.
     pub fn replan(&mut self, plan: Arc<FeaturePlan>) {
+        for tenant in &mut self.tenants {
+            let mut old = std::mem::take(&mut tenant.runs);
+            for group in plan.groups() {
+                let space = match old.iter().position(|(before, _)| before.spec == group.spec) {
+                    Some(at) => old.swap_remove(at).1,
+                    None => new_space(&mut self.next_uid, &self.limits),
+                };
+                tenant.runs.push((group.clone(), space));
+            }
+        }
         self.plan = plan;
     }
     /// Fetches into the cache what `apply` of these transactions will read. Changes no result.
-    pub fn prefetch(&self, _batch: &[&Transaction]) {}
+    pub fn prefetch(&self, batch: &[&Transaction]) {
+        let mut probes: SmallVec<[(&Space, Hashed); 64]> = SmallVec::new();
+        for tx in batch {
+            let Some(tenant) = self.by_name.get(&tx.tenant) else { continue };
+            for (group, space) in &self.tenants[*tenant].runs {
+                if let Some(key) = group.key(tx).map(|key| (key, hash_of(key))) {
+                    space.prefetch_index(key);
+                    probes.push((space, key));
+                }
+            }
+        }
+        let headers: SmallVec<[Option<u32>; 64]> =
+            probes.iter().map(|(space, key)| space.prefetch_header(*key)).collect();
+        for ((space, _), number) in probes.iter().zip(headers) {
+            if let Some(number) = number {
+                space.prefetch_block(number);
+            }
+        }
+    }
+
     /// Counts a transaction and appends its stamps, one per slot of the plan; `None` is undecided. Sequences ascend;
     /// `arrival_ms` is ms since the Unix epoch.
-    pub fn apply(&mut self, _sequence: u64, _arrival_ms: i64, _tx: &Transaction, out: &mut Vec<Stamp>) {
-        out.extend(std::iter::repeat_n(None, self.plan.len()));
+    pub fn apply(&mut self, sequence: u64, arrival_ms: i64, tx: &Transaction, out: &mut Vec<Stamp>) {
+        let Some(number) = self.tenant(&tx.tenant) else {
+            out.extend(std::iter::repeat_n(None, self.plan.len()));
+            return;
+        };
+        let tenant = &mut self.tenants[number];
+        let ahead_ms = arrival_ms.saturating_add(self.limits.lateness_ms);
+        let time_ms = tx.time_ms.min(ahead_ms);
+        tenant.high_ms = tenant.high_ms.max(time_ms);
+        let now = Now {
+            kernel: self.kernel,
+            limits: self.limits,
+            sequence,
+            time_ms: tx.time_ms,
+            high_ms: tenant.high_ms,
+        };
+        self.keys.clear();
+        for (group, space) in &tenant.runs {
+            let key = group.key(tx).map(|key| (key, hash_of(key)));
+            if let Some(key) = key {
+                space.prefetch_index(key);
+            }
+            self.keys.push(key);
+        }
+        let headers: SmallVec<[Option<u32>; SPACES_MAX]> = tenant
+            .runs
+            .iter()
+            .zip(&self.keys)
+            .map(|((_, space), key)| key.and_then(|key| space.prefetch_header(key)))
+            .collect();
+        for ((_, space), header) in tenant.runs.iter().zip(&headers) {
+            if let Some(header) = header {
+                space.prefetch_block(*header);
+            }
+        }
+        let mut handles: SmallVec<[Handle; SPACES_MAX]> = SmallVec::new();
+        for ((group, space), key) in tenant.runs.iter_mut().zip(&self.keys) {
+            space.begin(time_ms);
+            let event =
+                (key.is_some() && group.counts(tx)).then(|| event(group, self.plan.rates(), sequence, tx));
+            if let Some(header) = space.apply(&now, group, *key, event, out) {
+                handles.push((space.uid, header));
+            }
+        }
+        tenant.originals.push(sequence, tx.time_ms, tx.text(Field::AmountCurrency), &handles);
     }
+    fn tenant(&mut self, name: &Arc<str>) -> Option<usize> {
+        if let Some(number) = self.by_name.get(name) {
+            return Some(*number);
+        }
+        if self.tenants.len() >= FEATURE_TENANTS_MAX {
+            return None;
+        }
+        let new = |group: &Arc<Group>| (group.clone(), new_space(&mut self.next_uid, &self.limits));
+        let runs = self.plan.groups().iter().map(new).collect();
+        let originals = Originals::new(self.limits.originals_max);
+        self.tenants.push(Tenant { high_ms: i64::MIN, runs, originals });
+        self.by_name.insert(name.clone(), self.tenants.len() - 1);
+        Some(self.tenants.len() - 1)
+    }
+
     /// Marks a transaction's events as fraud, or not.
-    pub fn label(&mut self, _tenant: &str, _target: u64, _label: Label) -> Found {
-        Found::Unknown
+    pub fn label(&mut self, tenant: &str, target: u64, label: Label) -> Found {
+        self.change(tenant, target, |_, _, view, lane| {
+            let bit = 1 << lane;
+            match label {
+                Label::Fraud => view.head.fraud |= bit,
+                Label::Good => view.head.fraud &= !bit,
+            }
+        })
     }
     /// Takes an amount off a transaction's events in the groups that net reversals: all of it, or `amount_minor`
-    /// minor units of the transaction's own currency, not below 0.
-    pub fn reverse(&mut self, _tenant: &str, _target: u64, _amount_minor: Option<i64>) -> Found {
-        Found::Unknown
+    /// minor units of the transaction's own currency (below 0 counts as 0), not below 0.
+    pub fn reverse(&mut self, tenant: &str, target: u64, amount_minor: Option<i64>) -> Found {
+        let plan = self.plan.clone();
+        self.change(tenant, target, |group, original, view, lane| {
+            if !group.amounts || group.spec.on_reversal != OnReversal::Net {
+                return;
+            }
+            let known = view.head.unknown >> lane & 1 == 0;
+            let left = match amount_minor {
+                None => Some(0),
+                Some(_) if !known => None,
+                Some(minor) => {
+                    converted(group, plan.rates(), minor.max(0), original.currency(), original.time_ms)
+                        .map(|minor| view.amounts[lane].saturating_sub(minor).max(0))
+                }
+            };
+            view.amounts[lane] = left.unwrap_or(0);
+            view.head.unknown &= !(1 << lane);
+            view.head.unknown |= u64::from(left.is_none()) << lane;
+        })
     }
+    fn change(
+        &mut self,
+        tenant: &str,
+        target: u64,
+        mut change: impl FnMut(&Group, &Original, &mut ViewMut<'_>, usize),
+    ) -> Found {
+        let tenant = self.by_name.get(tenant).map(|number| &mut self.tenants[*number]);
+        let Some((tenant, original)) =
+            tenant.and_then(|tenant| tenant.originals.find(target).map(|original| (tenant, original)))
+        else {
+            self.unknown_targets += 1;
+            return Found::Unknown;
+        };
+        for (uid, number) in tenant.originals.handles(&original) {
+            // A group that a newer plan dropped is not there any more.
+            if let Some((group, space)) = tenant.runs.iter_mut().find(|(_, space)| space.uid == uid) {
+                let event = (original.time_ms, target as u32);
+                space.change(self.kernel, number, event, |view, lane| change(group, &original, view, lane));
+            }
+        }
+        Found::Applied
+    }
+
     /// The state's figures.
     pub fn stats(&self) -> Stats {
-        let _ = self.limits;
-        Stats::default()
+        let groups = self.plan.groups().iter().enumerate().map(|(at, group)| {
+            let mut stats = GroupStats { name: group.spec.name.clone(), ..GroupStats::default() };
+            for space in self.tenants.iter().map(|tenant| &tenant.runs[at].1) {
+                stats.keys += space.keys as u64;
+                stats.events += space.events as u64;
+                stats.bytes += (space.bytes() + space.evicted_bytes()) as u64;
+                stats.evictions += space.evictions;
+                stats.late_beyond_horizon += space.late;
+            }
+            stats
+        });
+        Stats {
+            tenants: self.tenants.len() as u64,
+            unknown_targets: self.unknown_targets,
+            groups: groups.collect(),
+        }
     }
+}
+
+fn new_space(next_uid: &mut u32, limits: &StateLimits) -> Space {
+    *next_uid += 1;
+    Space::new(*next_uid, limits)
+}
+
+fn event(group: &Group, rates: &dyn Rates, sequence: u64, tx: &Transaction) -> Event {
+    let amount = if group.amounts {
+        let minor = tx.int(Field::AmountMinor);
+        minor.and_then(|minor| converted(group, rates, minor, tx.text(Field::AmountCurrency), tx.time_ms))
+    } else {
+        Some(0)
+    };
+    let value = group.distinct.and_then(|field| tx.tag(field, KeyId::STATE));
+    Event { time_ms: tx.time_ms, sequence: sequence as u32, amount, value: value.map(|tag| hash_of(tag.0)) }
+}
+
+fn converted(group: &Group, rates: &dyn Rates, minor: i64, from: Option<&str>, time_ms: i64) -> Option<i64> {
+    let (from, to) = (from?, group.spec.currency?);
+    // Comparing codes first: looking one up in the table costs more than all the rest.
+    let minor =
+        if from == to.code() { minor } else { rates.convert(minor, Currency::parse(from)?, to, time_ms)? };
+    (-FEATURE_AMOUNT_MINOR_MAX..=FEATURE_AMOUNT_MINOR_MAX).contains(&minor).then_some(minor)
 }

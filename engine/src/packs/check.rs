@@ -53,8 +53,10 @@ pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
     };
     let mut read = HashSet::new();
     for (decl, source) in pack.rules.iter().zip(pack.rule_sources(0)) {
-        examples(decl, built, &mut report.errors);
-        match Rule::compile(source, &built.schema) {
+        let compiled = Rule::compile(source, &built.schema);
+        let always = compiled.as_ref().is_ok_and(|rule| rule.when().constant() == Some(Some(true)));
+        examples(decl, always, built, &mut report.errors);
+        match compiled {
             Ok(rule) => {
                 read.extend(rule.slots().iter().copied());
                 report.cost_ns = report.cost_ns.saturating_add(rule.cost_ns());
@@ -76,10 +78,11 @@ fn note(errors: &mut Vec<Error>, place: &Place, message: String) {
     errors.push(Error::new(ErrorKind::Invalid, message).at(place.clone()));
 }
 
-/// Every rule has examples that must hit and that must not, all of known slots.
-fn examples(decl: &super::RuleDecl, built: &PackSchema, errors: &mut Vec<Error>) {
-    for (rows, what) in [(&decl.hit, "hit"), (&decl.miss, "miss")] {
-        if rows.is_empty() {
+/// Every rule has examples that must hit and that must not, all of known slots. One that `always` holds has no miss
+/// to show.
+fn examples(decl: &super::RuleDecl, always: bool, built: &PackSchema, errors: &mut Vec<Error>) {
+    for (rows, what, possible) in [(&decl.hit, "hit", true), (&decl.miss, "miss", !always)] {
+        if rows.is_empty() && possible {
             let message =
                 format!("rule {:?}: examples.{what} is missing; every rule shows what must {what}", decl.id);
             note(errors, &decl.place, message);
@@ -121,7 +124,9 @@ fn budget(pack: &Pack, report: &mut Report) {
 /// What is allowed, but seldom meant.
 fn advise(decl: &super::RuleDecl, rule: &Rule, warnings: &mut Vec<Error>) {
     let id = &decl.id;
-    if let Some(constant) = rule.when().constant() {
+    // A rule that ranks every payment always holds, and is meant to.
+    let ranks_all = decl.outcome == Outcome::Approve && rule.when().constant() == Some(Some(true));
+    if let Some(constant) = rule.when().constant().filter(|_| !ranks_all) {
         let always = match constant {
             Some(true) => "always true",
             Some(false) => "never true",

@@ -4,7 +4,7 @@ use super::load::{Pack, sorted};
 use super::yaml::is_identifier;
 use crate::domain::{FeatureSpec, Schema, SlotDef, SlotId, ValueType};
 use crate::error::{Error, ErrorKind, Place};
-use crate::limits::{FEATURE_SLOTS_MAX, LISTS_MAX};
+use crate::limits::{FEATURE_SLOTS_MAX, LISTS_MAX, SPACES_MAX};
 use crate::rules::Predicate;
 
 /// A group of features with its slots.
@@ -37,7 +37,7 @@ pub struct PackSchema {
 ///
 /// # Errors
 /// `Invalid` for two groups of one name that differ and for list names that rules could not write, `TooLarge` past
-/// `FEATURE_SLOTS_MAX` or `LISTS_MAX`.
+/// `FEATURE_SLOTS_MAX`, `SPACES_MAX` or `LISTS_MAX`.
 pub fn schema(packs: &[&Pack], list_names: &[&str]) -> Result<PackSchema, Vec<Error>> {
     let mut built = PackSchema { schema: Schema::new(), groups: Vec::new(), lists: Vec::new() };
     let mut errors = Vec::new();
@@ -62,6 +62,11 @@ pub fn schema(packs: &[&Pack], list_names: &[&str]) -> Result<PackSchema, Vec<Er
                         spec.name,
                         slots + spec.slots().len()
                     );
+                    errors.push(Error::new(ErrorKind::TooLarge, message).at(feature.place.clone()));
+                }
+                None if built.groups.len() >= SPACES_MAX => {
+                    let message =
+                        format!("feature {:?} would be one too many, limit {SPACES_MAX}", spec.name);
                     errors.push(Error::new(ErrorKind::TooLarge, message).at(feature.place.clone()));
                 }
                 None => {

@@ -7,6 +7,7 @@ mod source;
 mod syntax;
 mod program;
 mod check;
+mod operators;
 mod calls;
 mod eval;
 mod interpreted;

@@ -118,10 +118,12 @@ enum Score {
 /// A compiled rule.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    source: RuleSource,
     when: Predicate,
     score: Score,
+    pack: u16,
     slots: SmallVec<[SlotId; 4]>,
+    // Apart, so that the pass over all rules stays within few cache lines a rule.
+    source: Box<RuleSource>,
 }
 
 impl Rule {
@@ -151,12 +153,12 @@ impl Rule {
             });
             slots = kept;
         }
-        Ok(Rule { source, when, score, slots })
+        Ok(Rule { when, score, pack: source.pack, slots, source: Box::new(source) })
     }
 
     /// Number of its pack within the generation.
     pub fn pack(&self) -> u16 {
-        self.source.pack
+        self.pack
     }
     /// `pack/rule`.
     pub fn id(&self) -> &str {

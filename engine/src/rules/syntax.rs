@@ -172,8 +172,9 @@ fn syntax_error(source: &Source, error: &cel::ParseError) -> Error {
     let (line, column) = (error.pos.0.max(1) as usize, error.pos.1.max(1) as usize);
     let message = error.msg.trim_start_matches("Syntax error: ");
     // The parser lists every token it would have taken; people need the one that stood there.
-    let message = message.split(" expecting {").next().unwrap_or(message).replace("'<EOF>'", "the end");
-    let message = message.replace("<EOF>", "the end").replace(HAS_NAME, "has");
+    let message = message.split(" expecting {").next().unwrap_or(message).replace(HAS_NAME, "has");
+    let message = message.replace("mismatched input '<EOF>'", "unexpected end").replace("'<EOF>'", "the end");
+    let message = message.replace("mismatched input", "unexpected").replace("extraneous input", "unexpected");
     Error::new(ErrorKind::Malformed, format!("syntax: {message}"))
         .at(source.place(source.offset(line, column)))
 }

@@ -2,7 +2,8 @@
 //! A delta is all or nothing, so every error of it is told, up to a bound.
 
 use super::assemble::account;
-use super::reader::{elements, read};
+use super::elements::elements;
+use super::reader::read;
 use super::request::check_body_size;
 use super::shape::{ENTRY, EntryLeaf};
 use super::values::Values;

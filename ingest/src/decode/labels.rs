@@ -1,7 +1,8 @@
 //! Labels: `[{"id" or "sequence", "label": "fraud" or "good", "time"}]` to typed items, each read or refused on its own.
 
+use super::elements::elements;
 use super::identity::{CLASS_REQUEST, IdentityKey, identity_key};
-use super::reader::{elements, read};
+use super::reader::read;
 use super::request::{Decoder, check_body_size};
 use super::shape::{LABEL, LabelLeaf};
 use crate::error::FieldError;

@@ -6,6 +6,7 @@ pub mod request;
 pub mod labels;
 pub mod entries;
 mod assemble;
+mod elements;
 mod identity;
 pub(crate) mod reader;
 pub(crate) mod values;

@@ -7,7 +7,7 @@ use super::values::{Raw, Values};
 use crate::error::{FieldError, Status, shown_name};
 use interdict_engine::domain::catalogue::FORBIDDEN;
 use interdict_engine::error::nearest;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -352,51 +352,5 @@ impl<'de> Visitor<'de> for ScanSeed<'_, '_, '_, 'de> {
         let depth = self.deeper()?;
         while seq.next_element_seed(ScanSeed { path: self.path, depth, reading: self.reading })?.is_some() {}
         Ok(())
-    }
-}
-
-/// Splits a JSON array into the bytes of its elements, at most `most` of them.
-pub(crate) fn elements<'de>(
-    json: &'de [u8],
-    most: usize,
-) -> Result<Vec<&'de serde_json::value::RawValue>, FieldError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let mut count = 0;
-    let split = deserializer.deserialize_seq(Elements { most, count: &mut count });
-    let done = split.and_then(|elements| deserializer.end().map(|()| elements));
-    done.map_err(|error| {
-        let ours = if count > most {
-            FieldError::too_large("", format!("an array of at most {most} elements"))
-        } else {
-            syntax(&error, "", "a JSON array")
-        };
-        at_offset(ours, json, &error)
-    })
-}
-
-struct Elements<'c> {
-    most: usize,
-    count: &'c mut usize,
-}
-
-impl<'de> Visitor<'de> for Elements<'_> {
-    type Value = Vec<&'de serde_json::value::RawValue>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut elements = Vec::new();
-        while *self.count < self.most {
-            match seq.next_element()? {
-                Some(element) => elements.push(element),
-                None => return Ok(elements),
-            }
-            *self.count += 1;
-        }
-        if seq.next_element::<IgnoredAny>()?.is_some() {
-            *self.count += 1;
-            return Err(A::Error::custom("too many"));
-        }
-        Ok(elements)
     }
 }

@@ -2,14 +2,16 @@
 //! and the three headers that matter, a file feed gives it lines.
 
 use super::assemble::assemble;
+use super::elements::elements;
 use super::identity::IdentityKey;
-use super::reader::{elements, read};
+use super::reader::read;
 use super::shape::REQUEST;
 use super::values::Values;
 use crate::error::FieldError;
 use crate::normalise::keys::TagKeys;
 use interdict_engine::domain::Transaction;
 use interdict_engine::limits::{BATCH_MAX, BODY_BYTES_MAX};
+use std::fmt;
 use std::sync::Arc;
 
 /// What comes with a body, beside it.
@@ -32,7 +34,7 @@ impl Default for RequestContext<'_> {
 }
 
 /// A request, decoded and normalised.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Decoded {
     /// The transaction. Its `id` is the body's, unchanged.
     pub tx: Transaction,
@@ -48,6 +50,16 @@ pub struct Decoded {
     pub original: Option<IdentityKey>,
     /// Time for the answer, in ms from the arrival of the request.
     pub deadline_ms: Option<u32>,
+}
+
+impl fmt::Debug for Decoded {
+    /// Without the transaction's text, which holds names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Transaction { tenant, id, kind, time_ms, .. } = &self.tx;
+        let mut shown = f.debug_struct("Decoded");
+        shown.field("tenant", tenant).field("id", id).field("kind", kind).field("time_ms", time_ms);
+        shown.field("id_key", &self.id_key).finish_non_exhaustive()
+    }
 }
 
 /// Bytes to transactions.

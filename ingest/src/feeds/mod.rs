@@ -16,6 +16,7 @@ pub use file::{FileFeed, FileOptions};
 use crate::decode::Decoded;
 use crate::error::FieldError;
 use interdict_engine::domain::Label;
+use std::fmt;
 
 /// What a feed knows of a payment's truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct FeedRecord {
 }
 
 /// One line or row of a feed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct FeedItem {
     /// Line of a text file or row of a table, from 1.
     pub number: u64,
@@ -45,4 +46,17 @@ pub struct FeedItem {
     /// For a wrong record, its bytes for the dead letter, to be masked ([`crate::dead_letter::mask`]) and encrypted
     /// before they are written anywhere; `None` for a right one. A row is given as JSON under its columns' names.
     pub raw: Option<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+impl fmt::Debug for FeedItem {
+    /// Without the raw bytes, which may hold anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let raw_bytes = self.raw.as_ref().map(|raw| raw.len());
+        let mut shown = f.debug_struct("FeedItem");
+        shown
+            .field("number", &self.number)
+            .field("result", &self.result)
+            .field("raw_bytes", &raw_bytes)
+            .finish()
+    }
 }

@@ -1,0 +1,242 @@
+//! `POST /v1/decisions`, one or a batch, and `GET /v1/decisions/{id}`.
+
+use super::auth::{Caller, Role};
+use super::problem::Problem;
+use super::{App, header_text, refusal};
+use crate::answer::{Answer, Meta, Source};
+use crate::node::{Answered, now_ms};
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use interdict_engine::domain::{Body, Event};
+use interdict_engine::sequencer::{ENGINE, Submission};
+use interdict_ingest::dead_letter::RecordKind;
+use interdict_ingest::decode::request::is_batch;
+use interdict_ingest::{Decoded, FieldError, RequestContext};
+use serde_json::value::{RawValue, to_raw_value};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Decides one transaction or a batch.
+pub async fn decide(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let arrived = Instant::now();
+    match decide_inner(&app, &headers, &body, arrived).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn decide_inner(
+    app: &App,
+    headers: &HeaderMap,
+    body: &Bytes,
+    arrived: Instant,
+) -> Result<Response, Problem> {
+    let caller = app.caller(headers, Role::Submit)?;
+    app.node.ready().map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+    let idempotency_key = match header_text(headers, "idempotency-key")? {
+        Some(key) => Some(key),
+        None => header_text(headers, "x-idempotency-key")?,
+    };
+    let context = RequestContext {
+        tenant: header_text(headers, "interdict-tenant")?,
+        idempotency_key,
+        deadline_ms: header_text(headers, "interdict-deadline-ms")?,
+        default_tenant: caller.tenant.as_deref().unwrap_or("default"),
+    };
+    if is_batch(body) {
+        return batch(app, &caller, body, &context, arrived).await;
+    }
+    let decoded = app.decoder.decode(body, &context).map_err(|error| {
+        app.dead_letter(&error, RecordKind::Request, body);
+        Problem::from(&error)
+    })?;
+    caller.for_tenant(&decoded.tx.tenant)?;
+    let (submission, deadline) = submission(app, decoded, arrived);
+    let tenant = submission.event.tenant.clone();
+    let answered = app.call(submission, deadline).await;
+    let answer = render(app, &caller, &tenant, answered, arrived)?;
+    Ok(json(StatusCode::OK, &answer))
+}
+
+async fn batch(
+    app: &App,
+    caller: &Caller,
+    body: &Bytes,
+    context: &RequestContext<'_>,
+    arrived: Instant,
+) -> Result<Response, Problem> {
+    let whole = |error: FieldError| {
+        app.dead_letter(&error, RecordKind::Request, body);
+        Problem::from(&error)
+    };
+    let elements = app.decoder.decode_batch(body, context).map_err(whole)?;
+    // The raw elements again, for the dead letters of those that are wrong.
+    let raw: Vec<&RawValue> = serde_json::from_slice(body).unwrap_or_default();
+    let mut outcomes: Vec<Option<Problem>> = Vec::with_capacity(elements.len());
+    let mut submissions = Vec::with_capacity(elements.len());
+    for (at, element) in elements.into_iter().enumerate() {
+        let checked = match element {
+            Ok(decoded) => caller.for_tenant(&decoded.tx.tenant).map(|()| decoded),
+            Err(error) => {
+                let bytes = raw.get(at).map_or(&[][..], |raw| raw.get().as_bytes());
+                app.dead_letter(&error, RecordKind::Request, bytes);
+                Err(Problem::from(&error))
+            }
+        };
+        match checked {
+            Ok(decoded) => {
+                submissions.push(submission(app, decoded, arrived));
+                outcomes.push(None);
+            }
+            Err(problem) => outcomes.push(Some(problem)),
+        }
+    }
+    let tenants: Vec<Arc<str>> = submissions.iter().map(|(one, _)| one.event.tenant.clone()).collect();
+    let answers = app.call_all(submissions).await;
+    let mut answers = answers.into_iter().zip(tenants);
+    let rendered: Vec<Box<RawValue>> = outcomes
+        .into_iter()
+        .map(|problem| {
+            let problem = match problem {
+                Some(problem) => Err(problem),
+                None => {
+                    let (answered, tenant) = answers.next().expect("one answer a submission");
+                    render(app, caller, &tenant, answered, arrived)
+                }
+            };
+            match problem {
+                Ok(answer) => to_raw_value(&answer),
+                Err(problem) => to_raw_value(&problem),
+            }
+            .expect("an answer always encodes")
+        })
+        .collect();
+    Ok(json(StatusCode::OK, &rendered))
+}
+
+fn submission(app: &App, decoded: Decoded, arrived: Instant) -> (Submission, Option<Instant>) {
+    let tenant = decoded.tx.tenant.clone();
+    let config = &app.node.loaded.config;
+    let of_tenant = config.tenants.get(&*tenant).and_then(|section| section.deadline_ms);
+    let deadline_ms = decoded.deadline_ms.or(of_tenant).unwrap_or(config.decision.deadline_ms);
+    let arrival_ms = now_ms();
+    app.metrics.skew(arrival_ms - decoded.tx.time_ms);
+    let submission = from_decoded(decoded, arrival_ms);
+    (submission, Some(arrived + Duration::from_millis(deadline_ms.into())))
+}
+
+/// The submission of a decoded request that arrived at a time.
+pub fn from_decoded(decoded: Decoded, arrival_ms: i64) -> Submission {
+    Submission {
+        identity: decoded.id_key.map(|key| key.0),
+        alias: decoded.id_alias.map(|key| key.0),
+        payment_digest: decoded.payment_digest,
+        refers_to: decoded.original.map(|key| key.0),
+        event: Event {
+            tenant: decoded.tx.tenant.clone(),
+            arrival_ms,
+            body: Body::Payment(Box::new(decoded.tx)),
+        },
+    }
+}
+
+fn render(
+    app: &App,
+    caller: &Caller,
+    tenant: &str,
+    answered: Answered,
+    arrived: Instant,
+) -> Result<Answer, Problem> {
+    let meta = |replayed, recovered| Meta {
+        latency_us: u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX),
+        engine: ENGINE,
+        replayed,
+        recovered,
+        filtered: false,
+    };
+    let reader = caller.role.audience();
+    match answered {
+        Answered::Decided(settled) => {
+            let source = Source {
+                verdict: &settled.verdict,
+                transaction: settled.work.transaction(),
+                features: &settled.work.accepted.features,
+                view: &settled.work.view,
+            };
+            app.metrics.decided(&source, arrived.elapsed());
+            Ok(source.answer(reader, meta(false, false)))
+        }
+        Answered::Same(sequence) => {
+            let given = app.node.given(sequence).map_err(internal)?;
+            let given = given
+                .filter(|given| *given.accepted.event.tenant == *tenant)
+                .ok_or_else(|| Problem::new(StatusCode::GONE, "its verdict is no longer kept"))?;
+            app.metrics.replayed();
+            Ok(source(&given).answer(reader, meta(true, given.recovered)))
+        }
+        other => {
+            app.metrics.refused(&other);
+            Err(refusal(other))
+        }
+    }
+}
+
+fn source(given: &crate::node::lookup::Given) -> Source<'_> {
+    Source {
+        verdict: &given.verdict,
+        transaction: given.transaction(),
+        features: &given.accepted.features,
+        view: &given.view,
+    }
+}
+
+/// The verdict of an id, or of `@sequence`, with its explanation.
+pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    let arrived = Instant::now();
+    let found = || -> Result<Response, Problem> {
+        let caller = app.caller(&headers, Role::Read)?;
+        let tenant = app.tenant(&headers, &caller)?;
+        let by_number = |text: &str| {
+            let wrong = |_| Problem::new(StatusCode::BAD_REQUEST, "expected @ and a sequence number");
+            app.node.given(text.parse().map_err(wrong)?).map_err(internal)
+        };
+        let given = match (id.strip_prefix('@'), id.strip_prefix("seq-")) {
+            (Some(number), _) => by_number(number)?,
+            (None, number) => {
+                let key = app.decoder.identity_of(&tenant, &id).0;
+                let by_id = app.node.given_by_id(&tenant, key).map_err(internal)?;
+                match (by_id, number.filter(|n| n.bytes().all(|b| b.is_ascii_digit()))) {
+                    (None, Some(number)) => by_number(number)?,
+                    (found, _) => found,
+                }
+            }
+        };
+        let given = given
+            .filter(|given| *given.accepted.event.tenant == *tenant)
+            .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no verdict is known under this id"))?;
+        let meta = Meta {
+            latency_us: u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX),
+            engine: ENGINE,
+            replayed: true,
+            recovered: given.recovered,
+            filtered: false,
+        };
+        let answer = source(&given).answer(caller.role.audience(), meta);
+        Ok(json(StatusCode::OK, &answer))
+    };
+    found().unwrap_or_else(IntoResponse::into_response)
+}
+
+/// A failure of ours, told without its inside; the log has it.
+pub fn internal(error: anyhow::Error) -> Problem {
+    tracing::error!(error = format!("{error:#}"), "a lookup failed");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the journal could not be read; see the log")
+}
+
+/// A JSON response.
+pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Response {
+    let body = serde_json::to_vec(value).expect("an answer always encodes");
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

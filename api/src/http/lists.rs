@@ -1,0 +1,154 @@
+//! `PUT` and `DELETE /v1/lists/{name}/entries`: deltas, all or nothing, seen by every later payment.
+
+use super::auth::{Caller, Role};
+use super::decisions::json;
+use super::problem::Problem;
+use super::{App, refusal};
+use crate::node::{Answered, now_ms};
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use interdict_engine::domain::{Body, Effect, Event, ListDelta};
+use interdict_engine::sequencer::Submission;
+use interdict_ingest::FieldError;
+use interdict_ingest::decode::entries::{decode_entries, decode_subjects};
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// An override that names no end gets this one, since an override always has an expiry.
+const OVERRIDE_DEFAULT_MS: i64 = 90 * 86_400_000;
+
+/// What a delta came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Published {
+    /// The first sequence that sees the delta.
+    pub sequence: u64,
+    /// The generation from then on.
+    pub generation: String,
+}
+
+/// A list, as `GET /v1/lists` tells it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListRow {
+    /// Its name.
+    pub name: String,
+    /// Whether every tenant sees it.
+    pub shared: bool,
+    /// What a block means.
+    pub block_outcome: &'static str,
+    /// Reason code.
+    pub code: String,
+    /// Entries in force, of the base and of deltas.
+    pub entries: usize,
+}
+
+/// The lists a tenant sees.
+pub async fn all(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let rows = || -> Result<Response, Problem> {
+        let caller = app.caller(&headers, Role::Read)?;
+        let tenant = app.tenant(&headers, &caller)?;
+        let view = app.node.view();
+        let lists = view.lists();
+        let rows: Vec<ListRow> = (0..lists.len() as u16)
+            .filter_map(|number| lists.list_meta(number).map(|meta| (number, meta)))
+            .filter(|(_, meta)| meta.is_seen_by(&tenant))
+            .map(|(number, meta)| ListRow {
+                name: meta.name.clone(),
+                shared: meta.shared,
+                block_outcome: meta.block_outcome.name(),
+                code: meta.code.clone(),
+                entries: lists.entries(number).len(),
+            })
+            .collect();
+        Ok(json(StatusCode::OK, &rows))
+    };
+    rows().unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Adds entries; the first call makes the list.
+pub async fn add(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
+    change(&app, &headers, name, &body, false).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Ends entries.
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
+    change(&app, &headers, name, &body, true).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn change(
+    app: &App,
+    headers: &HeaderMap,
+    name: String,
+    body: &Bytes,
+    removes: bool,
+) -> Result<Response, Problem> {
+    let caller = app.caller(headers, Role::Risk)?;
+    let tenant = app.tenant(headers, &caller)?;
+    let delta = delta(app, &caller, &tenant, name, body, removes).map_err(|errors| {
+        app.metrics.rejected("http", "list_delta");
+        Problem::all(&errors)
+    })?;
+    let changes = delta.add.len() + delta.remove.len();
+    let event = Event {
+        tenant: tenant.as_str().into(),
+        arrival_ms: now_ms(),
+        body: Body::ListDelta(Box::new(delta)),
+    };
+    let submission = Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None };
+    match app.call(submission, None).await {
+        Answered::Noted(accepted) => {
+            tracing::info!(caller = caller.name, changes, sequence = accepted.sequence, "list delta");
+            let published =
+                Published { sequence: accepted.sequence + 1, generation: accepted.generation.to_string() };
+            Ok(json(StatusCode::OK, &published))
+        }
+        other => Err(refusal(other)),
+    }
+}
+
+fn delta(
+    app: &App,
+    caller: &Caller,
+    tenant: &str,
+    name: String,
+    body: &[u8],
+    removes: bool,
+) -> Result<ListDelta, Vec<FieldError>> {
+    let view = app.node.view();
+    // A tenant's own list of that name comes first; a name that only the shared lists have means the shared one.
+    // A new list is shared where the default tenant makes it, since a node with one institution has no other.
+    let lists = view.lists();
+    let existing = lists.find(&name, tenant).and_then(|number| lists.list_meta(number));
+    let shared = existing.map_or(tenant == "default", |meta| meta.shared);
+    let sanctions = existing.is_some_and(|meta| meta.sanctions);
+    let keys = app.decoder.keys();
+    let of_tenant = keys.tenant(tenant);
+    let key = if shared { keys.shared() } else { &of_tenant.state };
+    let mut delta = ListDelta { list: name, shared, add: Vec::new(), remove: Vec::new() };
+    if removes {
+        delta.remove = decode_subjects(body, key)?;
+    } else {
+        delta.add = decode_entries(body, key, &caller.name)?;
+        let expires = now_ms() + OVERRIDE_DEFAULT_MS;
+        for entry in &mut delta.add {
+            // An override never cancels a sanctions entry, whatever a caller says.
+            entry.overridable &= !sanctions;
+            if entry.effect == Effect::Override {
+                entry.valid_to_ms.get_or_insert(expires);
+            }
+        }
+    }
+    Ok(delta)
+}

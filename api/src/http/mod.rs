@@ -1,0 +1,148 @@
+//! The inline API: axum over the node. A handler decodes, submits, awaits, and renders; what a verdict is is decided
+//! elsewhere.
+
+pub mod problem;
+pub mod auth;
+pub mod decisions;
+pub mod labels;
+pub mod lists;
+pub mod packs;
+pub mod ops;
+pub mod openapi;
+pub mod server;
+
+use crate::metrics::Metrics;
+use crate::node::{Answered, Job, Node};
+use auth::{ApiKeys, Caller, Role};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post, put};
+use interdict_engine::limits::BODY_BYTES_MAX;
+use interdict_engine::sequencer::Submission;
+use interdict_ingest::{Decoder, FieldError};
+use interdict_ledger::dead_letter::DeadLetters;
+use parking_lot::Mutex;
+use problem::Problem;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// What every handler works with.
+pub struct App {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Bytes to transactions.
+    pub decoder: Decoder,
+    /// Who may call.
+    pub keys: ApiKeys,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where wrong records go.
+    pub letters: Mutex<DeadLetters>,
+}
+
+/// The routes.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/decisions", post(decisions::decide))
+        .route("/v1/decisions/{id}", get(decisions::read))
+        .route("/v1/labels", post(labels::label))
+        .route("/v1/lists", get(lists::all))
+        .route("/v1/lists/{name}/entries", put(lists::add).delete(lists::remove))
+        .route("/v1/packs", get(packs::all).post(packs::upload))
+        .route("/v1/generations", post(packs::publish))
+        .route("/v1/status", get(ops::status))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such call; see /openapi.json") })
+        // One byte more than allowed is read, so that the decoder can say what is too large.
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX + 1))
+        .with_state(app)
+}
+
+impl App {
+    /// The caller of a request.
+    fn caller(&self, headers: &HeaderMap, needed: Role) -> Result<Caller, Problem> {
+        self.keys.caller(headers, needed)
+    }
+
+    /// The tenant a call without a body's own is for: the header, else the key's, else `default`.
+    fn tenant(&self, headers: &HeaderMap, caller: &Caller) -> Result<String, Problem> {
+        let header = header_text(headers, "interdict-tenant")?;
+        let tenant = header.or(caller.tenant.as_deref()).unwrap_or("default").to_owned();
+        caller.for_tenant(&tenant)?;
+        Ok(tenant)
+    }
+
+    /// Submits one event and awaits its answer.
+    async fn call(&self, submission: Submission, deadline: Option<Instant>) -> Answered {
+        self.call_all(vec![(submission, deadline)]).await.pop().expect("one answer a submission")
+    }
+
+    /// Submits events together and awaits their answers, in order.
+    async fn call_all(&self, submissions: Vec<(Submission, Option<Instant>)>) -> Vec<Answered> {
+        let mut answers = Vec::with_capacity(submissions.len());
+        let jobs = submissions.into_iter().map(|(submission, deadline)| {
+            let (send, receive) = oneshot::channel();
+            answers.push(receive);
+            Job { submission, deadline, reply: Box::new(move |answered| drop(send.send(answered))) }
+        });
+        let jobs: Vec<Job> = jobs.collect();
+        self.node.submit(jobs);
+        let mut answered = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let stopping = |_| Answered::Unavailable("the node is stopping".into());
+            answered.push(answer.await.unwrap_or_else(stopping));
+        }
+        answered
+    }
+
+    /// Keeps a wrong record as a dead letter, masked and encrypted, and counts it. A letter that cannot be kept is
+    /// counted too: the caller has its error either way.
+    fn dead_letter(&self, error: &FieldError, kind: interdict_ingest::dead_letter::RecordKind, raw: &[u8]) {
+        self.metrics.rejected("http", error.status.name());
+        let masked = interdict_ingest::dead_letter::mask_as(kind, raw);
+        if !matches!(self.letters.lock().keep(&error.to_string(), &masked), Ok(true)) {
+            self.metrics.dropped("decode", "dead_letter");
+        }
+    }
+}
+
+/// A header as text; `None` when absent.
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    headers
+        .get(name)
+        .map(|value| {
+            value.to_str().map_err(|_| Problem {
+                field: Some(name.to_owned()),
+                expected: Some("visible ASCII".into()),
+                ..Problem::new(StatusCode::BAD_REQUEST, format!("{name}: expected visible ASCII"))
+            })
+        })
+        .transpose()
+}
+
+/// What is not an answer, as a problem.
+fn refusal(answered: Answered) -> Problem {
+    match answered {
+        Answered::Different(sequence) => Problem::new(
+            StatusCode::CONFLICT,
+            format!("a different payment is known under this key (sequence {sequence})"),
+        ),
+        Answered::Refused(error) => {
+            let status = match error.kind {
+                interdict_engine::ErrorKind::NotFound => StatusCode::NOT_FOUND,
+                interdict_engine::ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            Problem::new(status, error.to_string())
+        }
+        Answered::Unavailable(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why),
+        Answered::Decided(_) | Answered::Noted(_) | Answered::Same(_) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an answer of another kind than was asked for")
+        }
+    }
+}

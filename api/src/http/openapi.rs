@@ -1,0 +1,249 @@
+//! `/openapi.json`, generated from the answers' types and the request's shape.
+
+use super::decisions::json;
+use super::{labels, lists, ops, packs, problem};
+use crate::answer;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+
+/// An amount in minor units.
+#[derive(Serialize, ToSchema)]
+struct Money {
+    /// Minor units of the currency (ISO 4217 exponent), 0 or more.
+    #[schema(minimum = 0, example = 5767)]
+    minor: i64,
+    /// ISO 4217 alphabetic code.
+    #[schema(example = "EUR")]
+    currency: String,
+}
+
+/// A card: a PAN or a token.
+#[derive(Serialize, ToSchema)]
+struct Card {
+    /// 12 to 19 digits with a Luhn check digit.
+    pan: Option<String>,
+    /// A token that stands for the card.
+    token: Option<String>,
+}
+
+/// An account: an IBAN, or bank and number.
+#[derive(Serialize, ToSchema)]
+struct Account {
+    /// ISO 13616.
+    iban: Option<String>,
+    /// Account number, together with `bank`.
+    number: Option<String>,
+    /// The bank of `number`.
+    bank: Option<String>,
+}
+
+/// The paying party.
+#[derive(Serialize, ToSchema)]
+struct Payer {
+    /// Name.
+    name: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    country: Option<String>,
+}
+
+/// The paid party.
+#[derive(Serialize, ToSchema)]
+struct Payee {
+    /// Name.
+    name: Option<String>,
+    /// Its account.
+    account: Option<Account>,
+    /// ISO 3166-1 alpha-2.
+    country: Option<String>,
+}
+
+/// The card acceptor.
+#[derive(Serialize, ToSchema)]
+struct Merchant {
+    /// Card acceptor identification code.
+    id: Option<String>,
+    /// Name and descriptor.
+    name: Option<String>,
+    /// ISO 18245.
+    mcc: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    country: Option<String>,
+}
+
+/// A terminal.
+#[derive(Serialize, ToSchema)]
+struct Terminal {
+    /// Card acceptor terminal identification.
+    id: String,
+}
+
+/// The customer's device.
+#[derive(Serialize, ToSchema)]
+struct Device {
+    /// Device id.
+    id: Option<String>,
+    /// IP address.
+    ip: Option<String>,
+    /// User agent.
+    user_agent: Option<String>,
+}
+
+/// References.
+#[derive(Serialize, ToSchema)]
+struct Refs {
+    /// System trace audit number, 6 digits.
+    stan: Option<String>,
+    /// Retrieval reference number, 12 characters.
+    rrn: Option<String>,
+    /// Unique end-to-end transaction reference, a UUID v4.
+    uetr: Option<String>,
+    /// The id of the transaction this one follows.
+    original: Option<String>,
+}
+
+/// A payment to decide on. Required: `time`, `amount` and one of card, account, device, merchant, terminal, payee,
+/// email, phone.
+#[derive(Serialize, ToSchema)]
+struct DecisionRequest {
+    /// The client's id; its identity unless an `Idempotency-Key` is sent.
+    id: Option<String>,
+    /// The institution; wins over the header `Interdict-Tenant`.
+    tenant: Option<String>,
+    /// request, advice, reversal, repeat, completion or refund.
+    #[schema(example = "request")]
+    kind: Option<String>,
+    /// RFC 3339.
+    #[schema(example = "2018-04-01T00:02:10.000Z")]
+    time: String,
+    /// What is paid.
+    amount: Money,
+    /// What is settled, in a cross-border payment.
+    settlement_amount: Option<Money>,
+    /// chip, contactless, magstripe, ecommerce, atm, qr_merchant, qr_consumer, transfer, wallet or phone.
+    channel: Option<String>,
+    /// The card.
+    card: Option<Card>,
+    /// The payer's account.
+    account: Option<Account>,
+    /// The payer.
+    payer: Option<Payer>,
+    /// The payee.
+    payee: Option<Payee>,
+    /// The merchant.
+    merchant: Option<Merchant>,
+    /// The terminal.
+    terminal: Option<Terminal>,
+    /// Acquiring institution.
+    acquirer: Option<String>,
+    /// Issuing institution.
+    issuer: Option<String>,
+    /// The device.
+    device: Option<Device>,
+    /// E-mail address.
+    email: Option<String>,
+    /// Phone number, E.164.
+    phone: Option<String>,
+    /// Remittance information.
+    text: Option<String>,
+    /// QR payload.
+    qr: Option<String>,
+    /// References.
+    refs: Option<Refs>,
+    /// When the payment settles, RFC 3339.
+    settles_at: Option<String>,
+    /// Time for the answer, in ms; wins over `Interdict-Deadline-Ms`.
+    deadline_ms: Option<u32>,
+}
+
+/// A label.
+#[derive(Serialize, ToSchema)]
+struct LabelRequest {
+    /// The payment, by the client's id; or
+    id: Option<String>,
+    /// by its sequence.
+    sequence: Option<u64>,
+    /// fraud or good.
+    label: String,
+    /// When it became known, RFC 3339.
+    time: String,
+}
+
+#[utoipa::path(post, path = "/v1/decisions", request_body = DecisionRequest,
+    params(("Idempotency-Key" = Option<String>, Header), ("Interdict-Tenant" = Option<String>, Header),
+           ("Interdict-Deadline-Ms" = Option<u32>, Header)),
+    responses((status = 200, body = answer::Answer, description = "A verdict; an array gives an array"),
+              (status = 400, body = problem::Problem, description = "Malformed"),
+              (status = 409, body = problem::Problem, description = "A different payment under the same key"),
+              (status = 422, body = problem::Problem, description = "Well-formed but invalid; the field is named"),
+              (status = 503, body = problem::Problem, description = "Not ready")))]
+#[allow(dead_code)]
+fn decide() {}
+
+#[utoipa::path(get, path = "/v1/decisions/{id}", params(("id" = String, Path, description = "The id, or @SEQUENCE")),
+    responses((status = 200, body = answer::Answer, description = "The verdict"),
+              (status = 404, body = problem::Problem, description = "Not known")))]
+#[allow(dead_code)]
+fn read() {}
+
+#[utoipa::path(post, path = "/v1/labels", request_body = Vec<LabelRequest>,
+    responses((status = 200, body = Vec<labels::Labelled>, description = "In order; each a result or a problem")))]
+#[allow(dead_code)]
+fn label() {}
+
+#[utoipa::path(get, path = "/v1/lists", responses((status = 200, body = Vec<lists::ListRow>, description = "Lists")))]
+#[allow(dead_code)]
+fn all_lists() {}
+
+#[utoipa::path(put, path = "/v1/lists/{name}/entries", params(("name" = String, Path)),
+    responses((status = 200, body = lists::Published, description = "The first sequence that sees the entries"),
+              (status = 422, body = problem::Problem, description = "Nothing was changed")))]
+#[allow(dead_code)]
+fn add_entries() {}
+
+#[utoipa::path(delete, path = "/v1/lists/{name}/entries", params(("name" = String, Path)),
+    responses((status = 200, body = lists::Published, description = "The first sequence that misses the entries")))]
+#[allow(dead_code)]
+fn remove_entries() {}
+
+#[utoipa::path(get, path = "/v1/packs", responses((status = 200, body = packs::Packs, description = "In force")))]
+#[allow(dead_code)]
+fn all_packs() {}
+
+#[utoipa::path(post, path = "/v1/packs", responses((status = 200, body = packs::Uploaded, description = "Checked and kept"),
+    (status = 422, body = problem::Problem, description = "What is wrong, by file, line and column")))]
+#[allow(dead_code)]
+fn upload_pack() {}
+
+#[utoipa::path(post, path = "/v1/generations",
+    responses((status = 200, body = packs::Publication, description = "In force from here on")))]
+#[allow(dead_code)]
+fn publish() {}
+
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = ops::Status, description = "Status")))]
+#[allow(dead_code)]
+fn status() {}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Interdict", description = "Fraud-signal matching in the authorization path"),
+    paths(
+        decide,
+        read,
+        label,
+        all_lists,
+        add_entries,
+        remove_entries,
+        all_packs,
+        upload_pack,
+        publish,
+        status
+    )
+)]
+struct Document;
+
+/// The document.
+pub async fn document() -> Response {
+    json(StatusCode::OK, &Document::openapi())
+}

@@ -1,0 +1,75 @@
+//! For operations: live, ready, metrics, status.
+
+use super::App;
+use super::auth::Role;
+use super::decisions::json;
+use super::problem::Problem;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use interdict_engine::sequencer::ENGINE;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What the node is doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// The engine's version.
+    pub engine: &'static str,
+    /// The generation in force.
+    pub generation: String,
+    /// Last sequence given.
+    pub sequence: u64,
+    /// Verdicts by outcome since the start.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Transactions each lane decided; with `lanes = 0` one number.
+    pub lanes: Vec<u64>,
+    /// What waits for the sequencer.
+    pub queue: usize,
+    /// Transactions that recovery found without a verdict and decided.
+    pub recovered: u64,
+}
+
+/// 200 while the process lives.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// 200 when the node takes requests, 503 with the reason when it does not.
+pub async fn readyz(State(app): State<Arc<App>>) -> Response {
+    match app.node.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
+    }
+}
+
+/// The Prometheus exposition.
+pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    match app.caller(&headers, Role::Ops) {
+        Ok(_) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.text(&app.node))
+            .into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// What the node is doing.
+pub async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    if let Err(problem) = app.caller(&headers, Role::Ops) {
+        return problem.into_response();
+    }
+    let node = &app.node;
+    json(
+        StatusCode::OK,
+        &Status {
+            engine: ENGINE,
+            generation: node.view().id().to_string(),
+            sequence: node.with_core(|core| core.sequencer.last_sequence()),
+            outcomes: node.tally.outcomes(),
+            lanes: node.tally.lanes(),
+            queue: node.queue_depth(),
+            recovered: node.recovered.decided_now,
+        },
+    )
+}

@@ -1,0 +1,320 @@
+//! Every metric in one table: names, units, labels from closed sets. `docs/OPERATIONS.md` lists the same, and a test
+//! compares them. No label ever holds an identifier, a name or a caller's text.
+
+use crate::answer::Source;
+use crate::node::{Answered, Node};
+use interdict_engine::domain::ReasonSource;
+use interdict_engine::rules::{Class, Mode};
+use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
+use prometheus::{Encoder, Histogram, HistogramOpts, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::time::Duration;
+
+type Counters = GenericCounterVec<U64>;
+
+/// 10 µs to 164 ms by factors of two: the deadlines this is used under are milliseconds, its own work microseconds.
+fn buckets() -> Vec<f64> {
+    (0..15).map(|n| 1e-5 * f64::from(1u32 << n)).collect()
+}
+
+/// Counters and histograms that requests feed. What the node counts itself is read when somebody asks.
+pub struct Metrics {
+    registry: Registry,
+    decisions: Counters,
+    duration: Histogram,
+    messages: Counters,
+    dropped: Counters,
+    defaults: Counters,
+    rule_hits: Counters,
+    reloads: Counters,
+    replays: GenericCounter<U64>,
+    conflicts: GenericCounter<U64>,
+    skew: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Metrics {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = Counters::new(Opts::new(name, help), labels).expect("the table's names are valid");
+            registry.register(Box::new(counters.clone())).expect("the table's names are unique");
+            counters
+        };
+        let counter = |name: &str, help: &str| {
+            let counter = GenericCounter::<U64>::new(name, help).expect("the table's names are valid");
+            registry.register(Box::new(counter.clone())).expect("the table's names are unique");
+            counter
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets));
+            let histogram = histogram.expect("the table's names are valid");
+            registry.register(Box::new(histogram.clone())).expect("the table's names are unique");
+            histogram
+        };
+        Metrics {
+            decisions: counters(
+                "interdict_decisions_total",
+                "Verdicts given, by outcome, class of the strongest reason, and its pack",
+                &["outcome", "reason_class", "pack"],
+            ),
+            duration: histogram(
+                "interdict_decision_duration_seconds",
+                "From the request's last byte to the durable verdict",
+                buckets(),
+            ),
+            messages: counters(
+                "interdict_ingest_messages_total",
+                "Messages read, by protocol and result (ok, malformed, invalid, too_large, list_delta)",
+                &["protocol", "result"],
+            ),
+            dropped: counters(
+                "interdict_dropped_total",
+                "What found no room, by stage and reason",
+                &["stage", "reason"],
+            ),
+            defaults: counters(
+                "interdict_deadline_exceeded_total",
+                "Verdicts with a skipped stage, by the outcome that was answered",
+                &["default"],
+            ),
+            rule_hits: counters(
+                "interdict_rule_hits_total",
+                "Reasons given, by rule and mode",
+                &["rule", "mode"],
+            ),
+            reloads: counters("interdict_reload_total", "Publications asked for, by result", &["result"]),
+            replays: counter(
+                "interdict_idempotent_replays_total",
+                "Retries answered with the verdict given before",
+            ),
+            conflicts: counter(
+                "interdict_idempotency_conflicts_total",
+                "Different payments under a known key (409)",
+            ),
+            skew: histogram(
+                "interdict_event_time_skew_seconds",
+                "How far event time lies from arrival time, either way",
+                vec![1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0, 604_800.0],
+            ),
+            registry,
+        }
+    }
+
+    /// A verdict was given.
+    pub fn decided(&self, source: &Source<'_>, took: Duration) {
+        let generation = source.view.generation();
+        let strongest = source.verdict.reasons.first();
+        let (class, pack) = match strongest.map(|reason| &reason.source) {
+            Some(ReasonSource::Rule(number)) => {
+                let rule = generation.rules().rule(*number);
+                (rule.class().name(), rule.id().split('/').next().unwrap_or_default())
+            }
+            Some(ReasonSource::Entry { list, .. }) => {
+                let sanctions = source.view.lists().list_meta(*list).is_some_and(|meta| meta.sanctions);
+                (if sanctions { Class::Sanctions } else { Class::Fraud }.name(), "lists")
+            }
+            Some(ReasonSource::Default(_)) => ("default", "default"),
+            None => ("none", "none"),
+        };
+        let outcome = source.verdict.outcome.name();
+        self.decisions.with_label_values(&[outcome, class, pack]).inc();
+        self.duration.observe(took.as_secs_f64());
+        self.messages.with_label_values(&["http", "ok"]).inc();
+        for reason in &source.verdict.reasons {
+            if let ReasonSource::Rule(number) = reason.source {
+                let rule = generation.rules().rule(number);
+                self.rule_hits.with_label_values(&[rule.id(), Mode::Live.name()]).inc();
+            }
+        }
+        if !source.verdict.skipped.is_empty() {
+            self.defaults.with_label_values(&[outcome]).inc();
+        }
+    }
+    /// A retry was answered.
+    pub fn replayed(&self) {
+        self.replays.inc();
+    }
+    /// A request was not answered with a verdict.
+    pub fn refused(&self, answered: &Answered) {
+        match answered {
+            Answered::Different(_) => self.conflicts.inc(),
+            Answered::Unavailable(_) => self.dropped("feed", "unavailable"),
+            _ => {}
+        }
+    }
+    /// A record was wrong.
+    pub fn rejected(&self, protocol: &str, result: &str) {
+        self.messages.with_label_values(&[protocol, result]).inc();
+    }
+    /// Something found no room.
+    pub fn dropped(&self, stage: &str, reason: &str) {
+        self.dropped.with_label_values(&[stage, reason]).inc();
+    }
+    /// A publication was asked for.
+    pub fn reloaded(&self, ok: bool) {
+        self.reloads.with_label_values(&[if ok { "ok" } else { "refused" }]).inc();
+    }
+    /// Event time lay this far from arrival time.
+    pub fn skew(&self, ms: i64) {
+        self.skew.observe(ms.unsigned_abs() as f64 / 1000.0);
+    }
+
+    /// The exposition, with what the node counts itself read now.
+    pub fn text(&self, node: &Node) -> String {
+        let now = Registry::new();
+        Reading { now: &now }.node(node);
+        let mut families = self.registry.gather();
+        families.extend(now.gather());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text).expect("writing to memory");
+        String::from_utf8(text).expect("the exposition is text")
+    }
+}
+
+/// What is read when somebody asks.
+struct Reading<'a> {
+    now: &'a Registry,
+}
+
+impl Reading<'_> {
+    fn gauges(&self, name: &str, help: &str, labels: &[&str], rows: Vec<(Vec<String>, i64)>) {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), labels).expect("the table's names are valid");
+        for (values, value) in rows {
+            gauges.with_label_values(&values.iter().map(String::as_str).collect::<Vec<_>>()).set(value);
+        }
+        self.now.register(Box::new(gauges)).expect("the table's names are unique");
+    }
+    fn counters(&self, name: &str, help: &str, labels: &[&str], rows: Vec<(Vec<String>, u64)>) {
+        let counters = Counters::new(Opts::new(name, help), labels).expect("the table's names are valid");
+        for (values, value) in rows {
+            counters.with_label_values(&values.iter().map(String::as_str).collect::<Vec<_>>()).inc_by(value);
+        }
+        self.now.register(Box::new(counters)).expect("the table's names are unique");
+    }
+
+    fn node(&self, node: &Node) {
+        let stages = node.tally.stages();
+        let by_stage = |count: fn(&crate::node::tally::StageSummary) -> u64| {
+            stages.iter().map(|(stage, summary)| (vec![(*stage).to_owned()], count(summary))).collect()
+        };
+        let stage = &["stage"][..];
+        self.counters(
+            "interdict_stage_evaluated_total",
+            "Transactions a stage ran for",
+            stage,
+            by_stage(|s| s.evaluated),
+        );
+        self.counters(
+            "interdict_stage_hits_total",
+            "Transactions a stage found something in",
+            stage,
+            by_stage(|s| s.hits),
+        );
+        self.counters(
+            "interdict_stage_skipped_total",
+            "Transactions a stage was skipped for",
+            stage,
+            by_stage(|s| s.skipped),
+        );
+        let undecided = vec![(vec![], node.tally.undecided())];
+        self.counters(
+            "interdict_rules_undecided_total",
+            "Rule evaluations that came to no answer",
+            &[],
+            undecided,
+        );
+        let shadow = node.tally.shadow_hits(&node.view());
+        let rows = shadow.into_iter().map(|(rule, hits)| (vec![rule], hits)).collect();
+        self.counters("interdict_shadow_hits_total", "Hits of rules in shadow mode", &["rule"], rows);
+        self.sequencer(node);
+        self.generation(node);
+    }
+
+    fn sequencer(&self, node: &Node) {
+        let (sequence, features, counts, identity, ready) = node.with_core(|core| {
+            let s = &core.sequencer;
+            let identity = (s.identity().len(), s.identity().evicted());
+            (s.last_sequence(), s.features().stats(), s.counts(), identity, core.failed().is_none())
+        });
+        let one = |value: i64| vec![(vec![], value)];
+        self.gauges("interdict_sequence", "Last sequence given", &[], one(sequence as i64));
+        self.gauges("interdict_ready", "1 when the node takes requests", &[], one(ready.into()));
+        self.gauges(
+            "interdict_queue_depth",
+            "What waits for the sequencer",
+            &["stage"],
+            vec![(vec!["features".into()], node.queue_depth() as i64)],
+        );
+        let group = &["group"][..];
+        let groups = &features.groups;
+        let gauge = |value: fn(&interdict_engine::features::GroupStats) -> u64| {
+            groups.iter().map(|g| (vec![g.name.clone()], value(g) as i64)).collect()
+        };
+        self.gauges("interdict_feature_keys", "Keys held", group, gauge(|g| g.keys));
+        self.gauges("interdict_feature_events", "Events held", group, gauge(|g| g.events));
+        self.gauges("interdict_feature_bytes", "Bytes of keys and events", group, gauge(|g| g.bytes));
+        let counter = |value: fn(&interdict_engine::features::GroupStats) -> u64| {
+            groups.iter().map(|g| (vec![g.name.clone()], value(g))).collect()
+        };
+        self.counters(
+            "interdict_feature_evictions_total",
+            "Keys evicted for a bound",
+            group,
+            counter(|g| g.evictions),
+        );
+        self.counters(
+            "interdict_feature_late_total",
+            "Events later than the lateness bound",
+            group,
+            counter(|g| g.late_beyond_horizon),
+        );
+        self.counters(
+            "interdict_unmatched_total",
+            "Labels and reversals whose payment is not known",
+            &[],
+            vec![(vec![], counts.unmatched)],
+        );
+        self.gauges("interdict_identity_keys", "Idempotency keys remembered", &[], one(identity.0 as i64));
+        self.counters(
+            "interdict_identity_evicted_total",
+            "Idempotency keys forgotten",
+            &[],
+            vec![(vec![], identity.1)],
+        );
+    }
+
+    fn generation(&self, node: &Node) {
+        let view = node.view();
+        let lists = view.lists();
+        let rows = (0..lists.len() as u16)
+            .filter_map(|number| {
+                let base = view.generation().lists().list(number).map_or(0, |list| list.len());
+                lists.list_name(number).map(|name| (vec![name.to_owned()], base as i64))
+            })
+            .collect();
+        self.gauges("interdict_list_entries", "Entries of a list's base", &["list"], rows);
+        self.gauges(
+            "interdict_list_overlay_entries",
+            "Changes by deltas since the base",
+            &[],
+            vec![(vec![], view.overlay().len() as i64)],
+        );
+        let packs = view.generation().packs().iter();
+        let rows =
+            packs.map(|pack| (vec![pack.name().to_owned(), pack.manifest.version.clone()], 1)).collect();
+        self.gauges("interdict_pack_info", "1 for each pack in force", &["id", "version"], rows);
+        self.gauges(
+            "interdict_generation_info",
+            "1 for the generation in force",
+            &["generation"],
+            vec![(vec![format!("g-{}", view.id().short())], 1)],
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! Where verdicts go besides the answer and the journal.
+
+pub mod decisions;

@@ -1,0 +1,65 @@
+//! The bounds that the state is made with and the figures that it gives.
+
+/// Bounds of the state, each per tenant and group, unless said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateLimits {
+    /// Most keys; past it the key least recently counted is evicted.
+    pub keys_max: usize,
+    /// Most bytes of keys and events; past it keys are evicted likewise.
+    pub bytes_max: usize,
+    /// Most events of one key; past it its oldest events are dropped and the windows that reach them undecided.
+    pub events_exact_max: usize,
+    /// Most transactions, per tenant, that labels and reversals still find.
+    pub originals_max: usize,
+    /// How late an event may be and still be in every window that it belongs to, ms.
+    pub lateness_ms: i64,
+}
+
+impl Default for StateLimits {
+    fn default() -> Self {
+        StateLimits {
+            keys_max: 4 << 20,
+            bytes_max: 2 << 30,
+            events_exact_max: 1 << 16,
+            originals_max: 8 << 20,
+            lateness_ms: 60 * 60 * 1000,
+        }
+    }
+}
+
+/// Whether a label's or reversal's target is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is, and its events, where they still count, have changed.
+    Applied,
+    /// It is not: never seen for this tenant, or too long ago.
+    Unknown,
+}
+
+/// Figures of one group, over all tenants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupStats {
+    /// The group's name.
+    pub name: String,
+    /// Keys held.
+    pub keys: u64,
+    /// Events held.
+    pub events: u64,
+    /// Bytes of keys and events.
+    pub bytes: u64,
+    /// Keys evicted for a bound, ever.
+    pub evictions: u64,
+    /// Events that came later than the lateness bound, ever.
+    pub late_beyond_horizon: u64,
+}
+
+/// Figures of the state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Tenants with state.
+    pub tenants: u64,
+    /// Labels and reversals whose target was not known, ever.
+    pub unknown_targets: u64,
+    /// The groups, in plan order.
+    pub groups: Vec<GroupStats>,
+}
