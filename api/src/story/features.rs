@@ -182,8 +182,7 @@ pub(super) fn told(source: &Source<'_>) -> Vec<ToldFeature> {
     let slots = source.view.generation().plan().slots();
     let told = slots.iter().zip(source.features).enumerate().map(|(at, ((path, unit), value))| {
         let group = group_of(source, at);
-        let words =
-            group.map_or_else(String::new, |(spec, at)| words(spec, at, *value, source.transaction));
+        let words = group.map_or_else(String::new, |(spec, at)| words(spec, at, *value, source.transaction));
         ToldFeature { path: path.clone(), value: *value, unit: (*unit).to_owned(), words }
     });
     told.collect()
