@@ -283,7 +283,7 @@ fn dead_letters_are_read_with_the_folders_key_only() {
     fs::create_dir_all(dir.path().join("d/keys")).unwrap();
     let key = MasterKey::load_or_create(&dir.path().join("d/keys/master.key")).unwrap();
     assert_eq!(run(dir.path(), "dead-letters --data d").code(0).out, "");
-    let mut letters = DeadLetters::open(&dir.path().join("d"), &key, 1 << 20).unwrap();
+    let mut letters = DeadLetters::open(&dir.path().join("d/dead-letters"), &key, 1 << 20).unwrap();
     assert!(letters.keep("amount.minor: expected an integer", b"{\"amount\":\"***\"}\x1b[2J").unwrap());
     let told = run(dir.path(), "dead-letters --data d --json").code(0).json();
     assert_eq!(told["about"], "amount.minor: expected an integer");

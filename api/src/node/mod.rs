@@ -76,7 +76,8 @@ impl Node {
     /// Wrong packs, lists or keys; a damaged journal; another process on the same folder.
     pub fn open(data: &Path, loaded: Loaded, options: &Options, now_ms: i64) -> Result<Arc<Node>> {
         std::fs::create_dir_all(data).with_context(|| format!("data folder {}", data.display()))?;
-        let key_dir = keys::key_folder(data, loaded.config.keys.dir.as_deref())?;
+        let named = loaded.config.keys.dir.as_deref().map(|dir| loaded.resolve(dir));
+        let key_dir = keys::key_folder(data, named.as_deref())?;
         let keys = Arc::new(NodeKeys::open(&key_dir, true)?);
         let store = Store::open(data)?;
         // Built before the journal is touched: a broken pack must not cost a running node its folder's lock.
