@@ -5,18 +5,10 @@
 pub mod config;
 pub mod node;
 pub mod answer;
-<<<<<<< HEAD
-=======
 pub mod history;
 pub mod story;
->>>>>>> h-explain
 pub mod metrics;
 pub mod http;
 pub mod replay;
 pub mod sinks;
-<<<<<<< HEAD
-pub mod history;
-pub mod story;
-=======
->>>>>>> h-explain
 pub mod cli;
