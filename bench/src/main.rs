@@ -202,7 +202,8 @@ fn world(args: &WorldArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         target.wait_ready(Duration::from_secs(args.wait)).await?;
-        let mut streamer = Streamer::new(target.clone(), std::io::stderr().is_terminal() && !args.json).await?;
+        let mut streamer =
+            Streamer::new(target.clone(), std::io::stderr().is_terminal() && !args.json).await?;
         loop {
             streamer.run(&World::new(&config)?, args.speed).await?;
             if args.json {

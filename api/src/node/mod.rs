@@ -89,8 +89,8 @@ impl Node {
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let core = Arc::new(Mutex::new(core));
         let micro_batch = loaded.hardware.micro_batch;
-        let lanes =
-            (lane_count > 0).then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch));
+        let lanes = (lane_count > 0)
+            .then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch, loaded.hardware.pin));
         let node = Arc::new(Node {
             data: data.to_owned(),
             keys,
