@@ -20,7 +20,7 @@ use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use interdict_engine::limits::BODY_BYTES_MAX;
+use interdict_engine::limits::{BODY_BYTES_MAX, PACK_BYTES_MAX, PACK_FILES_MAX, PACK_PATH_BYTES_MAX};
 use interdict_engine::sequencer::Submission;
 use interdict_ingest::{Decoder, FieldError};
 use interdict_ledger::dead_letter::DeadLetters;
@@ -30,6 +30,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
 use tower::limit::GlobalConcurrencyLimitLayer;
+
+/// Largest pack archive: the pack's files with their paths and lengths.
+const ARCHIVE_BYTES_MAX: usize = PACK_BYTES_MAX + PACK_FILES_MAX * (PACK_PATH_BYTES_MAX + 16) + 1024;
 
 /// What every handler works with.
 pub struct App {
@@ -54,7 +57,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/labels", post(labels::label))
         .route("/v1/lists", get(lists::all))
         .route("/v1/lists/{name}/entries", put(lists::add).delete(lists::remove))
-        .route("/v1/packs", get(packs::all).post(packs::upload))
+        .route(
+            "/v1/packs",
+            get(packs::all).post(packs::upload).layer(DefaultBodyLimit::max(ARCHIVE_BYTES_MAX)),
+        )
         .route("/v1/generations", post(packs::publish))
         .route("/v1/status", get(ops::status))
         .route("/healthz", get(ops::healthz))
@@ -80,7 +86,8 @@ async fn in_our_words(State(app): State<Arc<App>>, response: Response) -> Respon
     let mut problem = match status {
         StatusCode::PAYLOAD_TOO_LARGE => {
             app.metrics.rejected("http", interdict_ingest::error::Status::TooLarge.name());
-            let expected = format!("a body of at most {BODY_BYTES_MAX} bytes");
+            let expected =
+                format!("a body of at most {BODY_BYTES_MAX} bytes ({ARCHIVE_BYTES_MAX} for a pack)");
             Problem {
                 expected: Some(expected.clone()),
                 ..Problem::new(status, format!("expected {expected}"))

@@ -77,6 +77,19 @@ fn publishing_what_is_in_force_changes_no_content() {
 }
 
 #[test]
+fn a_pack_may_be_larger_than_a_request() {
+    let probe = Probe::start();
+    let large = changed(&probe, "large", "# nothing", "");
+    let comment = format!("# {}\n", "x".repeat(126)).repeat(3 << 13);
+    let rules = std::fs::read_to_string(large.join("rules/rules.yaml")).unwrap();
+    write(&large.join("rules/rules.yaml"), rules + &comment);
+    let archive = build(&large);
+    assert!(archive.len() > 3 << 20);
+    let reply = probe.upload(archive);
+    assert_eq!(reply.status, 200, "{}", reply.text);
+}
+
+#[test]
 fn a_broken_pack_is_422_with_its_place_and_nothing_changes() {
     let probe = Probe::start();
     let before = probe.in_force();
