@@ -118,8 +118,8 @@ rules:
       miss:
         - {channel: chip, amount.minor: 90000}
   - id: often
-    title: The third payment of a card within the hour
-    when: features.card.count_1h == 3
+    title: The third payment of a card within the hour, or a later one
+    when: features.card.count_1h >= 3
     outcome: approve
     score: 111
     code: OFTEN
