@@ -30,6 +30,8 @@ impl Secrets {
         let digits: String = value.chars().filter(char::is_ascii_digit).collect();
         if digits.len() >= 12 {
             self.text(&digits);
+        }
+        if digits.len() > 2 * NEEDLE_BYTES_MIN {
             self.packed(&digits);
         }
     }
