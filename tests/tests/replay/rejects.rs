@@ -127,4 +127,9 @@ fn many_wrong_records_are_counted_and_not_all_printed() {
     assert!(done.stderr.lines().count() < 50, "{}", done.stderr);
     let read = run(BINARY, &["dead-letters", "--data", text(&place.path("out")), "--json"]);
     assert_eq!(read.stdout.lines().count(), 500);
+    let other = |n: usize| payment(json!({"id": "a", "amount": {"minor": n, "currency": "EUR"}})).to_string();
+    let feed = place.lines("conflicts.jsonl", &(0..500).map(other).collect::<Vec<_>>());
+    let done = place.replay("conflicts", &[&feed], &[]);
+    assert_eq!(done.summary()["rejected"], 499, "{}", done.stderr);
+    assert!(done.stderr.lines().count() < 50, "{}", done.stderr);
 }
