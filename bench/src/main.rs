@@ -169,6 +169,9 @@ struct RunAllArgs {
     /// Seed of bodies and arrivals
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Keep the raw runs in --work and write no results; `report` does later
+    #[arg(long)]
+    measure_only: bool,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -202,7 +205,8 @@ fn world(args: &WorldArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         target.wait_ready(Duration::from_secs(args.wait)).await?;
-        let mut streamer = Streamer::new(target.clone(), std::io::stderr().is_terminal() && !args.json).await?;
+        let mut streamer =
+            Streamer::new(target.clone(), std::io::stderr().is_terminal() && !args.json).await?;
         loop {
             streamer.run(&World::new(&config)?, args.speed).await?;
             if args.json {
@@ -331,6 +335,9 @@ fn run_all(args: RunAllArgs) -> anyhow::Result<()> {
         seed: args.seed,
     };
     orchestrate::run(&plan)?;
+    if args.measure_only {
+        return Ok(());
+    }
     report(&args.report)
 }
 
