@@ -217,6 +217,7 @@ impl Core {
         self.records.0.clear();
         written.map(Some).map_err(|error| {
             let why = format!("the journal takes no records: {error}");
+            tracing::error!("{why}; refusing until a restart has rebuilt the state from the journal");
             self.failed = Some(why.clone());
             why
         })
