@@ -21,8 +21,8 @@ import sys
 import time
 
 KEYS = {"CUSTOMER_ID": "TERMINAL_ID", "TERMINAL_ID": "CUSTOMER_ID"}
-WINDOWS = ["10m", "1h", "6h", "1d", "7d", "28d"]
-INTERVALS = ["10 minutes", "1 hour", "6 hours", "1 day", "7 days", "28 days"]
+WINDOWS = ["1h", "6h", "1d", "7d", "14d", "28d"]
+INTERVALS = ["1 hour", "6 hours", "1 day", "7 days", "14 days", "28 days"]
 COLUMNS = {"TX_DATETIME", "TX_AMOUNT", *KEYS}
 
 

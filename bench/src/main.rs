@@ -348,6 +348,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<()> {
     all.extend(orchestrate::results(&orchestrate::read_runs(&args.work)?, &stamp));
     if let Some(path) = &args.windows {
         all.extend(results::windows::read(path, &stamp)?);
+        results::windows::beside_features(&mut all);
     }
     results::write(&args.results, &all)?;
     eprintln!("interdict-bench: {} figures in {}", all.len(), args.results.display());
