@@ -9,4 +9,6 @@ pub mod metrics;
 pub mod http;
 pub mod replay;
 pub mod sinks;
+pub mod history;
+pub mod story;
 pub mod cli;

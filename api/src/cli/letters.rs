@@ -24,8 +24,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let loaded = args.place.load()?;
     let keys = args.place.keys(loaded.as_ref(), false)?;
-    let letters =
-        interdict_ledger::dead_letter::read(&args.place.data, &keys.master).map_err(|e| anyhow!("{e}"))?;
+    // `serve` and `replay` keep them there.
+    let folder = args.place.data.join("dead-letters");
+    let letters = interdict_ledger::dead_letter::read(&folder, &keys.master).map_err(|e| anyhow!("{e}"))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for (number, letter) in (1..).zip(&letters) {
         let (about, record) = letter.split_once('\n').unwrap_or((letter, ""));

@@ -111,7 +111,10 @@ impl Lane {
                 let verdict = lane::decide(&work, &mut Deadline(deadline), &mut scratch);
                 tally.count(&work, &verdict, &mut scratch, number);
                 // The sequencer never has more than RING out to a lane, so there is room.
-                make.push((work, verdict)).ok().expect("a ring as long as the one that feeds it");
+                assert!(
+                    make.push((work, verdict)).is_ok(),
+                    "a ring as long as the one that feeds it is full"
+                );
                 sequencer.unpark();
             }
         };
@@ -220,7 +223,7 @@ impl Sequencing {
         for (one, deadline) in work {
             let lane = (one.accepted.sequence % self.lanes.len() as u64) as usize;
             let lane = self.lane_with_room(lane);
-            lane.give.push((one, deadline)).ok().expect("less is out than the rings hold");
+            assert!(lane.give.push((one, deadline)).is_ok(), "more is out than the rings hold");
             if let Some(handle) = &lane.handle {
                 handle.thread().unpark();
             }

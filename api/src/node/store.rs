@@ -31,6 +31,14 @@ impl Store {
         }
         Ok(Store { dir })
     }
+    /// The store of a data folder that is only read: nothing is made.
+    pub fn existing(data: &Path) -> Store {
+        Store { dir: data.join("generations") }
+    }
+    /// Whether an object is there, whatever its bytes.
+    pub fn has(&self, hash: &[u8; 32]) -> bool {
+        self.dir.join("objects").join(hex(hash)).exists()
+    }
     /// Keeps an object under its hash; nothing is written when it is there.
     ///
     /// # Errors

@@ -113,7 +113,7 @@ fn features() -> Vec<(&'static str, bool)> {
 }
 
 pub(super) fn memory(hardware: &Hardware) -> Row {
-    let originals = hardware.originals as u64 * ORIGINAL_BYTES >> 20;
+    let originals = (hardware.originals as u64 * ORIGINAL_BYTES) >> 20;
     let bound = hardware.feature_memory_mib as u64 + hardware.identity_memory_mib as u64 + originals;
     let bounds = format!("the profile's bounds come to {bound} MiB (one tenant)");
     let info = read_to_string("/proc/meminfo").unwrap_or_default();

@@ -1,0 +1,50 @@
+//! The slots as the verdict saw them. List slots come from the verdict's own reasons, not from a probe, so that a
+//! list which has changed since does not change the story.
+
+use super::was_skipped;
+use crate::answer::Source;
+use interdict_engine::Stage;
+use interdict_engine::domain::{Effect, ReasonSource, SlotId, SlotView, Value};
+use interdict_engine::lane;
+
+/// One payment's slots.
+pub(super) struct Row<'a> {
+    inner: lane::Row<'a>,
+    lists_from: u16,
+    /// Bit n: the list of slot n is there.
+    known: u64,
+    /// Bit n: the list of slot n hit.
+    hit: u64,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn new(source: &Source<'a>) -> Row<'a> {
+        let (slots, lists) = (source.view.generation().slots(), source.view.lists());
+        let (mut known, mut hit) = (0, 0);
+        let ran = !was_skipped(source.verdict, Stage::Lists);
+        for (bit, name) in slots.list_names.iter().enumerate().filter(|_| ran) {
+            let Some(number) = lists.find(name, &source.transaction.tenant) else { continue };
+            known |= 1 << bit;
+            let is_hit = source.verdict.reasons.iter().any(|reason| match reason.source {
+                ReasonSource::Entry { list, entry, .. } => {
+                    list == number
+                        && lists.entry(list, entry).is_none_or(|entry| entry.effect != Effect::Override)
+                }
+                _ => false,
+            });
+            hit |= u64::from(is_hit) << bit;
+        }
+        let inner = lane::Row::new(source.transaction, source.features, source.view, None);
+        Row { inner, lists_from: slots.lists, known, hit }
+    }
+}
+
+impl SlotView for Row<'_> {
+    fn value(&self, slot: SlotId) -> Option<Value<'_>> {
+        if slot.0 < self.lists_from {
+            return self.inner.value(slot);
+        }
+        let bit = 1u64.checked_shl(u32::from(slot.0 - self.lists_from))?;
+        (self.known & bit != 0).then_some(Value::Bool(self.hit & bit != 0))
+    }
+}
