@@ -2,6 +2,7 @@
 //! ring of its own, and writes and answers what comes back. Everybody spins briefly and then parks.
 
 use super::core::{Answered, Core, Deadline, Job, Reply, Settled};
+use super::failpoint;
 use super::tally::Tally;
 use interdict_engine::domain::{Decided, Verdict};
 use interdict_engine::lane::{self, Scratch};
@@ -220,6 +221,7 @@ impl Sequencing {
         });
         core.settle(noted);
         drop(core);
+        failpoint::reached("lanes.before_give");
         for (one, deadline) in work {
             let lane = (one.accepted.sequence % self.lanes.len() as u64) as usize;
             let lane = self.lane_with_room(lane);

@@ -6,6 +6,7 @@ pub mod store;
 pub mod publish;
 pub mod tally;
 pub mod core;
+pub mod failpoint;
 pub mod lanes;
 pub mod recovery;
 pub mod lookup;
@@ -124,6 +125,7 @@ impl Node {
         if in_force != wanted.hash() {
             self.publish(wanted, now_ms)?;
         }
+        failpoint::reached("publish.before_mark");
         store::write_whole(&mark, format!("{hash}\n").as_bytes())
     }
 
@@ -136,12 +138,15 @@ impl Node {
         let id = GenerationId { hash: generation.hash(), overlay: 0 };
         let event =
             Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
+        failpoint::reached("publish.before_append");
         let mut core = self.core.lock();
         let taken = core.sequencer.publish(generation, event);
         match core.note(taken) {
             Answered::Noted(accepted) => {
                 core.write().map_err(anyhow::Error::msg)?;
+                let durable = core.durable();
                 drop(core);
+                durable().map_err(anyhow::Error::msg)?;
                 let in_use: Vec<[u8; 32]> = vec![accepted.generation.hash];
                 self.store.retain(self.loaded.config.journal.retain_generations, &in_use)?;
                 Ok(accepted.generation)
