@@ -142,11 +142,11 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-    /// SIGTERM, without waiting.
-    pub fn ask_to_end(&self) {
+    /// Sends a signal, by its name without `SIG`, to a process that has not been waited for.
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let done = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(done.is_ok_and(|status| status.success()), "kill -TERM {pid}");
+        let done = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(done.is_ok_and(|status| status.success()), "kill -{name} {pid}");
     }
     /// Waits for the end.
     ///
@@ -168,7 +168,7 @@ impl Running {
     /// # Errors
     /// When it takes longer.
     pub fn terminate(&mut self) -> Result<ExitStatus, String> {
-        self.ask_to_end();
+        self.signal("TERM");
         self.wait(Duration::from_secs(30))
     }
 }

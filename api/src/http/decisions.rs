@@ -205,8 +205,8 @@ pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
         let given = match (id.strip_prefix('@'), id.strip_prefix("seq-")) {
             (Some(number), _) => by_number(number)?,
             (None, number) => {
-                let key = app.decoder.identity_of(&tenant, &id).0;
-                let by_id = app.node.given_by_id(&tenant, key).map_err(internal)?;
+                let keys = app.decoder.identities_of(&tenant, &id).map(|key| key.0);
+                let by_id = app.node.given_by_id(&tenant, keys).map_err(internal)?;
                 match (by_id, number.filter(|n| n.bytes().all(|b| b.is_ascii_digit()))) {
                     (None, Some(number)) => by_number(number)?,
                     (found, _) => found,

@@ -103,7 +103,17 @@ impl Core {
     pub fn new(sequencer: Sequencer, journal: Option<Journal>, tally: Arc<Tally>) -> Core {
         let syncer = journal.as_ref().map(Journal::syncer);
         let (scratch, records) = (Scratch::default(), Records::default());
-        Core { sequencer, journal, syncer, scratch, taken: Vec::new(), records, tally, last: None, failed: None }
+        Core {
+            sequencer,
+            journal,
+            syncer,
+            scratch,
+            taken: Vec::new(),
+            records,
+            tally,
+            last: None,
+            failed: None,
+        }
     }
     /// Why the journal takes no records, if it does not.
     pub fn failed(&self) -> Option<&str> {

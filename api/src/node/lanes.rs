@@ -221,8 +221,8 @@ impl Sequencing {
         });
         core.settle(noted);
         drop(core);
-        failpoint::reached("lanes.before_give");
         for (one, deadline) in work {
+            failpoint::reached("lanes.before_give");
             let lane = (one.accepted.sequence % self.lanes.len() as u64) as usize;
             let lane = self.lane_with_room(lane);
             assert!(lane.give.push((one, deadline)).is_ok(), "more is out than the rings hold");

@@ -46,15 +46,23 @@ impl Node {
         Ok(Some(Given { accepted, verdict: decided.verdict, recovered: decided.recovered, view }))
     }
 
-    /// The verdict of a client's id.
+    /// The verdict of a client's id: of the first of its identities that is known.
     ///
     /// # Errors
     /// As [`Node::given`].
-    pub fn given_by_id(&self, tenant: &str, key: u128) -> Result<Option<Given>> {
-        match self.with_core(|core| core.sequencer.sequence_of(tenant, key)) {
-            Some(sequence) => self.given(sequence),
+    pub fn given_by_id(&self, tenant: &str, keys: impl IntoIterator<Item = u128>) -> Result<Option<Given>> {
+        match self.known(tenant, keys) {
+            Some((_, sequence)) => self.given(sequence),
             None => Ok(None),
         }
+    }
+
+    /// The first of some identities that is known, with its sequence.
+    pub fn known(&self, tenant: &str, keys: impl IntoIterator<Item = u128>) -> Option<(u128, u64)> {
+        self.with_core(|core| {
+            let sequence_of = |key| core.sequencer.sequence_of(tenant, key).map(|sequence| (key, sequence));
+            keys.into_iter().find_map(sequence_of)
+        })
     }
 
     /// A view that can name what a verdict's reasons point at: the one in force where it is of the same generation

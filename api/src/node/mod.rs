@@ -268,7 +268,8 @@ impl Node {
     }
 }
 
-fn limits(loaded: &Loaded) -> SequencerLimits {
+/// The bounds of a configuration's sequencer.
+pub fn limits(loaded: &Loaded) -> SequencerLimits {
     const HOUR_MS: i64 = 3_600_000;
     let hardware = &loaded.hardware;
     SequencerLimits {
