@@ -35,8 +35,8 @@ impl Folder {
             bail!("data folder {}: no such folder", data.display());
         }
         let loaded = config.map(config::load).transpose()?;
-        let configured = loaded.as_ref().and_then(|loaded| loaded.config.keys.dir.as_deref());
-        let keys = NodeKeys::open(&key_folder(data, configured)?, false).with_context(|| {
+        let named = loaded.as_ref().and_then(|l| l.config.keys.dir.as_deref().map(|dir| l.resolve(dir)));
+        let keys = NodeKeys::open(&key_folder(data, named.as_deref())?, false).with_context(|| {
             format!("data folder {} (--config names the keys when they lie elsewhere)", data.display())
         })?;
         let storage = FileStorage::open(data.join("journal")).map_err(|e| anyhow!("journal: {e}"))?;

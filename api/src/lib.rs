@@ -5,10 +5,10 @@
 pub mod config;
 pub mod node;
 pub mod answer;
+pub mod history;
+pub mod story;
 pub mod metrics;
 pub mod http;
 pub mod replay;
 pub mod sinks;
-pub mod history;
-pub mod story;
 pub mod cli;

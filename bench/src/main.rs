@@ -12,7 +12,7 @@ use interdict_bench::results::machine::Stamp;
 use interdict_bench::results::orchestrate::{self, Plan};
 use interdict_bench::results::{self, criterion};
 use interdict_bench::world::stream::{Speed, Streamer};
-use interdict_bench::world::{World, WorldConfig, file};
+use interdict_bench::world::{World, WorldConfig, file, stages};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +63,9 @@ struct WorldArgs {
     /// Print the report as JSON on one line
     #[arg(long)]
     json: bool,
+    /// Print what each stage of the server did, too
+    #[arg(long, conflicts_with = "json")]
+    stages: bool,
     /// How long to wait for the server to be ready, in seconds
     #[arg(long, default_value_t = 30)]
     wait: u64,
@@ -199,13 +202,17 @@ fn world(args: &WorldArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         target.wait_ready(Duration::from_secs(args.wait)).await?;
-        let mut streamer = Streamer::new(target, std::io::stderr().is_terminal() && !args.json).await?;
+        let mut streamer =
+            Streamer::new(target.clone(), std::io::stderr().is_terminal() && !args.json).await?;
         loop {
             streamer.run(&World::new(&config)?, args.speed).await?;
             if args.json {
                 println!("{}", streamer.report().json());
             } else {
                 print!("{}", streamer.report().table());
+            }
+            if args.stages {
+                print!("\n{}", stages::table(&target).await?);
             }
             if args.once {
                 return Ok(());

@@ -76,7 +76,7 @@ pub const OVERLAY_ENDED_MAX: usize = 1 << 16;
 pub const HITS_RESERVED: usize = 256;
 /// Most entries in one list delta (one PUT); a larger one is refused whole.
 pub const DELTA_ENTRIES_MAX: usize = 10_000;
-/// Most reasons in one verdict; further hits are counted in the last one's place, strongest first.
+/// Most reasons in one verdict, strongest first; weaker ones past it are left out.
 pub const REASONS_MAX: usize = 64;
 /// Highest score (scores are integers, so that every path agrees exactly).
 pub const SCORE_MAX: u16 = 1000;

@@ -148,6 +148,10 @@ impl Running {
         let done = Command::new("kill").args([&format!("-{name}"), &pid]).status();
         assert!(done.is_ok_and(|status| status.success()), "kill -{name} {pid}");
     }
+    /// SIGTERM, without waiting.
+    pub fn ask_to_end(&self) {
+        self.signal("TERM");
+    }
     /// Waits for the end.
     ///
     /// # Errors
@@ -168,7 +172,7 @@ impl Running {
     /// # Errors
     /// When it takes longer.
     pub fn terminate(&mut self) -> Result<ExitStatus, String> {
-        self.signal("TERM");
+        self.ask_to_end();
         self.wait(Duration::from_secs(30))
     }
 }

@@ -294,6 +294,18 @@ fn a_folder_that_is_being_written_is_read_beside_its_node() {
 }
 
 #[test]
+fn keys_that_lie_elsewhere_are_named_by_the_config() {
+    let (dir, data) = copy();
+    fs::rename(data.join("keys"), dir.path().join("elsewhere")).unwrap();
+    let (code, _, err) = interdict(&["verify", "--data", data.to_str().unwrap()]);
+    assert!(code == 3 && err.contains("--config"), "{err}");
+    let config = dir.path().join("c.toml");
+    fs::write(&config, "[keys]\ndir = \"elsewhere\"\n").unwrap();
+    let (code, found) = verify(&data, &["--config", config.to_str().unwrap()]);
+    assert_eq!((code, found["equal"].as_u64()), (0, Some(301)), "{found}");
+}
+
+#[test]
 fn a_flipped_byte_of_a_segment_is_found_and_placed() {
     let (_dir, data) = copy();
     let segment = data.join("journal/00000000000000000001.seg");

@@ -7,9 +7,10 @@ mod machine;
 mod measure;
 
 use super::FINDING;
-use super::lists::working;
+use super::lists::{passing_keys, working};
 use crate::config::{Loaded, schema::Hardware};
 use crate::node::keys::key_folder;
+use crate::node::publish::{checked_pack, list_meta, list_snapshot, read_pack_folder};
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -187,26 +188,27 @@ fn profile(fits: &str, cores: usize, loaded: Option<&Loaded>) -> Row {
     }
 }
 
-/// What `serve` would refuse, besides the file itself: packs that fail and lists that are not there.
+/// What `serve` would refuse, besides the file itself: packs that fail and lists that do not read.
 fn config(loaded: &Loaded) -> Row {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut packs) = (Vec::new(), Vec::new());
     for dir in loaded.config.rules.packs.iter().map(|dir| loaded.resolve(dir)) {
-        let read = crate::node::publish::read_pack_folder(&dir);
-        if let Err(e) =
-            read.and_then(|files| crate::node::publish::checked_pack(files, &dir.display().to_string()))
-        {
-            wrong.push(format!("{e:#}"));
+        match read_pack_folder(&dir).and_then(|files| checked_pack(files, &dir.display().to_string())) {
+            Ok(pack) => packs.push(pack),
+            Err(e) => wrong.push(format!("{e:#}")),
         }
     }
     for (name, list) in &loaded.config.lists {
-        let file = loaded.resolve(&list.file);
-        if !file.is_file() {
-            wrong.push(format!("lists.{name}.file {}: no such file", file.display()));
+        let read = passing_keys().and_then(|keys| {
+            let meta = list_meta(name, list, &packs, &keys)?;
+            list_snapshot(&loaded.resolve(&list.file), &meta, &keys)
+        });
+        if let Err(e) = read {
+            wrong.push(format!("{e:#}"));
         }
     }
     if wrong.is_empty() {
-        let (packs, lists) = (loaded.config.rules.packs.len(), loaded.config.lists.len());
-        let found = format!("{}: {packs} packs pass, {lists} lists are there", loaded.path.display());
+        let lists = loaded.config.lists.len();
+        let found = format!("{}: {} packs pass, {lists} lists read", loaded.path.display(), packs.len());
         return Row::new("config", State::Ok, found, "Nothing to do.");
     }
     Row::new("config", State::Fail, wrong.join("\n"), "Mend these; `serve` refuses to start over them.")

@@ -1,6 +1,9 @@
 //! `interdict lists`: exact lists before they are published. `import` only says what a file holds and what is wrong
 //! with it; `build` makes the snapshot under the data folder's keys; `inspect` reads one without any key.
 
+mod counts;
+
+use self::counts::{Counts, Validity};
 use super::keys::DataFolder;
 use crate::config::schema::List;
 use crate::node::keys::NodeKeys;
@@ -12,11 +15,9 @@ use indicatif::ProgressBar;
 use interdict_engine::domain::Entry;
 use interdict_engine::generation::hex;
 use interdict_engine::lists::{ListMeta, Snapshot};
-use interdict_engine::rules::format_time;
 use interdict_ingest::TagKeys;
 use interdict_ledger::MasterKey;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -151,11 +152,15 @@ impl Input {
     }
 }
 
-fn import(input: &Input, config: Option<&Path>) -> Result<()> {
-    // A key for this once: nothing of what is tagged is kept.
+/// Keys for this once, where nothing of what is tagged is kept.
+pub(super) fn passing_keys() -> Result<NodeKeys> {
     let master = MasterKey::generate().map_err(|e| anyhow!("{e}"))?;
     let tags = Arc::new(TagKeys::new(&master.derive("tags/1")));
-    let keys = NodeKeys { dir: PathBuf::new(), master, tags };
+    Ok(NodeKeys { dir: PathBuf::new(), master, tags })
+}
+
+fn import(input: &Input, config: Option<&Path>) -> Result<()> {
+    let keys = passing_keys()?;
     let meta = input.meta(config, &keys)?;
     let (entries, _) = input.read(&meta, &keys)?;
     let counts = Counts::of(entries.iter());
@@ -240,74 +245,4 @@ fn meta_json(meta: &ListMeta) -> Value {
         "outcome": meta.block_outcome.name(), "code": meta.code, "audience": meta.audience.name(),
         "sanctions": meta.sanctions, "key_check": format!("{:016x}", meta.key_check),
     })
-}
-
-/// How many entries there are of each type and effect.
-#[derive(Default)]
-struct Counts {
-    total: u64,
-    by: BTreeMap<(&'static str, &'static str), u64>,
-}
-
-impl Counts {
-    fn of(entries: impl Iterator<Item = impl std::borrow::Borrow<Entry>>) -> Counts {
-        let mut counts = Counts::default();
-        for entry in entries {
-            let entry = entry.borrow();
-            counts.total += 1;
-            *counts.by.entry((entry.subject.kind().name(), entry.effect.name())).or_default() += 1;
-        }
-        counts
-    }
-    fn json(&self) -> Vec<Value> {
-        let row = |((kind, effect), count): (&(&str, &str), &u64)| json!({"type": kind, "effect": effect, "entries": count});
-        self.by.iter().map(row).collect()
-    }
-    fn print(&self) {
-        for ((kind, effect), count) in &self.by {
-            println!("  {kind:8}  {effect:8}  {count}");
-        }
-    }
-}
-
-/// How the entries' validity lies about now.
-#[derive(Default)]
-struct Validity {
-    now: u64,
-    later: u64,
-    ended: u64,
-    first_from_ms: Option<i64>,
-    last_to_ms: Option<i64>,
-}
-
-impl Validity {
-    fn of(entries: impl Iterator<Item = Entry>, now_ms: i64) -> Validity {
-        let mut validity = Validity::default();
-        for entry in entries {
-            if entry.is_valid_at(now_ms) {
-                validity.now += 1;
-            } else if entry.valid_to_ms.is_some_and(|to| to <= now_ms) {
-                validity.ended += 1;
-            } else {
-                validity.later += 1;
-            }
-            validity.first_from_ms = entry.valid_from_ms.into_iter().chain(validity.first_from_ms).min();
-            validity.last_to_ms = validity.last_to_ms.max(entry.valid_to_ms);
-        }
-        validity
-    }
-    fn json(&self) -> Value {
-        json!({
-            "now": self.now, "later": self.later, "ended": self.ended,
-            "first_from": self.first_from_ms.map(format_time), "last_to": self.last_to_ms.map(format_time),
-        })
-    }
-    fn print(&self) {
-        let time = |ms: Option<i64>| ms.map_or("none".into(), format_time);
-        let (first, last) = (time(self.first_from_ms), time(self.last_to_ms));
-        println!(
-            "valid      {} now, {} later, {} ended (first from {first}, last to {last})",
-            self.now, self.later, self.ended
-        );
-    }
 }

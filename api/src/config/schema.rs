@@ -175,7 +175,8 @@ pub struct Journal {
     pub segment_mib: u64,
     /// `os` or `disk`; the profile's by default.
     pub durability: Option<String>,
-    /// How many generations are kept for `verify`.
+    /// How many generations are kept that the journal does not name (those it names are always kept: recovery and
+    /// `verify` build each again).
     pub retain_generations: usize,
 }
 impl Default for Journal {

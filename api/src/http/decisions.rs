@@ -5,18 +5,21 @@ use super::problem::Problem;
 use super::{App, header_text, refusal};
 use crate::answer::{Answer, Meta, Source};
 use crate::node::{Answered, now_ms};
+use crate::story::{self, Story};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use interdict_engine::domain::{Body, Event};
+use interdict_engine::domain::{Audience, Body, Event};
 use interdict_engine::sequencer::{ENGINE, Submission};
 use interdict_ingest::dead_letter::RecordKind;
 use interdict_ingest::decode::request::is_batch;
 use interdict_ingest::{Decoded, FieldError, RequestContext};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use utoipa::ToSchema;
 
 /// Decides one transaction or a batch.
 pub async fn decide(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -192,6 +195,17 @@ fn source(given: &crate::node::lookup::Given) -> Source<'_> {
     }
 }
 
+/// A verdict given before, with its explanation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Explained {
+    /// The verdict.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// Its story in words; only for readers of internal reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Story>,
+}
+
 /// The verdict of an id, or of `@sequence`, with its explanation.
 pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     let arrived = Instant::now();
@@ -223,8 +237,11 @@ pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
             recovered: given.recovered,
             filtered: false,
         };
-        let answer = source(&given).answer(caller.role.audience(), meta);
-        Ok(json(StatusCode::OK, &answer))
+        let reader = caller.role.audience();
+        // The story has names, texts and internal reasons: it is for the risk team.
+        let explanation = (reader == Audience::Internal)
+            .then(|| story::tell(&source(&given), &given.accepted, given.recovered, None));
+        Ok(json(StatusCode::OK, &Explained { answer: source(&given).answer(reader, meta), explanation }))
     };
     found().unwrap_or_else(IntoResponse::into_response)
 }

@@ -127,11 +127,16 @@ fn delta(
     removes: bool,
 ) -> Result<ListDelta, Vec<FieldError>> {
     let view = app.node.view();
-    // A tenant's own list of that name comes first; a name that only the shared lists have means the shared one.
-    // A new list is shared where the default tenant makes it, since a node with one institution has no other.
+    // A tenant's own list of that name comes first; a name that only the shared lists have means the shared one, but
+    // not for a key that is bound to a tenant: what that one changes is its tenant's own. A new list is shared where
+    // the default tenant makes it, since a node with one institution has no other.
     let lists = view.lists();
-    let existing = lists.find(&name, tenant).and_then(|number| lists.list_meta(number));
-    let shared = existing.map_or(tenant == "default", |meta| meta.shared);
+    let found = match caller.tenant {
+        Some(_) => lists.number(&name, Some(tenant)),
+        None => lists.find(&name, tenant),
+    };
+    let existing = found.and_then(|number| lists.list_meta(number));
+    let shared = existing.map_or(tenant == "default" && caller.tenant.is_none(), |meta| meta.shared);
     let sanctions = existing.is_some_and(|meta| meta.sanctions);
     let keys = app.decoder.keys();
     let of_tenant = keys.tenant(tenant);

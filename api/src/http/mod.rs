@@ -27,6 +27,7 @@ use problem::Problem;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
+use tower::limit::GlobalConcurrencyLimitLayer;
 
 /// What every handler works with.
 pub struct App {
@@ -44,6 +45,7 @@ pub struct App {
 
 /// The routes.
 pub fn router(app: Arc<App>) -> Router {
+    let requests_max = app.node.loaded.config.http.requests_max.max(1);
     Router::new()
         .route("/v1/decisions", post(decisions::decide))
         .route("/v1/decisions/{id}", get(decisions::read))
@@ -60,6 +62,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such call; see /openapi.json") })
         // One byte more than allowed is read, so that the decoder can say what is too large.
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX + 1))
+        .layer(GlobalConcurrencyLimitLayer::new(requests_max))
         .with_state(app)
 }
 

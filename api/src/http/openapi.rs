@@ -182,7 +182,7 @@ struct LabelRequest {
 fn decide() {}
 
 #[utoipa::path(get, path = "/v1/decisions/{id}", params(("id" = String, Path, description = "The id, or @SEQUENCE")),
-    responses((status = 200, body = answer::Answer, description = "The verdict"),
+    responses((status = 200, body = super::decisions::Explained, description = "The verdict and its story"),
               (status = 404, body = problem::Problem, description = "Not known")))]
 #[allow(dead_code)]
 fn read() {}

@@ -4,6 +4,7 @@ use super::App;
 use super::auth::Role;
 use super::decisions::json;
 use super::problem::Problem;
+use crate::node::tally::StageSummary;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +25,8 @@ pub struct Status {
     pub sequence: u64,
     /// Verdicts by outcome since the start.
     pub outcomes: BTreeMap<&'static str, u64>,
+    /// What each stage did since the start, by stage name.
+    pub stages: BTreeMap<&'static str, StageSummary>,
     /// Transactions each lane decided; with `lanes = 0` one number.
     pub lanes: Vec<u64>,
     /// What waits for the sequencer.
@@ -69,6 +72,7 @@ pub async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
             generation: node.view().id().to_string(),
             sequence: node.with_core(|core| core.sequencer.last_sequence()),
             outcomes: node.tally.outcomes(),
+            stages: node.tally.stages(),
             lanes: node.tally.lanes(),
             queue: node.queue_depth(),
             recovered: node.recovered.decided_now,

@@ -244,6 +244,7 @@ impl Core {
             Ok(position) => self.last = Some(position),
             Err(error) => {
                 let why = format!("the journal takes no records: {error}");
+                tracing::error!("{why}; refusing until a restart has rebuilt the state from the journal");
                 self.failed = Some(why.clone());
                 return Err(why);
             }

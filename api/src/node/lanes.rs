@@ -4,6 +4,7 @@
 use super::core::{Answered, Core, Deadline, Job, Reply, Settled};
 use super::failpoint;
 use super::tally::Tally;
+use core_affinity::CoreId;
 use interdict_engine::domain::{Decided, Verdict};
 use interdict_engine::lane::{self, Scratch};
 use interdict_engine::sequencer::{Taken, Work};
@@ -43,7 +44,16 @@ type Made = (Box<Work>, Verdict);
 
 impl Lanes {
     /// Starts a sequencer thread and `count` lane threads.
-    pub fn start(count: usize, core: Arc<Mutex<Core>>, tally: Arc<Tally>, micro_batch: usize) -> Lanes {
+    ///
+    /// With `pin` each gets a core of its own, from the last core down, since the kernel's and the network's
+    /// interrupts come to the first ones; where there are fewer cores than threads the rest stay where they are put.
+    pub fn start(
+        count: usize,
+        core: Arc<Mutex<Core>>,
+        tally: Arc<Tally>,
+        micro_batch: usize,
+        pin: bool,
+    ) -> Lanes {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             waiting: AtomicUsize::new(0),
@@ -53,7 +63,10 @@ impl Lanes {
         let sequencer = thread::Builder::new()
             .name("sequencer".into())
             .spawn(move || {
-                let lanes = (0..count).map(|number| Lane::start(number, tally.clone())).collect();
+                let mut cores = cores(pin, count + 1).into_iter();
+                pin_to(cores.next());
+                let lanes =
+                    (0..count).map(|number| Lane::start(number, tally.clone(), cores.next())).collect();
                 Sequencing { shared: for_thread, core, lanes, inflight: HashMap::new(), micro_batch }.run();
             })
             .expect("the system gives a thread at start");
@@ -100,12 +113,13 @@ struct Lane {
 }
 
 impl Lane {
-    fn start(number: usize, tally: Arc<Tally>) -> Lane {
+    fn start(number: usize, tally: Arc<Tally>, core: Option<CoreId>) -> Lane {
         let (give, mut given) = RingBuffer::<Given>::new(RING);
         let (mut make, made) = RingBuffer::<Made>::new(RING);
         let (stop, stopped) = (Arc::new(AtomicBool::new(false)), thread::current());
         let stop_lane = stop.clone();
         let run = move || {
+            pin_to(core);
             let (sequencer, mut scratch) = (stopped, Scratch::default());
             while !stop_lane.load(Ordering::Acquire) {
                 let Some((work, deadline)) = next(&mut given) else { continue };
@@ -131,6 +145,21 @@ impl Drop for Lane {
             handle.thread().unpark();
             drop(handle.join());
         }
+    }
+}
+
+/// The cores for that many threads, where they are to be pinned and there are more cores than threads.
+fn cores(pin: bool, threads: usize) -> Vec<CoreId> {
+    let mut cores = if pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
+    cores.reverse();
+    if cores.len() > threads { cores } else { Vec::new() }
+}
+
+fn pin_to(core: Option<CoreId>) {
+    if let Some(core) = core
+        && !core_affinity::set_for_current(core)
+    {
+        tracing::warn!(core = core.id, "the system does not let this thread be pinned");
     }
 }
 

@@ -27,13 +27,16 @@ use interdict_engine::identity::IdentityLimits;
 use interdict_engine::sequencer::{SequencerLimits, Submission};
 use interdict_ledger::journal::Reader;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Most jobs that wait for the sequencer; past it a submission is refused with "try again" at once.
 const QUEUE_MAX: usize = 16 * 1024;
+
+/// Built generations held in memory beside the one in force; past it they are let go and built again when asked for.
+const BUILT_MAX: usize = 16;
 
 /// How a node is opened.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +66,10 @@ pub struct Node {
     core: Arc<Mutex<Core>>,
     lanes: Option<Lanes>,
     reader: Reader,
+    /// Generations built so far, for looking verdicts up; any can be built again from the store.
     generations: Mutex<BTreeMap<[u8; 32], Arc<Generation>>>,
+    /// Every generation that the journal names: recovery builds each again, so the store must keep them all.
+    published: Mutex<BTreeSet<[u8; 32]>>,
     uploaded: Mutex<BTreeMap<String, Vec<u8>>>,
     draining: AtomicBool,
     micro_batch: usize,
@@ -77,7 +83,8 @@ impl Node {
     /// Wrong packs, lists or keys; a damaged journal; another process on the same folder.
     pub fn open(data: &Path, loaded: Loaded, options: &Options, now_ms: i64) -> Result<Arc<Node>> {
         std::fs::create_dir_all(data).with_context(|| format!("data folder {}", data.display()))?;
-        let key_dir = keys::key_folder(data, loaded.config.keys.dir.as_deref())?;
+        let named = loaded.config.keys.dir.as_deref().map(|dir| loaded.resolve(dir));
+        let key_dir = keys::key_folder(data, named.as_deref())?;
         let keys = Arc::new(NodeKeys::open(&key_dir, true)?);
         let store = Store::open(data)?;
         // Built before the journal is touched: a broken pack must not cost a running node its folder's lock.
@@ -89,8 +96,8 @@ impl Node {
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let core = Arc::new(Mutex::new(core));
         let micro_batch = loaded.hardware.micro_batch;
-        let lanes =
-            (lane_count > 0).then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch));
+        let lanes = (lane_count > 0)
+            .then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch, loaded.hardware.pin));
         let node = Arc::new(Node {
             data: data.to_owned(),
             keys,
@@ -102,6 +109,7 @@ impl Node {
             core,
             lanes,
             reader,
+            published: Mutex::new(opened.generations.keys().copied().collect()),
             generations: Mutex::new(opened.generations),
             uploaded: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -119,7 +127,7 @@ impl Node {
         let in_force = self.view().id().hash;
         // A generation published through the API since then stays in force over a restart.
         if known.trim() == hash && self.recovered.last_sequence > 0 {
-            self.generations.lock().insert(wanted.hash(), wanted);
+            self.keep_uploaded(&wanted);
             return Ok(());
         }
         if in_force != wanted.hash() {
@@ -129,12 +137,31 @@ impl Node {
         store::write_whole(&mark, format!("{hash}\n").as_bytes())
     }
 
+    /// Packs in force that the configuration does not have were uploaded before the restart; the next publication
+    /// must not drop them.
+    fn keep_uploaded(&self, configured: &Generation) {
+        let view = self.view();
+        let mut uploaded = self.uploaded.lock();
+        for pack in view.generation().packs() {
+            let same = configured.packs().iter().any(|known| known.content_hash() == pack.content_hash());
+            if !same {
+                uploaded.insert(pack.name().to_owned(), pack.archive());
+            }
+        }
+    }
+
     /// Publishes a generation: an event in the journal, visible to every later transaction.
     ///
     /// # Errors
     /// When deltas do not fit the new base, or the journal takes no records; the old generation is in force then.
     pub fn publish(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
-        self.generations.lock().insert(generation.hash(), generation.clone());
+        {
+            let mut built = self.generations.lock();
+            if built.len() >= BUILT_MAX {
+                built.clear();
+            }
+            built.insert(generation.hash(), generation.clone());
+        }
         let id = GenerationId { hash: generation.hash(), overlay: 0 };
         let event =
             Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
@@ -147,7 +174,11 @@ impl Node {
                 let durable = core.durable();
                 drop(core);
                 durable().map_err(anyhow::Error::msg)?;
-                let in_use: Vec<[u8; 32]> = vec![accepted.generation.hash];
+                let in_use: Vec<[u8; 32]> = {
+                    let mut published = self.published.lock();
+                    published.insert(accepted.generation.hash);
+                    published.iter().copied().collect()
+                };
                 self.store.retain(self.loaded.config.journal.retain_generations, &in_use)?;
                 Ok(accepted.generation)
             }

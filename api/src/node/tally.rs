@@ -12,6 +12,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use utoipa::ToSchema;
 
 /// The stages that are counted.
 pub const STAGES: [Stage; 3] = [Stage::Features, Stage::Lists, Stage::Rules];
@@ -41,7 +42,7 @@ pub struct Tally {
 }
 
 /// One stage's counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StageSummary {
     /// Transactions the stage ran for.
     pub evaluated: u64,

@@ -13,6 +13,7 @@ mod attacks;
 mod sanctioned;
 mod feed;
 pub mod report;
+pub mod stages;
 pub mod stream;
 pub mod file;
 

@@ -52,9 +52,9 @@ impl Resolution {
 
 /// Resolves the hits of one transaction, all of them valid and visible to it (as `ListView::probe` gives them).
 ///
-/// An override that names a list cancels every overridable block of the lists of that name, on whichever field it
-/// hit; one that names a rule (`pack/rule`) cancels that rule's outcome. Flags and non-overridable blocks are never
-/// cancelled. Where several overrides name one thing, the first in the order of the hits is named as the canceller.
+/// An override that names a list cancels every overridable block and every flag of the lists of that name, on
+/// whichever field they hit; one that names a rule (`pack/rule`) cancels that rule's outcome. A non-overridable block
+/// is never cancelled. Where several overrides name one thing, the first in the order of the hits is named as the canceller.
 /// `list_name` gives a list's name by its number.
 pub fn resolve<'n>(
     hits: &[Hit],
@@ -67,7 +67,11 @@ pub fn resolve<'n>(
     };
     out.hits.clear();
     out.hits.extend(hits.iter().map(|hit| {
-        let can_be_cancelled = hit.effect == Effect::Block && hit.overridable;
+        let can_be_cancelled = match hit.effect {
+            Effect::Block => hit.overridable,
+            Effect::Flag => true,
+            Effect::Override => false,
+        };
         if can_be_cancelled { list_name(hit.list).and_then(canceller) } else { None }
     }));
     out.rules.clear();

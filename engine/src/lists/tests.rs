@@ -232,10 +232,12 @@ fn the_truth_table_of_precedence_with_dates() {
         (soft, over, true, None, false, None),
         // It does not fall to an override that names a rule.
         (soft, in_override, false, None, true, Some(Decline)),
-        // A flag is no block: nothing cancels it.
+        // A flag is the weakest: an override of its list cancels it, one of a rule does not.
         (flag, before_dates, false, None, false, None),
         (flag, first, false, None, false, Some(Review)),
-        (flag, in_override, true, None, true, Some(Review)),
+        (flag, in_override, true, None, false, None),
+        (flag, in_override, false, None, true, Some(Review)),
+        (flag, override_over, true, None, false, Some(Review)),
         (flag, over, true, None, false, None),
         // Rules: cancelled by the override that names them, within its dates only.
         (None, in_override, false, Some(Hold), false, Some(Hold)),
@@ -248,7 +250,8 @@ fn the_truth_table_of_precedence_with_dates() {
         (soft, in_override, true, Some(Hold), true, None),
         (soft, in_override, false, Some(Hold), true, Some(Decline)),
         (flag, in_override, false, Some(Hold), false, Some(Hold)),
-        (flag, in_override, true, Some(Hold), true, Some(Review)),
+        (flag, in_override, true, Some(Hold), false, Some(Hold)),
+        (flag, in_override, true, Some(Hold), true, None),
     ];
     for (number, &(hit, day, list_override, rule, rule_override, expected)) in table.iter().enumerate() {
         let dated = |subject, effect, from: i64, to: i64| Entry {

@@ -97,12 +97,12 @@ impl Lists {
         for f in found {
             let list = &self.0[f.0];
             let gone = match (entry(f).effect, entry(f).overridable) {
-                (Effect::Block, true) => overridden(&list.name),
-                (Effect::Block, false) | (Effect::Flag | Effect::Override, _) => false,
+                (Effect::Block, true) | (Effect::Flag, _) => overridden(&list.name),
+                (Effect::Block, false) | (Effect::Override, _) => false,
             };
             match entry(f).effect {
                 Effect::Block if !gone => outcomes.push(list.block_outcome),
-                Effect::Flag => outcomes.push(Outcome::Review),
+                Effect::Flag if !gone => outcomes.push(Outcome::Review),
                 _ => {}
             }
             cancelled.push(gone);

@@ -72,12 +72,12 @@ fn arrivals(rows: &[Row]) -> Vec<(i64, Arrival)> {
         let late = random(at, 1) % 100 < 3;
         let paid_ms = row.time_ms + if late { (random(at, 2) % HOUR_MS as u64) as i64 } else { 0 };
         arrivals.push((paid_ms, Arrival::Pay(at)));
-        if random(at, 3) % 100 == 0 {
-            let part = random(at, 4) % 2 == 0;
+        if random(at, 3).is_multiple_of(100) {
+            let part = random(at, 4).is_multiple_of(2);
             let after_ms = (random(at, 5) % (3 * DAY_MS) as u64) as i64;
             arrivals.push((paid_ms + after_ms, Arrival::Reverse(at, part.then_some(row.cents / 3))));
         }
-        if row.fraud || random(at, 6) % 50 == 0 {
+        if row.fraud || random(at, 6).is_multiple_of(50) {
             arrivals.push((row.time_ms + 7 * DAY_MS, Arrival::Label(at)));
         }
     }

@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn meminfo_is_read_in_mib() {
         let info = "MemTotal:       24683456 kB\nMemFree:  1 kB\n";
-        assert_eq!(meminfo_mib(info, "MemTotal:"), Some(24_105));
+        assert_eq!(meminfo_mib(info, "MemTotal:"), Some(24_104));
         assert_eq!(meminfo_mib(info, "MemAvailable:"), None);
     }
 }

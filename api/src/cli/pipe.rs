@@ -1,0 +1,41 @@
+//! What a closed pipe does to a verb that prints: it ends, as every Unix tool does, where Rust would panic on the
+//! failed write. Not for `serve`, which must outlive whoever reads its log.
+#![allow(unsafe_code)]
+
+/// Lets SIGPIPE end the process from here on.
+pub fn end_on_closed_pipe() {
+    // SAFETY: SIG_DFL installs no handler of ours, and this runs before any other thread is started.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_closed_pipe_ends_the_process_without_a_panic() {
+        use std::process::{Command, Stdio};
+        // The test binary asks itself to print more than a pipe holds, to a reader that has gone.
+        if std::env::var_os("INTERDICT_PIPE_CHILD").is_some() {
+            super::end_on_closed_pipe();
+            loop {
+                println!("{}", "x".repeat(4096));
+            }
+        }
+        let mut child = Command::new(std::env::current_exe().expect("a test binary has a path"))
+            .args([
+                "--exact",
+                "cli::pipe::tests::a_closed_pipe_ends_the_process_without_a_panic",
+                "--nocapture",
+            ])
+            .env("INTERDICT_PIPE_CHILD", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the test binary starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("the child ends");
+        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        assert_eq!(signal, Some(libc::SIGPIPE), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
