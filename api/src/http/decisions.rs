@@ -167,6 +167,7 @@ fn render(
                 transaction: settled.work.transaction(),
                 features: &settled.work.accepted.features,
                 view: &settled.work.view,
+                recalled: &[],
             };
             app.metrics.decided(&source, arrived.elapsed());
             Ok(source.answer(reader, meta(false, false)))
@@ -192,6 +193,7 @@ fn source(given: &crate::node::lookup::Given) -> Source<'_> {
         transaction: given.transaction(),
         features: &given.accepted.features,
         view: &given.view,
+        recalled: &given.recalled,
     }
 }
 

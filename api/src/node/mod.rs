@@ -9,6 +9,7 @@ pub mod core;
 pub mod failpoint;
 pub mod lanes;
 pub mod recovery;
+pub mod recall;
 pub mod lookup;
 
 pub use self::core::{Answered, Job, Reply, Settled};
