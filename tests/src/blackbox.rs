@@ -160,7 +160,7 @@ pub fn probe(dir: &Path, more: &str) -> PathBuf {
     write(&dir.join("probe/rules/rules.yaml"), RULES);
     write(&dir.join("probe/features.yaml"), FEATURES);
     let config = dir.join("interdict.toml");
-    write(&config, &format!("{CONFIG}{more}"));
+    write(&config, format!("{CONFIG}{more}"));
     config
 }
 
