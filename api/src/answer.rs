@@ -208,11 +208,16 @@ impl Source<'_> {
     }
 
     /// A list and an entry of it, as far as they are known.
-    fn entry(&self, list: u16, id: u64) -> (Option<&ListMeta>, Option<Entry>) {
+    pub fn entry(&self, list: u16, id: u64) -> (Option<&ListMeta>, Option<Entry>) {
         match self.recalled.iter().find(|one| (one.number, one.entry.id) == (list, id)) {
             Some(one) => (Some(&one.list), Some(one.entry.clone())),
-            None => (self.view.lists().list_meta(list), self.view.lists().entry(list, id)),
+            None => (self.list(list), self.view.lists().entry(list, id)),
         }
+    }
+    /// A list, as far as it is known.
+    pub fn list(&self, number: u16) -> Option<&ListMeta> {
+        let recalled = self.recalled.iter().find(|one| one.number == number).map(|one| &one.list);
+        recalled.or_else(|| self.view.lists().list_meta(number))
     }
 
     /// The codes of the rails: by the network's map, from the outcome and the class of its strongest reason.

@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_interdict-under-test");
 /// Rounds of `make test`.
-const ROUNDS: u64 = 32;
+const ROUNDS: u64 = 40;
 /// Rounds on one data folder: recovery reads it all each time.
-const ROUNDS_A_FOLDER: u64 = 16;
+const ROUNDS_A_FOLDER: u64 = 20;
 /// Payments of the world that a folder's rounds are fed from.
-const WORLD: usize = 60_000;
+const WORLD: usize = 80_000;
 
 #[test]
 fn what_was_acknowledged_outlives_every_kill() {
@@ -84,7 +84,7 @@ impl Round {
             4 => End::FailPoint("journal.before_append", dice.random_range(1..200)),
             6 => End::FailPoint("answer.before_reply", dice.random_range(20..400)),
             7 => End::Terminate(dice.random_range(30..150)),
-            _ => End::Kill(dice.random_range(10..250)),
+            _ => End::Kill(dice.random_range(2..200)),
         };
         let tail = match (end, durability) {
             (End::Terminate(_), _) => Tail::Left,
