@@ -221,9 +221,11 @@ fn decision(c: &mut Criterion) {
     group.sample_size(10).bench_function("cel interpreter", |b| {
         b.iter_batched(
             || (),
-            |()| works.iter().for_each(|work| {
-                black_box(interpret(&rules, black_box(work)));
-            }),
+            |()| {
+                works.iter().for_each(|work| {
+                    black_box(interpret(&rules, black_box(work)));
+                })
+            },
             BatchSize::PerIteration,
         );
     });
