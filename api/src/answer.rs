@@ -1,10 +1,12 @@
 //! The answer's shape on the wire, made from a canonical verdict: names, codes, audiences and values are looked up
 //! in the generation and the accepted record, and a reader sees only the reasons meant for it.
 
-use interdict_engine::domain::{Audience, Field, Outcome, Reason, ReasonSource, SlotView};
+use crate::node::recall::Recalled;
+use interdict_engine::domain::{Audience, Entry, Field, Outcome, Reason, ReasonSource, SlotView};
 use interdict_engine::domain::{Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::lane::Row;
+use interdict_engine::lists::ListMeta;
 use interdict_engine::packs::CodeMap;
 use interdict_engine::rules::Class;
 use serde::Serialize;
@@ -108,6 +110,8 @@ pub struct Source<'a> {
     pub features: &'a [Stamp],
     /// The view that decided (or one that knows the same generation).
     pub view: &'a View,
+    /// Entries that the verdict names and the view does not have.
+    pub recalled: &'a [Recalled],
 }
 
 impl Source<'_> {
@@ -152,8 +156,9 @@ impl Source<'_> {
         let generation = self.view.generation();
         match reason.source {
             ReasonSource::Rule(number) => generation.rules().rule(number).id().to_owned(),
-            ReasonSource::Entry { list, .. } => {
-                format!("lists/{}", self.view.lists().list_name(list).unwrap_or("no longer kept"))
+            ReasonSource::Entry { list, entry, .. } => {
+                let meta = self.entry(list, entry).0;
+                format!("lists/{}", meta.map_or("no longer kept", |meta| &meta.name))
             }
             ReasonSource::Default(pack) => {
                 let name = generation.packs().get(usize::from(pack)).map_or("", |pack| pack.name());
@@ -177,13 +182,14 @@ impl Source<'_> {
                 (rule.code().to_owned(), rule.audience())
             }
             ReasonSource::Entry { list, entry, field } => {
-                let lists = self.view.lists();
-                detail.insert("list".into(), lists.list_name(list).unwrap_or_default().into());
+                let (meta, found) = self.entry(list, entry);
+                let name = meta.map_or("", |meta| meta.name.as_str());
+                detail.insert("list".into(), name.into());
                 detail.insert("entry".into(), entry.to_string().into());
                 if let Some(field) = Field::from_number(field) {
                     detail.insert("field".into(), field.def().path.into());
                 }
-                if let Some(entry) = lists.entry(list, entry) {
+                if let Some(entry) = found {
                     detail.insert("effect".into(), entry.effect.name().into());
                     detail.insert("reason".into(), entry.reason.into());
                     detail.insert("severity".into(), entry.severity.into());
@@ -191,7 +197,6 @@ impl Source<'_> {
                         detail.insert("overrides".into(), overrides.into());
                     }
                 }
-                let meta = lists.list_meta(list);
                 (
                     meta.map_or("LIST".into(), |m| m.code.clone()),
                     meta.map_or(Audience::Internal, |m| m.audience),
@@ -202,6 +207,19 @@ impl Source<'_> {
         ReasonAnswer { stage, rule, code, audience: audience.name(), detail }
     }
 
+    /// A list and an entry of it, as far as they are known.
+    pub fn entry(&self, list: u16, id: u64) -> (Option<&ListMeta>, Option<Entry>) {
+        match self.recalled.iter().find(|one| (one.number, one.entry.id) == (list, id)) {
+            Some(one) => (Some(&one.list), Some(one.entry.clone())),
+            None => (self.list(list), self.view.lists().entry(list, id)),
+        }
+    }
+    /// A list, as far as it is known.
+    pub fn list(&self, number: u16) -> Option<&ListMeta> {
+        let recalled = self.recalled.iter().find(|one| one.number == number).map(|one| &one.list);
+        recalled.or_else(|| self.view.lists().list_meta(number))
+    }
+
     /// The codes of the rails: by the network's map, from the outcome and the class of its strongest reason.
     fn codes(&self) -> Codes {
         let generation = self.view.generation();
@@ -210,10 +228,9 @@ impl Source<'_> {
                 let rule = generation.rules().rule(number);
                 (rule.outcome() > Outcome::Approve).then_some(rule.class())
             }
-            ReasonSource::Entry { list, .. } => self
-                .view
-                .lists()
-                .list_meta(list)
+            ReasonSource::Entry { list, entry, .. } => self
+                .entry(list, entry)
+                .0
                 .map(|meta| if meta.sanctions { Class::Sanctions } else { Class::default() }),
             ReasonSource::Default(_) => None,
         });

@@ -142,11 +142,15 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+    /// Sends a signal, by its name without `SIG`, to a process that has not been waited for.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let done = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(done.is_ok_and(|status| status.success()), "kill -{name} {pid}");
+    }
     /// SIGTERM, without waiting.
     pub fn ask_to_end(&self) {
-        let pid = self.child.id().to_string();
-        let done = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(done.is_ok_and(|status| status.success()), "kill -TERM {pid}");
+        self.signal("TERM");
     }
     /// Waits for the end.
     ///

@@ -8,8 +8,8 @@ use interdict_engine::domain::{
 };
 use interdict_engine::limits::{DELTA_ENTRIES_MAX, LISTS_MAX, OVERLAY_ENDED_MAX, OVERLAY_ENTRIES_MAX};
 use interdict_engine::lists::{
-    DELTA_IDS_FROM, Hits, ListBase, ListMeta, ListView, Overlay, Resolution, RuleHit, Snapshot, build,
-    resolve,
+    DELTA_IDS_FROM, Hits, ListBase, ListMeta, ListView, Overlay, Resolution, RuleHit, Snapshot, added_by,
+    build, resolve,
 };
 use interdict_tests::oracle::lists::{List, Lists, Seen};
 use proptest::prelude::*;
@@ -307,6 +307,7 @@ fn a_refused_delta_changes_nothing_and_names_what_is_wrong() {
     assert_eq!((hits.len(), overlay.len(), view.len()), (0, 1, 1));
     view.probe(&card(1), &mut hits);
     assert_eq!(hits[0].entry, DELTA_IDS_FROM + (7 << 16), "a delta's ids follow from its sequence");
+    assert_eq!((added_by(hits[0].entry), added_by(DELTA_IDS_FROM - 1)), (Some(7), None));
     let twice = shared("stolen", vec![block(2), block(2)]);
     assert_eq!(
         overlay.apply(&base, 8, "acme", &twice).unwrap().len(),

@@ -111,7 +111,8 @@ pub fn explain(folder: &Folder, payment: &str, tenant: Option<&str>, rule: Optio
     let verdict = &decided.verdict;
     let mut story = match &view {
         Some(view) => {
-            let source = Source { verdict, transaction: tx, features: &accepted.features, view };
+            let source =
+                Source { verdict, transaction: tx, features: &accepted.features, view, recalled: &[] };
             tell(&source, &accepted, decided.recovered, rule)
         }
         None => tell_without_generation(verdict, tx, &accepted, decided.recovered),

@@ -4,7 +4,7 @@ use crate::config;
 use crate::http::auth::ApiKeys;
 use crate::http::{App, server};
 use crate::metrics::Metrics;
-use crate::node::{Node, Options, keys, now_ms};
+use crate::node::{Node, Options, failpoint, keys, now_ms};
 use anyhow::{Context, Result};
 use interdict_ingest::Decoder;
 use interdict_ledger::dead_letter::DeadLetters;
@@ -55,6 +55,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let data = args.data.context("--data DIR is needed")?;
     init_log();
+    if failpoint::arm_from_environment()? {
+        tracing::warn!("{} is set: this process will end itself", failpoint::VARIABLE);
+    }
     let key_dir = keys::key_folder(&data, loaded.config.keys.dir.as_deref())?;
     let key_file = loaded.config.http.api_keys.as_ref().map(|path| loaded.resolve(path));
     let key_file = key_file.or_else(|| Some(key_dir.join("api-keys.toml")).filter(|path| path.exists()));

@@ -167,6 +167,7 @@ fn render(
                 transaction: settled.work.transaction(),
                 features: &settled.work.accepted.features,
                 view: &settled.work.view,
+                recalled: &[],
             };
             app.metrics.decided(&source, arrived.elapsed());
             Ok(source.answer(reader, meta(false, false)))
@@ -192,6 +193,7 @@ fn source(given: &crate::node::lookup::Given) -> Source<'_> {
         transaction: given.transaction(),
         features: &given.accepted.features,
         view: &given.view,
+        recalled: &given.recalled,
     }
 }
 
@@ -219,8 +221,8 @@ pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
         let given = match (id.strip_prefix('@'), id.strip_prefix("seq-")) {
             (Some(number), _) => by_number(number)?,
             (None, number) => {
-                let key = app.decoder.identity_of(&tenant, &id).0;
-                let by_id = app.node.given_by_id(&tenant, key).map_err(internal)?;
+                let keys = app.decoder.identities_of(&tenant, &id).map(|key| key.0);
+                let by_id = app.node.given_by_id(&tenant, keys).map_err(internal)?;
                 match (by_id, number.filter(|n| n.bytes().all(|b| b.is_ascii_digit()))) {
                     (None, Some(number)) => by_number(number)?,
                     (found, _) => found,

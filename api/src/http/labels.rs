@@ -47,13 +47,20 @@ async fn label_inner(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Res
     let mut submissions = Vec::with_capacity(labels.len());
     for label in labels {
         match label {
-            Ok(item) => match checked(app, &tenant, &item) {
-                Ok(()) => {
-                    submissions.push((submission(&tenant, item, arrival_ms), None));
-                    problems.push(None);
+            Ok(mut item) => {
+                if let LabelTarget::Id(id, key) = &mut item.target {
+                    // An unknown id stays the request's: its payment may be on its way, before this in the queue.
+                    let keys = app.decoder.identities_of(&tenant, id).map(|key| key.0);
+                    key.0 = app.node.known(&tenant, keys).map_or(key.0, |(known, _)| known);
                 }
-                Err(problem) => problems.push(Some(problem)),
-            },
+                match checked(app, &tenant, &item) {
+                    Ok(()) => {
+                        submissions.push((submission(&tenant, item, arrival_ms), None));
+                        problems.push(None);
+                    }
+                    Err(problem) => problems.push(Some(problem)),
+                }
+            }
             Err(error) => {
                 app.metrics.rejected("http", error.status.name());
                 problems.push(Some(Problem::from(&error)));

@@ -33,6 +33,8 @@ pub struct Status {
     pub queue: usize,
     /// Transactions that recovery found without a verdict and decided.
     pub recovered: u64,
+    /// Features that recovery computed otherwise than the journal says; 0 unless engine or machine are at fault.
+    pub restored_differently: u64,
 }
 
 /// 200 while the process lives.
@@ -74,6 +76,7 @@ pub async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
             lanes: node.tally.lanes(),
             queue: node.queue_depth(),
             recovered: node.recovered.decided_now,
+            restored_differently: node.recovered.restored_differently,
         },
     )
 }

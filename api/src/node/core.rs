@@ -1,6 +1,7 @@
 //! One micro-batch through the node: sequencer, lane, journal, in that order, and the answers only when the record
 //! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread.
 
+use super::failpoint;
 use super::tally::Tally;
 use interdict_engine::domain::{Accepted, Body, Decided, Transaction, Verdict};
 use interdict_engine::lane::{self, Gate, Scratch};
@@ -67,6 +68,8 @@ pub struct Core {
     taken: Vec<Taken>,
     records: Records,
     tally: Arc<Tally>,
+    /// Where the last record lies: what an answer without a record of its own may rest on.
+    last: Option<Position>,
     failed: Option<String>,
 }
 
@@ -100,11 +103,29 @@ impl Core {
     pub fn new(sequencer: Sequencer, journal: Option<Journal>, tally: Arc<Tally>) -> Core {
         let syncer = journal.as_ref().map(Journal::syncer);
         let (scratch, records) = (Scratch::default(), Records::default());
-        Core { sequencer, journal, syncer, scratch, taken: Vec::new(), records, tally, failed: None }
+        Core {
+            sequencer,
+            journal,
+            syncer,
+            scratch,
+            taken: Vec::new(),
+            records,
+            tally,
+            last: None,
+            failed: None,
+        }
     }
     /// Why the journal takes no records, if it does not.
     pub fn failed(&self) -> Option<&str> {
         self.failed.as_deref()
+    }
+    /// What tells when everything written so far is durable.
+    pub fn durable(&self) -> impl FnOnce() -> Result<(), String> + use<> {
+        let (syncer, last) = (self.syncer.clone(), self.last);
+        move || match (syncer, last) {
+            (Some(syncer), Some(last)) => syncer.wait(last).map_err(|e| e.to_string()),
+            _ => Ok(()),
+        }
     }
     /// The journal, for its figures.
     pub fn journal(&self) -> Option<&Journal> {
@@ -183,7 +204,9 @@ impl Core {
     /// Writes the records of the batch at hand and then answers. Under `durability = disk` the answers wait for the
     /// group's fdatasync, on its thread.
     pub fn settle(&mut self, waiting: Vec<(Answered, Reply)>) {
-        let written = self.write();
+        // A retry has nothing to write, but the verdict it is told may still be waiting for its sync.
+        let written = self.write().map(|()| self.last);
+        failpoint::reached("answer.before_reply");
         match (written, &self.syncer) {
             (Err(why), _) => {
                 waiting.into_iter().for_each(|(_, reply)| reply(Answered::Unavailable(why.clone())))
@@ -204,23 +227,29 @@ impl Core {
 
     /// One write for the whole batch. After a failure the sequencer has seen what the journal has not, so nothing
     /// more is taken until a restart has rebuilt it from the journal.
-    pub fn write(&mut self) -> Result<Option<Position>, String> {
+    pub fn write(&mut self) -> Result<(), String> {
         let Some(journal) = &mut self.journal else {
             self.records.0.clear();
-            return Ok(None);
+            return Ok(());
         };
         if self.records.0.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let records: Vec<Record<'_>> = self.records.iter().collect();
+        failpoint::reached("journal.before_append");
         let written = journal.append(&records);
+        failpoint::reached("journal.after_append");
         self.records.0.clear();
-        written.map(Some).map_err(|error| {
-            let why = format!("the journal takes no records: {error}");
-            tracing::error!("{why}; refusing until a restart has rebuilt the state from the journal");
-            self.failed = Some(why.clone());
-            why
-        })
+        match written {
+            Ok(position) => self.last = Some(position),
+            Err(error) => {
+                let why = format!("the journal takes no records: {error}");
+                tracing::error!("{why}; refusing until a restart has rebuilt the state from the journal");
+                self.failed = Some(why.clone());
+                return Err(why);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! ring of its own, and writes and answers what comes back. Everybody spins briefly and then parks.
 
 use super::core::{Answered, Core, Deadline, Job, Reply, Settled};
+use super::failpoint;
 use super::tally::Tally;
 use core_affinity::CoreId;
 use interdict_engine::domain::{Decided, Verdict};
@@ -250,6 +251,7 @@ impl Sequencing {
         core.settle(noted);
         drop(core);
         for (one, deadline) in work {
+            failpoint::reached("lanes.before_give");
             let lane = (one.accepted.sequence % self.lanes.len() as u64) as usize;
             let lane = self.lane_with_room(lane);
             assert!(lane.give.push((one, deadline)).is_ok(), "more is out than the rings hold");

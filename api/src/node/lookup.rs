@@ -2,6 +2,7 @@
 //! `GET /v1/decisions/…` and `explain`.
 
 use super::Node;
+use super::recall::Recalled;
 use super::recovery::Generations;
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Body, Decided, GenerationId, Transaction, Verdict};
@@ -19,6 +20,8 @@ pub struct Given {
     pub recovered: bool,
     /// A view that knows its generation.
     pub view: Arc<View>,
+    /// Entries that it names and the view does not have.
+    pub recalled: Vec<Recalled>,
 }
 
 impl Given {
@@ -43,7 +46,9 @@ impl Node {
         let decided = Decided::decode(&decided.open)?;
         let accepted = Accepted::decode(&accepted.open, accepted.sealed.as_deref())?;
         let view = self.view_of(&decided.verdict.generation)?;
-        Ok(Some(Given { accepted, verdict: decided.verdict, recovered: decided.recovered, view }))
+        let recalled = self.recall(&decided.verdict, &view)?;
+        let (verdict, recovered) = (decided.verdict, decided.recovered);
+        Ok(Some(Given { accepted, verdict, recovered, view, recalled }))
     }
 
     /// The tenant whose payment a sequence is; `None` where it is no payment, or no longer kept. Unlike
@@ -58,19 +63,27 @@ impl Node {
         Ok(matches!(accepted.event.body, Body::Payment(_)).then_some(accepted.event.tenant))
     }
 
-    /// The verdict of a client's id.
+    /// The verdict of a client's id: of the first of its identities that is known.
     ///
     /// # Errors
     /// As [`Node::given`].
-    pub fn given_by_id(&self, tenant: &str, key: u128) -> Result<Option<Given>> {
-        match self.with_core(|core| core.sequencer.sequence_of(tenant, key)) {
-            Some(sequence) => self.given(sequence),
+    pub fn given_by_id(&self, tenant: &str, keys: impl IntoIterator<Item = u128>) -> Result<Option<Given>> {
+        match self.known(tenant, keys) {
+            Some((_, sequence)) => self.given(sequence),
             None => Ok(None),
         }
     }
 
+    /// The first of some identities that is known, with its sequence.
+    pub fn known(&self, tenant: &str, keys: impl IntoIterator<Item = u128>) -> Option<(u128, u64)> {
+        self.with_core(|core| {
+            let sequence_of = |key| core.sequencer.sequence_of(tenant, key).map(|sequence| (key, sequence));
+            keys.into_iter().find_map(sequence_of)
+        })
+    }
+
     /// A view that can name what a verdict's reasons point at: the one in force where it is of the same generation
-    /// (its overlay remembers what has ended), else the bare generation.
+    /// (its overlay has the entries of deltas, as a rule), else the bare generation.
     fn view_of(&self, id: &GenerationId) -> Result<Arc<View>> {
         let current = self.view();
         if current.id().hash == id.hash {
@@ -79,7 +92,7 @@ impl Node {
         Ok(View::new(self.generation(id)?, id.overlay))
     }
 
-    fn generation(&self, id: &GenerationId) -> Result<Arc<Generation>> {
+    pub(super) fn generation(&self, id: &GenerationId) -> Result<Arc<Generation>> {
         if let Some(known) = self.generations.lock().get(&id.hash) {
             return Ok(known.clone());
         }

@@ -6,8 +6,10 @@ pub mod store;
 pub mod publish;
 pub mod tally;
 pub mod core;
+pub mod failpoint;
 pub mod lanes;
 pub mod recovery;
+pub mod recall;
 pub mod lookup;
 
 pub use self::core::{Answered, Job, Reply, Settled};
@@ -132,6 +134,7 @@ impl Node {
         if in_force != wanted.hash() {
             self.publish(wanted, now_ms)?;
         }
+        failpoint::reached("publish.before_mark");
         store::write_whole(&mark, format!("{hash}\n").as_bytes())
     }
 
@@ -163,12 +166,15 @@ impl Node {
         let id = GenerationId { hash: generation.hash(), overlay: 0 };
         let event =
             Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
+        failpoint::reached("publish.before_append");
         let mut core = self.core.lock();
         let taken = core.sequencer.publish(generation, event);
         match core.note(taken) {
             Answered::Noted(accepted) => {
                 core.write().map_err(anyhow::Error::msg)?;
+                let durable = core.durable();
                 drop(core);
+                durable().map_err(anyhow::Error::msg)?;
                 let in_use: Vec<[u8; 32]> = {
                     let mut published = self.published.lock();
                     published.insert(accepted.generation.hash);
@@ -294,7 +300,8 @@ impl Node {
     }
 }
 
-fn limits(loaded: &Loaded) -> SequencerLimits {
+/// The bounds of a configuration's sequencer.
+pub fn limits(loaded: &Loaded) -> SequencerLimits {
     const HOUR_MS: i64 = 3_600_000;
     let hardware = &loaded.hardware;
     SequencerLimits {

@@ -2,6 +2,7 @@
 //! but not decided is decided now, marked `recovered`, so that a retry gets that verdict.
 
 use super::core::Records;
+use super::failpoint;
 use super::keys::NodeKeys;
 use super::publish;
 use super::store::Store;
@@ -171,6 +172,8 @@ fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<(
         records.decided(&Decided { verdict, recovered: true });
     }
     let batch: Vec<Record<'_>> = records.iter().collect();
+    failpoint::reached("recovery.before_append");
     journal.append(&batch).map_err(|e| anyhow!("deciding what had no verdict: {e}"))?;
+    failpoint::reached("recovery.after_append");
     Ok(())
 }

@@ -157,6 +157,7 @@ impl Order {
             transaction: settled.work.transaction(),
             features: &settled.work.accepted.features,
             view: &settled.work.view,
+            recalled: &[],
         };
         self.sink.add(&source, ns as f32 / 1000.0)
     }

@@ -5,7 +5,7 @@ use super::ToldEntry;
 use super::words::quoted;
 use crate::answer::{Source, time};
 use interdict_engine::domain::{Audience, Effect, Field, Outcome, ReasonSource};
-use interdict_engine::lists::{Hit, Resolution, RuleHit, resolve};
+use interdict_engine::lists::{Hit, Resolution, RuleHit, added_by, resolve};
 use interdict_engine::rules::{Mode, RuleResults};
 use std::sync::Arc;
 
@@ -50,9 +50,9 @@ pub(super) fn entries(source: &Source<'_>, results: &RuleResults) -> Entries {
         .filter(|(_, rule)| rule.mode() == Mode::Live)
         .map(|(number, rule)| RuleHit { number, name: rule.id(), outcome: rule.outcome() })
         .collect();
-    let lists = source.view.lists();
+    let name_of = |number| source.list(number).map(|meta| meta.name.as_str());
     let mut resolution = Resolution::default();
-    resolve(&hits, |number| lists.list_name(number), &live, &mut resolution);
+    resolve(&hits, name_of, &live, &mut resolution);
     let name = |told: &ToldEntry| format!("override entry {} of list {:?}", told.entry, told.list);
     let cancellers: Vec<Option<String>> =
         (0..hits.len()).map(|at| resolution.hit_cancelled_by(at).map(|by| name(&told[by]))).collect();
@@ -67,8 +67,7 @@ pub(super) fn entries(source: &Source<'_>, results: &RuleResults) -> Entries {
 }
 
 fn entry_of(source: &Source<'_>, list: u16, id: u64, field: u8) -> (Hit, ToldEntry) {
-    let lists = source.view.lists();
-    let (meta, entry) = (lists.list_meta(list), lists.entry(list, id));
+    let (meta, entry) = source.entry(list, id);
     let hit_field = Field::from_number(field).unwrap_or(Field::Kind);
     let block_outcome = meta.map_or(Outcome::Decline, |meta| meta.block_outcome);
     let mut told = ToldEntry {
@@ -98,7 +97,7 @@ fn entry_of(source: &Source<'_>, list: u16, id: u64, field: u8) -> (Hit, ToldEnt
         (told.overridable, told.severity) = (entry.overridable, entry.severity);
         (told.reason, told.contributor, told.overrides) = (entry.reason, entry.contributor, entry.overrides);
         (told.valid_from, told.valid_to) = (entry.valid_from_ms.map(time), entry.valid_to_ms.map(time));
-        told.since_sequence = lists.visibility(list, id).map(|(from, _)| from).filter(|from| *from > 0);
+        told.since_sequence = added_by(id);
     }
     (hit, told)
 }

@@ -24,7 +24,7 @@ mod tests;
 pub use build::build;
 pub use index::ListBase;
 pub use meta::ListMeta;
-pub use overlay::{DELTA_IDS_FROM, Overlay};
+pub use overlay::{DELTA_IDS_FROM, Overlay, added_by};
 pub use precedence::{Resolution, RuleHit, resolve};
 pub use probe::{Hit, Hits, ListView};
 pub use snapshot::{Bytes, Snapshot};

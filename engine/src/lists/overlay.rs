@@ -19,6 +19,10 @@ use std::sync::Arc;
 /// The first entry id of deltas: above every row of a base. The `i`-th entry that the delta of sequence `s` adds has
 /// the id `DELTA_IDS_FROM + (s << 16 | i)`, so that every replay numbers it alike.
 pub const DELTA_IDS_FROM: u64 = 1 << 32;
+/// The sequence of the delta that added an entry, by its id; `None` for an entry of a base.
+pub fn added_by(id: u64) -> Option<u64> {
+    id.checked_sub(DELTA_IDS_FROM).map(|number| number >> 16)
+}
 /// Sequences that fit into an id.
 const SEQUENCE_MAX: u64 = (1 << 47) - 1;
 /// The filter is made anew after at least twice so many additions (0.3 ms for this many).

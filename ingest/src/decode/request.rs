@@ -82,6 +82,15 @@ impl Decoder {
         super::identity::identity_key(&self.keys.tenant(tenant), super::identity::CLASS_REQUEST, id)
     }
 
+    /// The identities that an id may stand for, the request's first: an advice, completion, refund or reversal has one
+    /// of its own even where it carries its request's id.
+    pub fn identities_of(&self, tenant: &str, id: &str) -> impl Iterator<Item = IdentityKey> + use<> {
+        use interdict_engine::domain::TransactionKind::{Advice, Completion, Refund, Request, Reversal};
+        let keys = self.keys.tenant(tenant);
+        let of_kind = |kind| super::identity::identity_key(&keys, super::identity::class_of(kind), id);
+        [Request, Advice, Completion, Refund, Reversal].map(of_kind).into_iter()
+    }
+
     /// One request.
     ///
     /// # Errors

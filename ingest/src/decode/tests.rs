@@ -264,6 +264,11 @@ fn identity_follows_the_wire() {
     assert_eq!(decode(&reversal.to_string()).unwrap().original, request.id_key);
     assert_eq!(decoder().identity_of("default", "a"), request.id_key.unwrap());
     assert_ne!(decoder().identity_of("acme", "a"), request.id_key.unwrap());
+    let of_any_kind: Vec<_> = decoder().identities_of("default", "a").collect();
+    assert_eq!(of_any_kind[0], request.id_key.unwrap());
+    for kind in interdict_engine::domain::TransactionKind::ALL {
+        assert!(of_any_kind.contains(&with_id("a", kind.name()).id_key.unwrap()), "{kind:?}");
+    }
 
     let body = minimal().to_string();
     let header = RequestContext { idempotency_key: Some("key"), ..RequestContext::default() };
