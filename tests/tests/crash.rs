@@ -6,6 +6,8 @@
 mod load;
 #[path = "crash/checks.rs"]
 mod checks;
+#[path = "crash/sync.rs"]
+mod sync;
 
 use interdict_tests::node::{Running, Start, default_config};
 use load::Load;
