@@ -33,7 +33,10 @@ mod tests {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the test binary starts");
-        drop(child.stdout.take());
+        // The reader goes only once the child is in its loop, not while the test harness still says what it runs.
+        let mut stdout = child.stdout.take().expect("it was piped");
+        std::io::Read::read_exact(&mut stdout, &mut [0; 64 << 10]).expect("the child prints");
+        drop(stdout);
         let output = child.wait_with_output().expect("the child ends");
         let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
         assert_eq!(signal, Some(libc::SIGPIPE), "{}", String::from_utf8_lossy(&output.stderr));
