@@ -1,6 +1,6 @@
 # Interdict. `make run` and `make test` do all the set-up on a fresh Debian machine.
 .DEFAULT_GOAL := help
-.PHONY: help deps run test check bench soak crash fuzz audit
+.PHONY: help deps deps-test run test check bench soak crash fuzz audit
 SHELL := /bin/bash
 
 DATA ?= run
@@ -16,11 +16,14 @@ help: ## this list
 deps: # what is missing: a C compiler (for ring and zstd) and Rust
 	@tools/deps.sh
 
+deps-test: # and what only the tests need: promtool
+	@tools/deps.sh test
+
 run: deps ## build, start on the embedded default, stream the simulated world, leave the API up (ONCE=1: end after the feed)
 	cargo build --release --bin interdict --bin interdict-bench
 	tools/run.sh "$(DATA)" "$(HTTP)" "$(ONCE)"
 
-test: deps ## every test, with a closing line `N passed, N failed, N skipped`
+test: deps-test ## every test, with a closing line `N passed, N failed, N skipped`
 	tools/test.sh
 
 check: deps ## rustfmt and clippy, warnings are errors

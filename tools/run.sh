@@ -44,6 +44,7 @@ echo "streaming the simulated world (20,000 messages, 12 days of event time) thr
 echo
 # Waits for /readyz itself.
 "$BIN/interdict-bench" world --url "http://$HTTP" --once --stages || fail "the world was not answered; see $log"
+[ "$stats" = full ] || echo "(decisive: of one verdict in 64; ONCE=1 asks them all)"
 kill -0 "$server" 2>/dev/null || { tail -5 "$log" >&2; fail "the server ended during the feed"; }
 
 if [ -n "$ONCE" ]; then

@@ -3,7 +3,7 @@
 
 use crate::answer::Source;
 use crate::node::{Answered, Node};
-use interdict_engine::domain::ReasonSource;
+use interdict_engine::domain::{Outcome, ReasonSource};
 use interdict_engine::rules::{Class, Mode};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
 use prometheus::{Encoder, Histogram, HistogramOpts, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -57,7 +57,7 @@ impl Metrics {
             registry.register(Box::new(histogram.clone())).expect("the table's names are unique");
             histogram
         };
-        Metrics {
+        let metrics = Metrics {
             decisions: counters(
                 "interdict_decisions_total",
                 "Verdicts given, by outcome, class of the strongest reason, and its pack",
@@ -103,6 +103,25 @@ impl Metrics {
                 vec![1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0, 604_800.0],
             ),
             registry,
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// What has few labels is there from the start: a counter that appears with its first event shows Prometheus no
+    /// increase, and an alert on it would miss just that event.
+    fn begin_at_zero(&self) {
+        for result in ["ok", "malformed", "invalid", "too_large", "list_delta"] {
+            self.messages.with_label_values(&["http", result]).reset();
+        }
+        for dropped in [["feed", "unavailable"], ["decode", "dead_letter"]] {
+            self.dropped.with_label_values(&dropped).reset();
+        }
+        for result in ["ok", "refused"] {
+            self.reloads.with_label_values(&[result]).reset();
+        }
+        for outcome in Outcome::ALL {
+            self.defaults.with_label_values(&[outcome.name()]).reset();
         }
     }
 

@@ -115,7 +115,7 @@ fn features(c: &mut Criterion) {
         8,
         Kernel::detect(),
     ));
-    let mut bench = c.benchmark_group("features, Handbook");
+    let mut bench = c.benchmark_group("features/handbook");
     bench.sample_size(10).throughput(Throughput::Elements(timed.len() as u64));
     for (name, plan, batch, kernel) in benches {
         let fresh = || {

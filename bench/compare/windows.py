@@ -15,18 +15,22 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import time
 
 KEYS = {"CUSTOMER_ID": "TERMINAL_ID", "TERMINAL_ID": "CUSTOMER_ID"}
-WINDOWS = ["10m", "1h", "6h", "1d", "7d", "28d"]
-INTERVALS = ["10 minutes", "1 hour", "6 hours", "1 day", "7 days", "28 days"]
+WINDOWS = ["1h", "6h", "1d", "7d", "14d", "28d"]
+INTERVALS = ["1 hour", "6 hours", "1 day", "7 days", "14 days", "28 days"]
 COLUMNS = {"TX_DATETIME", "TX_AMOUNT", *KEYS}
 
 
-def find(root):
-    """The first Parquet file under root with the Handbook's columns."""
+def find(root, by_name):
+    """The first Parquet file under root with the Handbook's columns; by its name where polars is not at hand."""
+    if by_name:
+        files = sorted(pathlib.Path(root).glob("handbook/*.parquet"))
+        return files[0] if files else sys.exit(f"windows.py: no handbook/*.parquet under {root}")
     import polars
 
     for path in sorted(pathlib.Path(root).rglob("*.parquet")):
@@ -123,15 +127,19 @@ def agree(runs):
                     sys.exit(f"windows.py: {aggregates}: {one} and {other} differ")
 
 
-def replay_seconds(arguments, path):
-    """Wall seconds of `interdict replay` on the same file, as it reports them itself."""
-    seconds = []
+def replay(arguments, path):
+    """Transactions and wall seconds of `interdict replay` on the same file, as it reports them itself."""
+    transactions, seconds = 0, []
     for number in range(arguments.runs if arguments.replay else 0):
         out = pathlib.Path(arguments.work) / f"replay-{os.getpid()}-{number}"
         command = [arguments.replay, "replay", str(path), "--config", arguments.config, "--out", str(out), "--json"]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        seconds.append(json.loads(output.strip().splitlines()[-1])["timing"]["elapsed_s"])
-    return seconds
+        summary = json.loads(output.strip().splitlines()[-1])
+        transactions = summary["transactions"]
+        seconds.append(summary["timing"]["elapsed_s"])
+        print(f"windows.py: replay, {transactions} transactions in {seconds[-1]:.1f} s", file=sys.stderr)
+        shutil.rmtree(out)
+    return transactions, seconds
 
 
 def main():
@@ -141,6 +149,7 @@ def main():
     parser.add_argument("--replay", help="the interdict binary, to replay the same file beside")
     parser.add_argument("--config", default="deploy/handbook.toml", help="configuration of the replay")
     parser.add_argument("--work", default="target/interdict-bench", help="folder for the replay's output")
+    parser.add_argument("--replay-only", action="store_true", help="no DuckDB and polars; needs no packages")
     parser.add_argument("--child", choices=["duckdb", "polars"], help=argparse.SUPPRESS)
     parser.add_argument("--file", help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
@@ -153,9 +162,10 @@ def main():
     if arguments.replay and arguments.rows:
         sys.exit("windows.py: --replay runs the whole file; leave out --rows")
     root = os.environ.get("INTERDICT_DATA") or sys.exit("windows.py: INTERDICT_DATA names the folder of the data")
-    path = find(root)
+    path = find(root, arguments.replay_only)
+    transactions, replay_s = replay(arguments, path)
     runs = []
-    for _ in range(arguments.runs):
+    for _ in range(0 if arguments.replay_only else arguments.runs):
         for aggregates in ["moments", "all"]:
             for threads in ["one", "all"]:
                 for engine in ["duckdb", "polars"]:
@@ -163,7 +173,11 @@ def main():
     agree(runs)
     for run in runs:
         del run["checks"]
-    print(json.dumps({"transactions": runs[0]["transactions"], "runs": runs, "replay_s": replay_seconds(arguments, path)}))
+    if runs:
+        if transactions not in (0, runs[0]["transactions"]):
+            sys.exit(f"windows.py: replay judged {transactions} of {runs[0]['transactions']} transactions")
+        transactions = runs[0]["transactions"]
+    print(json.dumps({"transactions": transactions, "runs": runs, "replay_s": replay_s}))
 
 
 if __name__ == "__main__":

@@ -169,6 +169,9 @@ struct RunAllArgs {
     /// Seed of bodies and arrivals
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Keep the raw runs in --work and write no results; `report` does later
+    #[arg(long)]
+    measure_only: bool,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -332,6 +335,9 @@ fn run_all(args: RunAllArgs) -> anyhow::Result<()> {
         seed: args.seed,
     };
     orchestrate::run(&plan)?;
+    if args.measure_only {
+        return Ok(());
+    }
     report(&args.report)
 }
 
@@ -342,6 +348,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<()> {
     all.extend(orchestrate::results(&orchestrate::read_runs(&args.work)?, &stamp));
     if let Some(path) = &args.windows {
         all.extend(results::windows::read(path, &stamp)?);
+        results::windows::beside_features(&mut all);
     }
     results::write(&args.results, &all)?;
     eprintln!("interdict-bench: {} figures in {}", all.len(), args.results.display());

@@ -13,8 +13,14 @@ use smallvec::SmallVec;
 /// Score of a block whose entry gives no severity; a flag gets half.
 const BLOCK_SCORE: u16 = 1000;
 
-/// The verdict on one transaction, from what its stages found.
-pub fn decide(work: &Work, hits: &Hits, results: &RuleResults, skipped: Vec<(Stage, SkipReason)>) -> Verdict {
+/// The verdict on one transaction, from what its stages found. `resolution` is a buffer, reused.
+pub fn decide(
+    work: &Work,
+    hits: &Hits,
+    results: &RuleResults,
+    skipped: Vec<(Stage, SkipReason)>,
+    resolution: &mut Resolution,
+) -> Verdict {
     let (tx, generation) = (work.transaction(), work.view.generation());
     let all = generation.rules();
     let live: SmallVec<[rules::Hit; 16]> =
@@ -27,8 +33,7 @@ pub fn decide(work: &Work, hits: &Hits, results: &RuleResults, skipped: Vec<(Sta
         })
         .collect();
     let lists = work.view.lists();
-    let mut resolution = Resolution::default();
-    resolve(hits, |number| lists.list_name(number), &named, &mut resolution);
+    resolve(hits, |number| lists.list_name(number), &named, resolution);
 
     let mut found = Found::default();
     for (at, hit) in hits.iter().enumerate() {

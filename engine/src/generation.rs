@@ -6,8 +6,8 @@ use crate::domain::{Currency, Field, GenerationId, Lever, ListDelta};
 use crate::domain::{Schema, SlotId, SlotView, Transaction, Value};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeaturePlan, Filter, Rates};
-use crate::lists::{ListBase, ListView, Overlay, Snapshot};
-use crate::packs::{self, Pack};
+use crate::lists::{ListBase, ListMeta, ListView, Overlay, Snapshot};
+use crate::packs::{self, ListDecl, Pack};
 use crate::rates::RateTable;
 use crate::rules::RuleSet;
 use serde::{Deserialize, Serialize};
@@ -372,7 +372,13 @@ impl View {
     /// # Errors
     /// Whatever the overlay refuses the delta for; the view is as it was.
     pub fn delta(&self, sequence: u64, tenant: &str, delta: &ListDelta) -> Result<Arc<View>, Error> {
-        let overlay = self.overlay.apply(self.generation.lists(), sequence, tenant, delta)?;
+        let declared = ListDecl::find(self.generation.packs(), &delta.list);
+        let describe = |meta: &mut ListMeta| {
+            if let Some(declared) = declared {
+                declared.describe(meta);
+            }
+        };
+        let overlay = self.overlay.apply_as(self.generation.lists(), sequence, tenant, delta, describe)?;
         let id = GenerationId { hash: self.id.hash, overlay: sequence };
         Ok(Arc::new(View { generation: self.generation.clone(), overlay, id }))
     }

@@ -4,7 +4,7 @@
 use crate::decision;
 use crate::domain::{Field, SlotId, SlotView, Stamp, Transaction, Value, Verdict};
 use crate::generation::View;
-use crate::lists::Hits;
+use crate::lists::{Hits, Resolution};
 use crate::rules::RuleResults;
 use crate::sequencer::Work;
 use crate::stage::{SkipReason, Stage};
@@ -16,6 +16,8 @@ pub struct Scratch {
     pub hits: Hits,
     /// Rule results of the transaction at hand.
     pub rules: RuleResults,
+    /// What precedence made of them.
+    pub resolution: Resolution,
 }
 
 /// Asked before each stage: `None` to run it, or why it is skipped. Live, it looks at the deadline; replaying, at
@@ -74,7 +76,7 @@ fn run(work: &Work, gate: &mut dyn Gate, absent: Option<Stage>, scratch: &mut Sc
         let (generation, applies) = (view.generation(), view.generation().applies(&tx.tenant));
         generation.rules().evaluate_packs(&row, |pack| applies[usize::from(pack)], &mut scratch.rules);
     }
-    decision::decide(work, &scratch.hits, &scratch.rules, skipped)
+    decision::decide(work, &scratch.hits, &scratch.rules, skipped, &mut scratch.resolution)
 }
 
 /// One transaction as rules see it: fields, stamped features, list hits.

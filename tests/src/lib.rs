@@ -3,3 +3,5 @@
 
 pub mod oracle;
 pub mod node;
+pub mod blackbox;
+pub mod traces;

@@ -125,7 +125,7 @@ fn payments_and_deltas(decoder: &Decoder, count: usize) -> Vec<Submission> {
         *turn += 1;
         let mut delta = ListDelta { list: "blocked".into(), shared: true, add: vec![], remove: vec![] };
         let key = decoder.keys().shared();
-        if turn.is_multiple_of(3) {
+        if (*turn).is_multiple_of(3) {
             let mut subject = subject;
             let fields = subject[0].as_object_mut().unwrap();
             fields.retain(|name, _| name == "card" || name == "ip");

@@ -1,7 +1,7 @@
 //! `POST /v1/labels`: chargebacks and confirmations, each an event of its own.
 
 use super::auth::Role;
-use super::decisions::json;
+use super::decisions::{internal, json};
 use super::problem::Problem;
 use super::{App, refusal};
 use crate::node::{Answered, now_ms};
@@ -53,8 +53,13 @@ async fn label_inner(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Res
                     let keys = app.decoder.identities_of(&tenant, id).map(|key| key.0);
                     key.0 = app.node.known(&tenant, keys).map_or(key.0, |(known, _)| known);
                 }
-                submissions.push((submission(&tenant, item, arrival_ms), None));
-                problems.push(None);
+                match checked(app, &tenant, &item) {
+                    Ok(()) => {
+                        submissions.push((submission(&tenant, item, arrival_ms), None));
+                        problems.push(None);
+                    }
+                    Err(problem) => problems.push(Some(problem)),
+                }
             }
             Err(error) => {
                 app.metrics.rejected("http", error.status.name());
@@ -80,6 +85,15 @@ async fn label_inner(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Res
         .map(|raw| raw.expect("an answer always encodes"))
         .collect();
     Ok(json(StatusCode::OK, &rendered))
+}
+
+/// Whether a label's sequence is a payment of its tenant: anybody can guess a number, as nobody can an id.
+fn checked(app: &App, tenant: &str, item: &LabelItem) -> Result<(), Problem> {
+    let LabelTarget::Sequence(sequence) = item.target else { return Ok(()) };
+    match app.node.tenant_of(sequence).map_err(internal)? {
+        Some(of) if *of == *tenant => Ok(()),
+        _ => Err(Problem::new(StatusCode::NOT_FOUND, format!("no payment has sequence {sequence}"))),
+    }
 }
 
 /// The submission of a label.

@@ -10,6 +10,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use interdict_engine::domain::{Body, Effect, Event, ListDelta};
+use interdict_engine::packs::ListDecl;
+use interdict_engine::rules::Class;
 use interdict_engine::sequencer::Submission;
 use interdict_ingest::FieldError;
 use interdict_ingest::decode::entries::{decode_entries, decode_subjects};
@@ -137,7 +139,12 @@ fn delta(
     };
     let existing = found.and_then(|number| lists.list_meta(number));
     let shared = existing.map_or(tenant == "default" && caller.tenant.is_none(), |meta| meta.shared);
-    let sanctions = existing.is_some_and(|meta| meta.sanctions);
+    // A list that this delta makes is what the packs expect of its name.
+    let declared = || ListDecl::find(view.generation().packs(), &name);
+    let sanctions = match existing {
+        Some(meta) => meta.sanctions,
+        None => declared().is_some_and(|declared| declared.class == Class::Sanctions),
+    };
     let keys = app.decoder.keys();
     let of_tenant = keys.tenant(tenant);
     let key = if shared { keys.shared() } else { &of_tenant.state };

@@ -15,10 +15,12 @@ use crate::metrics::Metrics;
 use crate::node::{Answered, Job, Node};
 use auth::{ApiKeys, Caller, Role};
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use interdict_engine::limits::BODY_BYTES_MAX;
+use interdict_engine::limits::{BODY_BYTES_MAX, PACK_BYTES_MAX, PACK_FILES_MAX, PACK_PATH_BYTES_MAX};
 use interdict_engine::sequencer::Submission;
 use interdict_ingest::{Decoder, FieldError};
 use interdict_ledger::dead_letter::DeadLetters;
@@ -28,6 +30,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
 use tower::limit::GlobalConcurrencyLimitLayer;
+
+/// Largest pack archive: the pack's files with their paths and lengths.
+const ARCHIVE_BYTES_MAX: usize = PACK_BYTES_MAX + PACK_FILES_MAX * (PACK_PATH_BYTES_MAX + 16) + 1024;
 
 /// What every handler works with.
 pub struct App {
@@ -52,7 +57,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/labels", post(labels::label))
         .route("/v1/lists", get(lists::all))
         .route("/v1/lists/{name}/entries", put(lists::add).delete(lists::remove))
-        .route("/v1/packs", get(packs::all).post(packs::upload))
+        .route(
+            "/v1/packs",
+            get(packs::all).post(packs::upload).layer(DefaultBodyLimit::max(ARCHIVE_BYTES_MAX)),
+        )
         .route("/v1/generations", post(packs::publish))
         .route("/v1/status", get(ops::status))
         .route("/healthz", get(ops::healthz))
@@ -63,7 +71,36 @@ pub fn router(app: Arc<App>) -> Router {
         // One byte more than allowed is read, so that the decoder can say what is too large.
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX + 1))
         .layer(GlobalConcurrencyLimitLayer::new(requests_max))
+        .layer(axum::middleware::map_response_with_state(app.clone(), in_our_words))
         .with_state(app)
+}
+
+/// What axum refuses before a handler sees it (a body over the bound, a wrong method, a path that is no UTF-8) as a
+/// problem like any other. Its own text is dropped: it may quote the path, which a caller may have put a card into.
+async fn in_our_words(State(app): State<Arc<App>>, response: Response) -> Response {
+    let (status, headers) = (response.status(), response.headers());
+    let is_problem = headers.get(CONTENT_TYPE).is_some_and(|content| content == "application/problem+json");
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let mut problem = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            app.metrics.rejected("http", interdict_ingest::error::Status::TooLarge.name());
+            let expected =
+                format!("a body of at most {BODY_BYTES_MAX} bytes ({ARCHIVE_BYTES_MAX} for a pack)");
+            Problem {
+                expected: Some(expected.clone()),
+                ..Problem::new(status, format!("expected {expected}"))
+            }
+        }
+        StatusCode::METHOD_NOT_ALLOWED => Problem::new(status, "no such method here; see /openapi.json"),
+        _ => Problem::new(status, "the request could not be read"),
+    }
+    .into_response();
+    if let Some(allow) = headers.get(ALLOW) {
+        problem.headers_mut().insert(ALLOW, allow.clone());
+    }
+    problem
 }
 
 impl App {

@@ -225,6 +225,20 @@ fn publish() {}
 #[allow(dead_code)]
 fn status() {}
 
+#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "The process lives")))]
+#[allow(dead_code)]
+fn healthz() {}
+
+#[utoipa::path(get, path = "/readyz", responses((status = 200, description = "Takes requests"),
+    (status = 503, body = problem::Problem, description = "Does not, and why")))]
+#[allow(dead_code)]
+fn readyz() {}
+
+#[utoipa::path(get, path = "/metrics",
+    responses((status = 200, content_type = "text/plain", body = String, description = "Prometheus exposition")))]
+#[allow(dead_code)]
+fn metrics() {}
+
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Interdict", description = "Fraud-signal matching in the authorization path"),
@@ -238,7 +252,10 @@ fn status() {}
         all_packs,
         upload_pack,
         publish,
-        status
+        status,
+        healthz,
+        readyz,
+        metrics
     )
 )]
 struct Document;

@@ -6,7 +6,7 @@ use super::decisions::json;
 use super::problem::Problem;
 use crate::node::now_ms;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use interdict_engine::generation::hex;
@@ -72,9 +72,17 @@ pub async fn all(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 }
 
 /// Checks, tests and keeps a pack archive (`interdict packs build`).
-pub async fn upload(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn upload(State(app): State<Arc<App>>, request: Request) -> Response {
+    // Asked first: nobody else may have as much as a pack's bytes read.
+    let caller = match app.caller(request.headers(), Role::Risk) {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let body = match Bytes::from_request(request, &app).await {
+        Ok(body) => body,
+        Err(refused) => return refused.into_response(),
+    };
     let uploaded = || -> Result<Response, Problem> {
-        let caller = app.caller(&headers, Role::Risk)?;
         let wrong = |e: anyhow::Error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{e:#}"));
         let (name, version) = app.node.upload_pack(body.to_vec()).map_err(wrong)?;
         tracing::info!(caller = caller.name, pack = name, version, "pack uploaded");

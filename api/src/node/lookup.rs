@@ -51,6 +51,18 @@ impl Node {
         Ok(Some(Given { accepted, verdict, recovered, view, recalled }))
     }
 
+    /// The tenant whose payment a sequence is; `None` where it is no payment, or no longer kept. Unlike
+    /// [`Node::given`] it needs no generation: a chargeback may come long after that one was dropped.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn tenant_of(&self, sequence: u64) -> Result<Option<Arc<str>>> {
+        let failed = |e: interdict_ledger::Error| anyhow!("{e}");
+        let Some(accepted) = self.reader.read_accepted(sequence).map_err(failed)? else { return Ok(None) };
+        let accepted = Accepted::decode(&accepted.open, accepted.sealed.as_deref())?;
+        Ok(matches!(accepted.event.body, Body::Payment(_)).then_some(accepted.event.tenant))
+    }
+
     /// The verdict of a client's id: of the first of its identities that is known.
     ///
     /// # Errors

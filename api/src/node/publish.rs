@@ -79,12 +79,8 @@ fn all(place: &str, errors: &[Error]) -> anyhow::Error {
 pub fn list_meta(name: &str, list: &schema::List, packs: &[Pack], keys: &NodeKeys) -> Result<ListMeta> {
     let tenant: Option<Arc<str>> = list.tenant.as_deref().map(Into::into);
     let mut meta = ListMeta::new(name, tenant.clone(), keys.list_check(tenant.as_deref()));
-    if let Some(declared) = packs.iter().flat_map(|pack| &pack.manifest.lists).find(|decl| decl.name == name)
-    {
-        meta.block_outcome = declared.outcome;
-        meta.code = declared.code.clone();
-        meta.audience = declared.audience;
-        meta.sanctions = declared.class == interdict_engine::rules::Class::Sanctions;
+    if let Some(declared) = packs::ListDecl::find(packs, name) {
+        declared.describe(&mut meta);
     }
     if let Some(outcome) = &list.block_outcome {
         meta.block_outcome =

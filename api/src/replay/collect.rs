@@ -2,6 +2,7 @@
 //! Parquet sink and the latency figures.
 
 use super::Latency;
+use super::source::PRINTED_MAX;
 use crate::answer::Source;
 use crate::node::{Answered, Node, Settled};
 use crate::sinks::decisions::DecisionsFile;
@@ -36,6 +37,18 @@ pub struct Collected {
     pub digest: String,
     /// Latency percentiles.
     pub latency: Latency,
+}
+
+impl Collected {
+    /// Counts a refusal, and tells it where not many were told before.
+    fn reject(&mut self, why: std::fmt::Arguments<'_>) {
+        self.refused += 1;
+        match self.refused.cmp(&(PRINTED_MAX + 1)) {
+            std::cmp::Ordering::Less => eprintln!("rejected: {why}"),
+            std::cmp::Ordering::Equal => eprintln!("rejected: further ones by the node are counted only"),
+            std::cmp::Ordering::Greater => {}
+        }
+    }
 }
 
 /// The collecting thread.
@@ -111,12 +124,12 @@ impl Order {
                 }
                 Answered::Same(_) => collected.duplicates += 1,
                 Answered::Different(sequence) => {
-                    collected.refused += 1;
-                    eprintln!("rejected: a different payment is known under its key (sequence {sequence})");
+                    collected.reject(format_args!(
+                        "a different payment is known under its key (sequence {sequence})"
+                    ));
                 }
                 Answered::Refused(error) => {
-                    collected.refused += 1;
-                    eprintln!("rejected: {error}");
+                    collected.reject(format_args!("{error}"));
                 }
                 Answered::Unavailable(why) => return Err(anyhow!("{why}")),
             }

@@ -17,7 +17,7 @@ const CHUNK: usize = 256;
 /// Chunks that may wait.
 const CHUNKS: usize = 16;
 /// Errors that are printed; all are counted and kept as dead letters.
-const PRINTED_MAX: u64 = 20;
+pub(super) const PRINTED_MAX: u64 = 20;
 
 /// A record, ready to be submitted.
 pub struct Prepared {

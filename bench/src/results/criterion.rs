@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 /// (our function, the alternative's function, what the alternative is), within any group of criterion that has both.
 const PAIRS: &[(&str, &str, &str)] = &[
     ("ours", "alternative", "alternative"),
-    ("interdict", "baseline", "baseline"),
-    ("interdict", "serde_json", "serde_json::Value"),
-    ("interdict", "hashmap", "std HashMap"),
-    ("interdict", "brute_force", "brute force"),
-    ("interdict", "memcpy", "memcpy"),
-    ("index", "cel", "cel interpreter"),
+    ("ours", "alternative", "alternative"),
+    ("interdict", "cel interpreter", "cel interpreter"),
+    ("interdict", "serde_json_value", "serde_json::Value, nothing checked"),
+    ("merged index, overlay 0", "std HashMap per list", "a std HashMap per list"),
+    ("merged index, overlay 100000", "std HashMap per list", "a std HashMap per list"),
+    ("os, 100 sealed", "plain write(2)", "plain write(2) of as many bytes"),
+    ("os, none sealed", "redb, no sync", "redb without sync"),
 ];
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 //! them what `interdict replay` needed for the whole path on the same file, when the script was told.
 
 use super::machine::Stamp;
-use super::{Better, Results, Runs, median};
+use super::{Alternative, Better, Results, Runs, median, ratio};
 use anyhow::Context;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -72,6 +72,26 @@ pub fn read(path: &Path, stamp: &Stamp) -> anyhow::Result<Results> {
     Ok(results)
 }
 
+/// Criterion's figure for the same windows and aggregates, one transaction after the other.
+const FEATURES: &str = "features/handbook/batch 8";
+
+/// Puts the feature stage beside the cheapest batch over the same windows (one thread, all aggregates), by CPU time.
+pub fn beside_features(results: &mut Results) {
+    let batches = results
+        .iter()
+        .filter(|(name, _)| name.starts_with("windows/") && name.ends_with("_all_one_threads_cpu"));
+    let cheapest = batches.min_by(|(_, one), (_, other)| one.value.total_cmp(&other.value));
+    let Some((name, batch)) = cheapest else { return };
+    let engine = name.trim_start_matches("windows/").split('_').next().unwrap_or_default();
+    let alternative =
+        Alternative { name: format!("{engine}, as one batch, one thread, CPU"), value: batch.value * 1000.0 };
+    if let Some(features) = results.get_mut(FEATURES) {
+        features.ratio = ratio(features.value, Some(&alternative));
+        features.alternative = Some(alternative);
+        features.note = "48 values a transaction, each known before the next is taken".into();
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -89,8 +109,15 @@ mod tests {
         let stamp = Stamp { commit: "c".into(), machine: "m".into() };
         let results = read(&path, &stamp).unwrap();
         assert_eq!(results["windows/polars_all_one_threads_cpu"].value, 3.0);
-        let replay = &results["replay/handbook"];
+        let replay = results["replay/handbook"].clone();
         assert_eq!(replay.alternative.as_ref().unwrap().name, "polars_all_one_threads");
         assert!((replay.value - 1e6 / 11.0).abs() < 1.0);
+
+        let mut results = results;
+        results.insert(FEATURES.into(), super::super::Entry { value: 600.0, ..replay.clone() });
+        beside_features(&mut results);
+        let features = &results[FEATURES];
+        assert_eq!(features.alternative.as_ref().map(|other| other.value), Some(3000.0));
+        assert_eq!(features.ratio, Some(0.2));
     }
 }

@@ -111,6 +111,21 @@ impl Overlay {
         tenant: &str,
         delta: &ListDelta,
     ) -> Result<Overlay, Error> {
+        self.apply_as(base, sequence, tenant, delta, |_| {})
+    }
+
+    /// As [`Overlay::apply`]; where the delta makes its list, `describe` says what the list is.
+    ///
+    /// # Errors
+    /// As [`Overlay::apply`], and `Invalid` for what `describe` says that no list can be.
+    pub fn apply_as(
+        &self,
+        base: &ListBase,
+        sequence: u64,
+        tenant: &str,
+        delta: &ListDelta,
+        describe: impl FnOnce(&mut ListMeta),
+    ) -> Result<Overlay, Error> {
         let changes = delta.add.len() + delta.remove.len();
         if changes > DELTA_ENTRIES_MAX {
             return refuse(
@@ -128,7 +143,7 @@ impl Overlay {
         assert_eq!(base.len(), self.0.base_lists, "an overlay is applied over the base it was made for");
         let mut next = State::clone(&self.0);
         next.sequence = sequence;
-        let list = next.list_of(base, delta, tenant)?;
+        let list = next.list_of(base, delta, tenant, describe)?;
         for (number, subject) in (1..).zip(&delta.remove) {
             check::subject(subject)
                 .or_else(|e| refuse(e.kind, delta, format!("removal {number}: {}", e.message)))?;
@@ -240,7 +255,13 @@ impl Overlay {
 
 impl State {
     /// The number of the delta's list, which is made where there is none.
-    fn list_of(&mut self, base: &ListBase, delta: &ListDelta, tenant: &str) -> Result<u16, Error> {
+    fn list_of(
+        &mut self,
+        base: &ListBase,
+        delta: &ListDelta,
+        tenant: &str,
+        describe: impl FnOnce(&mut ListMeta),
+    ) -> Result<u16, Error> {
         let owner = (!delta.shared).then_some(tenant);
         if let Some(number) = base.number(&delta.list, owner) {
             return Ok(number);
@@ -248,7 +269,8 @@ impl State {
         if let Some(place) = self.lists.iter().position(|list| list.is(&delta.list, owner)) {
             return Ok((self.base_lists + place) as u16);
         }
-        let meta = ListMeta::new(delta.list.as_str(), owner.map(Arc::from), 0);
+        let mut meta = ListMeta::new(delta.list.as_str(), owner.map(Arc::from), 0);
+        describe(&mut meta);
         meta.check()?;
         let number = self.base_lists + self.lists.len();
         if number >= LISTS_MAX {

@@ -1,8 +1,10 @@
 //! `pack.yaml`: who a pack is, whose payments it sees, which lists it expects, and what counts when a stage is skipped.
 
+use super::Pack;
 use super::yaml::{Node, Reader, Yaml, is_identifier};
 use crate::domain::{Audience, Outcome};
 use crate::error::Place;
+use crate::lists::ListMeta;
 use crate::rules::Class;
 use crate::stage::Stage;
 
@@ -23,6 +25,20 @@ pub struct ListDecl {
     pub audience: Audience,
     /// Where it is declared.
     pub place: Place,
+}
+
+impl ListDecl {
+    /// Says in a list's meta what this pack expects of the list.
+    pub fn describe(&self, meta: &mut ListMeta) {
+        meta.block_outcome = self.outcome;
+        meta.code.clone_from(&self.code);
+        meta.audience = self.audience;
+        meta.sanctions = self.class == Class::Sanctions;
+    }
+    /// The first of the packs' declarations of a list.
+    pub fn find<'p>(packs: &'p [Pack], name: &str) -> Option<&'p ListDecl> {
+        packs.iter().flat_map(|pack| &pack.manifest.lists).find(|declared| declared.name == name)
+    }
 }
 
 /// What `pack.yaml` says.

@@ -1,0 +1,161 @@
+//! `/metrics` against its table in docs/OPERATIONS.md and against promtool: a metric that nobody documents, or that is
+//! documented and not there, is a lie to whoever is on call.
+#![allow(clippy::unwrap_used)]
+
+use interdict_tests::blackbox::{payment, probe, write};
+use interdict_tests::node::{Client, Start};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_interdict-under-test");
+
+/// Name and type of each row of the table, with the names of its labels.
+fn documented() -> BTreeMap<String, (String, Vec<String>)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATIONS.md");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let rows = text.lines().filter(|line| line.starts_with("| `interdict_"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let table: BTreeMap<_, _> = rows
+        .iter()
+        .map(|row| {
+            let name = quoted(row[1]);
+            (name[0].clone(), (row[2].to_owned(), quoted(row[4])))
+        })
+        .collect();
+    assert_eq!(table.len(), rows.len(), "a name stands in the table twice");
+    assert!(!table.is_empty(), "{} has no table of metrics", path.display());
+    table
+}
+
+/// Name and type of each family of an exposition, with the names of its labels.
+fn exposed(text: &str) -> BTreeMap<String, (String, Vec<String>)> {
+    let mut families = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            current = name.to_owned();
+            families.insert(current.clone(), (kind.to_owned(), Vec::new()));
+        } else if !line.starts_with('#') {
+            let (_, labels): &mut (String, Vec<String>) = families.get_mut(&current).unwrap();
+            let inside = line.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').unwrap().0);
+            for label in inside.split("\",").filter_map(|pair| pair.split_once('=')) {
+                if label.0 != "le" && !labels.iter().any(|known| known == label.0) {
+                    labels.push(label.0.to_owned());
+                }
+            }
+        }
+    }
+    families
+}
+
+/// Makes everything happen that is counted.
+fn exercise(client: &Client, data: &Path) {
+    let send = |body: serde_json::Value| client.post("/v1/decisions", &body).unwrap().status;
+    assert_eq!(send(payment(json!({"id": "a", "amount": {"minor": 95_000, "currency": "EUR"}}))), 200);
+    assert_eq!(send(payment(json!({"id": "a", "amount": {"minor": 95_000, "currency": "EUR"}}))), 200);
+    assert_eq!(send(payment(json!({"id": "a"}))), 409);
+    assert_eq!(send(payment(json!({"id": "late", "deadline_ms": 0}))), 200);
+    assert_eq!(send(payment(json!({"amount": 5}))), 422);
+    assert_eq!(client.send("POST", "/v1/decisions", &[], "{").unwrap().status, 400);
+    assert_eq!(client.send("POST", "/v1/decisions", &[], vec![b' '; (1 << 20) + 1]).unwrap().status, 413);
+    assert_eq!(client.put("/v1/lists/found/entries", &json!([{"colour": "red"}])).unwrap().status, 422);
+    assert_eq!(client.put("/v1/lists/found/entries", &json!([{"bin": "400000"}])).unwrap().status, 200);
+    assert_eq!(client.send("POST", "/v1/generations", &[], "").unwrap().status, 200);
+    let rules = data.parent().unwrap().join("probe/rules/rules.yaml");
+    let good = std::fs::read_to_string(&rules).unwrap();
+    write(&rules, "rules: 1");
+    assert_eq!(client.send("POST", "/v1/generations", &[], "").unwrap().status, 422);
+    write(&rules, good);
+}
+
+#[test]
+fn the_metrics_are_those_of_the_table_with_its_types_and_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = probe(dir.path(), "\n[lists.watched]\nfile = \"watched.csv\"\n");
+    write(&dir.path().join("watched.csv"), "type,value\nmerchant,M-99\n");
+    let rules = dir.path().join("probe/rules/rules.yaml");
+    let shadow =
+        std::fs::read_to_string(&rules).unwrap().replace("code: LARGE\n", "code: LARGE\n    mode: shadow\n");
+    write(&rules, shadow);
+    let data = dir.path().join("data");
+    let node = Start::new(BINARY, &config, &data).start().unwrap();
+    let before = node.client().get("/metrics").unwrap();
+    assert_eq!(before.status, 200);
+    assert!(before.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    exercise(&node.client(), &data);
+    let text = node.client().get("/metrics").unwrap().text;
+    let (exposed, documented) = (exposed(&text), documented());
+    let names = |families: &BTreeMap<String, _>| families.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&exposed), names(&documented), "left: /metrics, right: docs/OPERATIONS.md");
+    for (name, (kind, labels)) in &exposed {
+        let (documented_kind, documented_labels) = &documented[name];
+        assert_eq!(kind, documented_kind, "type of {name}");
+        let sorted = |labels: &[String]| {
+            let mut labels = labels.to_vec();
+            labels.sort();
+            labels
+        };
+        assert_eq!(sorted(labels), sorted(documented_labels), "labels of {name}");
+    }
+    promtool(&text);
+    promtool(&before.text);
+}
+
+#[test]
+fn what_happened_is_what_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = probe(dir.path(), "");
+    let data = dir.path().join("data");
+    let node = Start::new(BINARY, &config, &data).start().unwrap();
+    exercise(&node.client(), &data);
+    let text = node.client().get("/metrics").unwrap().text;
+    for (series, value) in [
+        (r#"interdict_decisions_total{outcome="challenge",pack="probe",reason_class="fraud"}"#, 1),
+        (r#"interdict_decisions_total{outcome="hold",pack="default",reason_class="default"}"#, 1),
+        (r#"interdict_deadline_exceeded_total{default="hold"}"#, 1),
+        ("interdict_idempotent_replays_total", 1),
+        ("interdict_idempotency_conflicts_total", 1),
+        (r#"interdict_ingest_messages_total{protocol="http",result="ok"}"#, 2),
+        (r#"interdict_ingest_messages_total{protocol="http",result="malformed"}"#, 1),
+        (r#"interdict_ingest_messages_total{protocol="http",result="invalid"}"#, 1),
+        (r#"interdict_ingest_messages_total{protocol="http",result="too_large"}"#, 1),
+        (r#"interdict_ingest_messages_total{protocol="http",result="list_delta"}"#, 1),
+        (r#"interdict_reload_total{result="ok"}"#, 1),
+        (r#"interdict_reload_total{result="refused"}"#, 1),
+        (r#"interdict_rule_hits_total{mode="live",rule="probe/larger"}"#, 1),
+        ("interdict_decision_duration_seconds_count", 2),
+        ("interdict_list_overlay_entries", 1),
+        ("interdict_ready", 1),
+    ] {
+        let found = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        assert_eq!(found, Some(value.to_string().as_str()), "{series} in\n{text}");
+    }
+}
+
+/// Prometheus' own check. CI has it (tools/deps.sh test); elsewhere it is run where it is installed.
+fn promtool(text: &str) {
+    let tool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut tool = match tool {
+        Ok(tool) => tool,
+        Err(e) => {
+            let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+            assert!(!in_ci, "promtool (Debian package prometheus) must be there under CI=true: {e}");
+            eprintln!("promtool is not installed; the exposition was not checked by it");
+            return;
+        }
+    };
+    tool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let done = tool.wait_with_output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && said.trim().is_empty(), "{said}\n{text}");
+}
