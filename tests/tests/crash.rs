@@ -6,6 +6,8 @@
 mod load;
 #[path = "crash/checks.rs"]
 mod checks;
+#[path = "crash/again.rs"]
+mod again;
 #[path = "crash/sync.rs"]
 mod sync;
 
