@@ -5,7 +5,7 @@ use super::keys::NodeKeys;
 use super::store::Store;
 use crate::config::{Loaded, schema};
 use anyhow::{Context, Result, bail};
-use interdict_engine::domain::{Audience, Lever, Outcome};
+use interdict_engine::domain::{Audience, Lever, Outcome, Subject};
 use interdict_engine::generation::{Generation, Manifest, PartKind, Settings};
 use interdict_engine::lists::{ListMeta, Snapshot};
 use interdict_engine::packs::{self, Pack};
@@ -115,7 +115,13 @@ pub fn list_snapshot(path: &Path, meta: &ListMeta, keys: &NodeKeys) -> Result<Ve
         return Ok(bytes);
     }
     let entries = keys.import(&name, &bytes, meta)?;
-    interdict_engine::lists::build(meta, entries).with_context(|| name)
+    let mut meta = meta.clone();
+    // Prefixes, and a list that begins empty, say the same under every key; so do the snapshot and the generation's
+    // id then, and two folders' verdicts on one feed are the same bytes.
+    if !entries.iter().any(|entry| matches!(entry.subject, Subject::Tag { .. })) {
+        meta.key_check = 0;
+    }
+    interdict_engine::lists::build(&meta, entries).with_context(|| name)
 }
 
 /// Builds a generation from the configuration, keeping its parts in the store. `uploaded` packs take the place of
