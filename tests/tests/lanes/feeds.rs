@@ -88,7 +88,8 @@ pub fn handbook(rows: usize) -> Feed {
     let text = text
         .replace("label_delay = \"7d\"", "label_delay = \"1d\"")
         .replace("\"../packs/", &format!("\"{}/packs/", repository.display()))
-        .replace("\"reference/", &format!("\"{}/deploy/reference/", repository.display()));
+        .replace("\"reference/", &format!("\"{}/deploy/reference/", repository.display()))
+        .replace("\"lists/", &format!("\"{}/deploy/lists/", repository.display()));
     let feed = Feed::new("handbook.parquet", &text);
     let data = std::env::var_os("INTERDICT_DATA").map(PathBuf::from);
     let data = data.unwrap_or_else(|| repository.join("../shared/data"));
