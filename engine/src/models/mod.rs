@@ -1,0 +1,1 @@
+//! Models: ONNX tree ensembles in integers, everything else on tract.
