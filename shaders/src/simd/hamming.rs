@@ -86,7 +86,7 @@ fn range<K: HammingKernel>(
                 out.push(HammingHit { distance: distances[lane], id: bank.ids()[block * LANES + lane] });
             }
         }
-        if out.len() > 2 * cap + LANES {
+        if out.len() > cap.saturating_mul(2).saturating_add(LANES) {
             farthest = keep_nearest(out, cap).map_or(0, |hit| hit.distance);
         }
     }
