@@ -2,10 +2,12 @@
 //! in the generation and the accepted record, and a reader sees only the reasons meant for it.
 
 use crate::node::recall::Recalled;
-use interdict_engine::domain::{Audience, Entry, Field, Outcome, Reason, ReasonSource, SlotView};
+use interdict_engine::domain::{
+    Audience, Entry, Field, Outcome, Reason, ReasonSource, Recorded, SlotView,
+};
 use interdict_engine::domain::{Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
-use interdict_engine::lane::Row;
+use interdict_engine::lane::{Found, Input, Row, find_again};
 use interdict_engine::lists::ListMeta;
 use interdict_engine::packs::CodeMap;
 use interdict_engine::rules::Class;
@@ -112,13 +114,27 @@ pub struct Source<'a> {
     pub view: &'a View,
     /// Entries that the verdict names and the view does not have.
     pub recalled: &'a [Recalled],
+    /// What the verdict used and cannot be made again.
+    pub recorded: &'a Recorded,
 }
 
 impl Source<'_> {
+    /// What the verdict's stages found, made again.
+    pub fn found(&self) -> Found {
+        let input =
+            Input { tx: self.transaction, features: self.features, view: self.view, prints: None };
+        find_again(&input, self.verdict, self.recorded)
+    }
+
     /// The answer for a reader of an audience.
     pub fn answer(&self, reader: Audience, meta: Meta) -> Answer {
         let verdict = self.verdict;
-        let all: Vec<ReasonAnswer> = verdict.reasons.iter().map(|reason| self.reason(reason)).collect();
+        // Most reasons name fields and features, which are at hand; the others are worth a second look.
+        let starts = &self.view.generation().slots().starts;
+        let looks = |reason: &Reason| reason.slots.iter().any(|slot| slot.0 >= starts.patterns);
+        let found = if verdict.reasons.iter().any(looks) { self.found() } else { Found::default() };
+        let all: Vec<ReasonAnswer> =
+            verdict.reasons.iter().map(|reason| self.reason(reason, &found)).collect();
         let told = |audience: &str| {
             [Audience::Internal, Audience::Processor, Audience::Customer]
                 .into_iter()
@@ -160,6 +176,11 @@ impl Source<'_> {
                 let meta = self.entry(list, entry).0;
                 format!("lists/{}", meta.map_or("no longer kept", |meta| &meta.name))
             }
+            ReasonSource::Name { rule, .. } => generation.rules().rule(rule).id().to_owned(),
+            ReasonSource::Model(number) => match generation.models().get(usize::from(number)) {
+                Some((pack, model)) => format!("{}/{}", generation.packs()[*pack].name(), model.id()),
+                None => format!("model number {number}"),
+            },
             ReasonSource::Default(pack) => {
                 let name = generation.packs().get(usize::from(pack)).map_or("", |pack| pack.name());
                 format!("{name}/default-of-{}", reason.stage.name())
@@ -167,19 +188,35 @@ impl Source<'_> {
         }
     }
 
-    fn reason(&self, reason: &Reason) -> ReasonAnswer {
+    fn reason(&self, reason: &Reason, found: &Found) -> ReasonAnswer {
         let (rule, stage) = (self.rule_name(reason), reason.stage.name());
         let mut detail = Map::new();
         let (code, audience) = match reason.source {
             ReasonSource::Rule(number) => {
-                let row = Row::new(self.transaction, self.features, self.view, None);
-                for slot in &reason.slots {
-                    if let Some(value) = row.value(*slot).and_then(json) {
-                        detail.insert(self.view.generation().schema().def(*slot).path.clone(), value);
-                    }
-                }
+                self.slots(reason, found, &mut detail);
                 let rule = self.view.generation().rules().rule(number);
                 (rule.code().to_owned(), rule.audience())
+            }
+            ReasonSource::Name { rule, screen, watchlist, entry, name, score } => {
+                self.slots(reason, found, &mut detail);
+                let generation = self.view.generation();
+                if let Some(screen) = generation.screens().get(usize::from(screen)) {
+                    detail.insert("field".into(), screen.field.def().path.into());
+                }
+                if let Some(list) = generation.watchlists().get(usize::from(watchlist)) {
+                    detail.insert("list".into(), list.name.as_str().into());
+                    if let Some(listed) = list.screener.bank().entries().get(entry as usize) {
+                        detail.insert("entry".into(), listed.id.as_str().into());
+                        detail.insert("name".into(), listed.name(name).into());
+                    }
+                }
+                detail.insert("score".into(), score.into());
+                let rule = generation.rules().rule(rule);
+                (rule.code().to_owned(), rule.audience())
+            }
+            ReasonSource::Model(_) => {
+                self.slots(reason, found, &mut detail);
+                ("MODEL_SCORE".to_owned(), Audience::Internal)
             }
             ReasonSource::Entry { list, entry, field } => {
                 let (meta, found) = self.entry(list, entry);
@@ -207,6 +244,16 @@ impl Source<'_> {
         ReasonAnswer { stage, rule, code, audience: audience.name(), detail }
     }
 
+    /// The values of the slots that a reason names.
+    fn slots(&self, reason: &Reason, found: &Found, detail: &mut Map<String, Json>) {
+        let row = Row::new(self.transaction, self.features, self.view, found);
+        for slot in &reason.slots {
+            if let Some(value) = row.value(*slot).and_then(json) {
+                detail.insert(self.view.generation().schema().def(*slot).path.clone(), value);
+            }
+        }
+    }
+
     /// A list and an entry of it, as far as they are known.
     pub fn entry(&self, list: u16, id: u64) -> (Option<&ListMeta>, Option<Entry>) {
         match self.recalled.iter().find(|one| (one.number, one.entry.id) == (list, id)) {
@@ -224,7 +271,7 @@ impl Source<'_> {
     fn codes(&self) -> Codes {
         let generation = self.view.generation();
         let class = self.verdict.reasons.iter().find_map(|reason| match reason.source {
-            ReasonSource::Rule(number) => {
+            ReasonSource::Rule(number) | ReasonSource::Name { rule: number, .. } => {
                 let rule = generation.rules().rule(number);
                 (rule.outcome() > Outcome::Approve).then_some(rule.class())
             }
@@ -232,13 +279,15 @@ impl Source<'_> {
                 .entry(list, entry)
                 .0
                 .map(|meta| if meta.sanctions { Class::Sanctions } else { Class::default() }),
-            ReasonSource::Default(_) => None,
+            ReasonSource::Default(_) | ReasonSource::Model(_) => None,
         });
         // The pack of the strongest reason says how its verdict is told; without one the first pack's map does.
         let pack = self.verdict.reasons.iter().find_map(|reason| match reason.source {
-            ReasonSource::Rule(number) => Some(generation.rules().rule(number).pack()),
+            ReasonSource::Rule(number) | ReasonSource::Name { rule: number, .. } => {
+                Some(generation.rules().rule(number).pack())
+            }
             ReasonSource::Default(pack) => Some(pack),
-            ReasonSource::Entry { .. } => None,
+            ReasonSource::Entry { .. } | ReasonSource::Model(_) => None,
         });
         let builtin = CodeMap::default();
         let map = generation.packs().get(usize::from(pack.unwrap_or(0))).map_or(&builtin, |pack| &pack.codes);

@@ -130,7 +130,7 @@ impl Metrics {
         let generation = source.view.generation();
         let strongest = source.verdict.reasons.first();
         let (class, pack) = match strongest.map(|reason| &reason.source) {
-            Some(ReasonSource::Rule(number)) => {
+            Some(ReasonSource::Rule(number) | ReasonSource::Name { rule: number, .. }) => {
                 let rule = generation.rules().rule(*number);
                 (rule.class().name(), rule.id().split('/').next().unwrap_or_default())
             }
@@ -139,6 +139,7 @@ impl Metrics {
                 (if sanctions { Class::Sanctions } else { Class::Fraud }.name(), "lists")
             }
             Some(ReasonSource::Default(_)) => ("default", "default"),
+            Some(ReasonSource::Model(_)) => ("model", "model"),
             None => ("none", "none"),
         };
         let outcome = source.verdict.outcome.name();
@@ -146,7 +147,7 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
         self.messages.with_label_values(&["http", "ok"]).inc();
         for reason in &source.verdict.reasons {
-            if let ReasonSource::Rule(number) = reason.source {
+            if let Some(number) = reason.source.rule() {
                 let rule = generation.rules().rule(number);
                 self.rule_hits.with_label_values(&[rule.id(), Mode::Live.name()]).inc();
             }

@@ -25,7 +25,8 @@ use row::Row;
 pub fn tell(source: &Source<'_>, accepted: &Accepted, recovered: bool, rule: Option<&str>) -> Story {
     let verdict = source.verdict;
     let mut story = opening(verdict, source.transaction, accepted, recovered);
-    let (row, generation) = (Row::new(source), source.view.generation());
+    let found = source.found();
+    let (row, generation) = (Row::new(source, &found), source.view.generation());
     let pack = |pack: &interdict_engine::packs::Pack| format!("{} {}", pack.name(), pack.manifest.version);
     story.packs = generation.packs().iter().map(pack).collect();
     let results = evaluate(source, &row);
@@ -64,6 +65,10 @@ pub fn tell_without_generation(
                 ReasonSource::Rule(number) => format!("rule number {number} of a generation that is gone"),
                 ReasonSource::Entry { list, entry, .. } => format!("entry {entry} of list number {list}"),
                 ReasonSource::Default(pack) => format!("the default that pack number {pack} declares"),
+                ReasonSource::Name { rule, watchlist, entry, score, .. } => format!(
+                    "rule number {rule}: a name like entry {entry} of watchlist number {watchlist}, score {score}"
+                ),
+                ReasonSource::Model(model) => format!("the score of model number {model}"),
             };
             ToldReason { stage: reason.stage.name(), source: words.clone(), words, rule: None, entry: None }
         })
@@ -151,7 +156,30 @@ fn told_reason(
             let words = format!("{} (rule {}, asks for {}{score})", rule.title, rule.rule, rule.asks);
             ToldReason { stage, source: rule.rule.clone(), words, rule: Some(rule), entry: None }
         }
-        ReasonSource::Rule(number) => {
+        ReasonSource::Name { rule: number, watchlist, entry, name, score, .. }
+            if (number as usize) < generation.rules().len() =>
+        {
+            let rule = rules::told(row, source, number);
+            let listed = generation.watchlists().get(usize::from(watchlist));
+            let named = listed.and_then(|list| Some((list, list.screener.bank().entries().get(entry as usize)?)));
+            let like = named.map_or_else(
+                || format!("entry number {entry} of watchlist number {watchlist}"),
+                |(list, entry)| format!("{:?} (entry {} of {})", entry.name(name), entry.id, list.name),
+            );
+            let words = format!(
+                "{} (rule {}, asks for {}): most like {like}, {score} of 1000",
+                rule.title, rule.rule, rule.asks
+            );
+            ToldReason { stage, source: rule.rule.clone(), words, rule: Some(rule), entry: None }
+        }
+        ReasonSource::Model(number) => {
+            let model = generation.models().get(usize::from(number));
+            let name = source.rule_name(reason);
+            let doc = model.map_or("", |(_, model)| model.doc());
+            let words = format!("model {name} scores it {}: {doc}", source.verdict.score);
+            ToldReason { stage, source: name, words, rule: None, entry: None }
+        }
+        ReasonSource::Rule(number) | ReasonSource::Name { rule: number, .. } => {
             let words = format!("rule number {number}, which the generation does not have");
             ToldReason { stage, source: words.clone(), words, rule: None, entry: None }
         }

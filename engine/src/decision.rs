@@ -1,10 +1,11 @@
 //! Hits to a verdict: the precedence of list effects and rules, the declared defaults of skipped stages, the score,
 //! the reasons, and the lever. The only place where what a stage found becomes an outcome.
 
-use crate::domain::{Effect, Field, Lever, Outcome, Reason, ReasonSource, Verdict};
+use crate::domain::{Effect, Field, Lever, Outcome, Reason, ReasonSource, SlotId, Verdict};
 use crate::generation::Generation;
 use crate::limits::{REASONS_MAX, SCORE_MAX};
-use crate::lists::{Hit, Hits, Resolution, RuleHit, resolve};
+use crate::lane::{Found as StageFindings, ScreenMatch};
+use crate::lists::{Hit, Resolution, RuleHit, resolve};
 use crate::rules::{self, Mode, RuleResults};
 use crate::sequencer::Work;
 use crate::stage::{SkipReason, Stage};
@@ -16,12 +17,12 @@ const BLOCK_SCORE: u16 = 1000;
 /// The verdict on one transaction, from what its stages found. `resolution` is a buffer, reused.
 pub fn decide(
     work: &Work,
-    hits: &Hits,
+    found_by: &StageFindings,
     results: &RuleResults,
     skipped: Vec<(Stage, SkipReason)>,
     resolution: &mut Resolution,
 ) -> Verdict {
-    let (tx, generation) = (work.transaction(), work.view.generation());
+    let (tx, generation, hits) = (work.transaction(), work.view.generation(), &found_by.hits);
     let all = generation.rules();
     let live: SmallVec<[rules::Hit; 16]> =
         results.hits.iter().filter(|hit| all.rule(hit.rule).mode() == Mode::Live).copied().collect();
@@ -43,9 +44,12 @@ pub fn decide(
     for (at, hit) in live.iter().enumerate() {
         if resolution.rule_cancelled_by(at).is_none() {
             let rule = all.rule(hit.rule);
-            found.rule(hit.rule, rule.outcome(), hit.score, SmallVec::from_slice(rule.slots()));
+            let (stage, source) = rule_source(hit.rule, rule.slots(), found_by, generation);
+            let reason = Reason { stage, source, slots: SmallVec::from_slice(rule.slots()) };
+            found.add(rule.outcome(), hit.score, reason);
         }
     }
+    found.models(generation, &tx.tenant, found_by);
     let default_applied = found.defaults(generation, &tx.tenant, &skipped);
     let wanted = found.outcome;
     let score = found.score;
@@ -65,6 +69,25 @@ pub fn decide(
         lever,
         generation: work.view.id(),
     }
+}
+
+/// Where a rule's reason comes from: a rule that asks a screen, and hits, tells the listed name that is most alike.
+fn rule_source(
+    rule: u32,
+    slots: &[SlotId],
+    found_by: &StageFindings,
+    generation: &Generation,
+) -> (Stage, ReasonSource) {
+    let starts = &generation.slots().starts;
+    for slot in slots.iter().filter(|slot| (starts.names..starts.banks).contains(&slot.0)) {
+        let screen = (slot.0 - starts.names) / 2;
+        if let Some(best) = found_by.screened(usize::from(screen)).and_then(|screened| screened.best) {
+            let ScreenMatch { watchlist, entry, name, score } = best;
+            let source = ReasonSource::Name { rule, screen, watchlist, entry, name, score };
+            return (Stage::Similarity, source);
+        }
+    }
+    (Stage::Rules, ReasonSource::Rule(rule))
 }
 
 /// What is worth telling, with what ranks it.
@@ -104,15 +127,17 @@ impl Found {
         let score = if hit.severity == 0 { unrated } else { u16::from(hit.severity) * 10 };
         self.add(outcome, score, reason);
     }
-    fn rule(
-        &mut self,
-        number: u32,
-        outcome: Outcome,
-        score: u16,
-        slots: SmallVec<[crate::domain::SlotId; 4]>,
-    ) {
-        let reason = Reason { stage: Stage::Rules, source: ReasonSource::Rule(number), slots };
-        self.add(outcome, score, reason);
+    /// Models whose score counts: it ranks, and decides nothing by itself.
+    fn models(&mut self, generation: &Generation, tenant: &str, found_by: &StageFindings) {
+        let applies = generation.applies(tenant);
+        for (number, (pack, model)) in generation.models().iter().enumerate() {
+            if let Some(score) = found_by.model(number).filter(|_| model.counts() && applies[*pack]) {
+                let slot = SlotId(generation.slots().starts.models + number as u16);
+                let source = ReasonSource::Model(number as u16);
+                let slots = SmallVec::from_slice(&[slot]);
+                self.add(Outcome::Approve, score, Reason { stage: Stage::Models, source, slots });
+            }
+        }
     }
     /// Adds the declared defaults of skipped stages: for each stage the strongest that a pack of the tenant
     /// declares. Whether any took part.
@@ -131,13 +156,13 @@ impl Found {
         }
         applied
     }
-    /// The reasons, strongest first. Rules that only rank (outcome approve) are told where their score is the
+    /// The reasons, strongest first. Rules and models that only rank (outcome approve) are told where their score is the
     /// verdict's; the others would be noise.
     fn reasons(mut self) -> Vec<Reason> {
         let top = self.score;
         self.candidates.retain(|candidate| {
             candidate.outcome > Outcome::Approve
-                || candidate.reason.stage != Stage::Rules
+                || !matches!(candidate.reason.source, ReasonSource::Rule(_) | ReasonSource::Model(_))
                 || (candidate.score == top && top > 0)
         });
         self.candidates.sort_by_key(|c| std::cmp::Reverse((c.outcome, c.score)));

@@ -6,10 +6,16 @@ use crate::domain::{Currency, Field, GenerationId, Lever, ListDelta};
 use crate::domain::{Schema, SlotId, SlotView, Transaction, Value};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeaturePlan, Filter, Rates};
+use crate::limits::WATCHLISTS_MAX;
 use crate::lists::{ListBase, ListMeta, ListView, Overlay, Snapshot};
-use crate::packs::{self, ListDecl, Pack};
+use crate::models::Model;
+use crate::packs::{self, ListDecl, ModelDecl, Pack, ScreenDecl, SlotStarts};
+use crate::patterns::{DatabaseCache, NoCache, PatternSet};
 use crate::rates::RateTable;
 use crate::rules::RuleSet;
+use crate::similarity::names::{self, Screener};
+use crate::similarity::vectors::{BankPlan, Learned};
+use crate::stage::Stage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -66,16 +72,19 @@ pub enum PartKind {
     Settings,
     /// The exchange rates.
     Rates,
+    /// A watchlist: listed names, as [`names::Bank`] encodes them.
+    Watchlist,
 }
 
 impl PartKind {
-    const ALL: [PartKind; 4] = [Self::Pack, Self::List, Self::Settings, Self::Rates];
+    const ALL: [PartKind; 5] = [Self::Pack, Self::List, Self::Settings, Self::Rates, Self::Watchlist];
     const fn name(self) -> &'static str {
         match self {
             Self::Pack => "pack",
             Self::List => "list",
             Self::Settings => "settings",
             Self::Rates => "rates",
+            Self::Watchlist => "watchlist",
         }
     }
 }
@@ -155,9 +164,14 @@ pub struct Generation {
     packs: Vec<Pack>,
     schema: Schema,
     plan: Arc<FeaturePlan>,
-    /// First slot of the features, and of the lists behind them.
-    slots: SlotRanges,
+    slots: Slots,
     lists: ListBase,
+    patterns: PatternSet,
+    watchlists: Vec<Watchlist>,
+    screens: Vec<Screen>,
+    banks: Arc<BankPlan>,
+    /// Each with the number of its pack.
+    models: Vec<(usize, Model)>,
     settings: Settings,
     rules: RuleSet,
     /// Which packs apply, by position: for tenants that a pack names, and for everybody else.
@@ -165,15 +179,34 @@ pub struct Generation {
     everybody: Vec<bool>,
 }
 
-/// Where in the schema features and lists begin, and the names of the lists' slots.
+/// Where in the schema each kind of slot begins, and the names of the lists' slots.
 #[derive(Debug, Clone, Default)]
-pub struct SlotRanges {
-    /// First feature slot.
-    pub features: u16,
-    /// First list slot.
-    pub lists: u16,
+pub struct Slots {
+    /// The first slot of each kind.
+    pub starts: SlotStarts,
     /// The lists that have slots, in slot order.
     pub list_names: Vec<String>,
+}
+
+/// Listed names, ready to be searched.
+pub struct Watchlist {
+    /// Its name, as screens and reasons write it.
+    pub name: String,
+    /// What finds names like its own.
+    pub screener: Screener,
+}
+
+/// A screen with its watchlists resolved.
+#[derive(Debug, Clone)]
+pub struct Screen {
+    /// Its name.
+    pub id: String,
+    /// The name field it reads.
+    pub field: Field,
+    /// Numbers of its watchlists in the generation. One that a pack names and nobody has loaded is not among them.
+    pub watchlists: Vec<u16>,
+    /// The least score that counts.
+    pub cutoff: u16,
 }
 
 impl Rates for RateTable {
@@ -191,25 +224,40 @@ impl Generation {
         manifest: Manifest,
         object: &dyn Fn(&[u8; 32]) -> Result<Bytes, Error>,
     ) -> Result<Generation, Vec<Error>> {
+        Generation::build_with(manifest, object, &NoCache)
+    }
+
+    /// As [`Generation::build`], with pattern databases taken from a cache where it has them: compiling ten thousand
+    /// patterns takes seconds.
+    ///
+    /// # Errors
+    /// As [`Generation::build`].
+    pub fn build_with(
+        manifest: Manifest,
+        object: &dyn Fn(&[u8; 32]) -> Result<Bytes, Error>,
+        cache: &dyn DatabaseCache,
+    ) -> Result<Generation, Vec<Error>> {
         let mut parts = Parts::default();
         for (kind, name, hash) in manifest.parts() {
             let bytes = object(hash).map_err(|e| vec![e])?;
             parts.read(*kind, name, bytes)?;
         }
-        Generation::assemble(manifest, parts)
+        Generation::assemble(manifest, parts, cache)
     }
 
-    fn assemble(manifest: Manifest, parts: Parts) -> Result<Generation, Vec<Error>> {
-        let Parts { packs, lists, settings, rates } = parts;
+    fn assemble(
+        manifest: Manifest,
+        parts: Parts,
+        cache: &dyn DatabaseCache,
+    ) -> Result<Generation, Vec<Error>> {
+        let Parts { packs, lists, settings, rates, watchlists } = parts;
         let lists = ListBase::new(lists).map_err(|e| vec![e])?;
         let list_names: Vec<&str> = lists.lists().iter().map(|list| list.meta().name.as_str()).collect();
         let built = packs::schema(&packs.iter().collect::<Vec<_>>(), &list_names)?;
-        let slots = SlotRanges {
-            features: Field::COUNT as u16,
-            lists: built.lists.first().map_or(built.schema.len() as u16, |(_, slot)| slot.0),
+        let slots = Slots {
+            starts: built.starts,
             list_names: built.lists.into_iter().map(|(name, _)| name).collect(),
         };
-        assert_eq!(usize::from(slots.lists) + slots.list_names.len(), built.schema.len(), "lists come last");
         let groups = built.groups.into_iter().map(|group| {
             let filter = group
                 .filter
@@ -220,13 +268,18 @@ impl Generation {
         let sources = packs.iter().enumerate().flat_map(|(at, pack)| pack.rule_sources(at as u16)).collect();
         let rules = RuleSet::compile(sources, &built.schema).map_err(|found| errors.extend(found));
         let features = FeaturePlan::new(groups.collect(), Arc::new(rates)).map_err(|e| errors.push(e));
+        let patterns = PatternSet::compile(&built.patterns, cache).map_err(|found| errors.extend(found));
+        let screens = built.screens.iter().map(|decl| Screen::resolve(decl, &watchlists)).collect();
+        let banks = BankPlan::new(built.banks, &built.schema, built.starts.lists)
+            .map_err(|found| errors.extend(found));
+        let models = models(&packs, built.models, &built.schema).map_err(|found| errors.extend(found));
         let applies = |tenant: &str| packs.iter().map(|pack| pack.manifest.is_for(tenant)).collect();
         let tenants = packs.iter().flat_map(|pack| pack.manifest.tenants.iter().flatten());
         let named = tenants.map(|tenant| (tenant.clone(), applies(tenant))).collect();
         // No tenant has an empty name, so this is what a tenant is judged by that no pack names.
         let everybody = applies("");
-        match (features, rules) {
-            (Ok(features), Ok(rules)) if errors.is_empty() => Ok(Generation {
+        match (features, rules, patterns, banks, models) {
+            (Ok(features), Ok(rules), Ok(patterns), Ok(banks), Ok(models)) if errors.is_empty() => Ok(Generation {
                 hash: manifest.hash(),
                 manifest,
                 packs,
@@ -234,6 +287,11 @@ impl Generation {
                 schema: built.schema,
                 slots,
                 lists,
+                patterns,
+                watchlists,
+                screens,
+                banks: Arc::new(banks),
+                models,
                 settings,
                 rules,
                 named,
@@ -259,8 +317,8 @@ impl Generation {
     pub fn schema(&self) -> &Schema {
         &self.schema
     }
-    /// Where features and lists stand in the schema.
-    pub fn slots(&self) -> &SlotRanges {
+    /// Where each kind of slot stands in the schema.
+    pub fn slots(&self) -> &Slots {
         &self.slots
     }
     /// Its feature groups.
@@ -270,6 +328,35 @@ impl Generation {
     /// Its base lists.
     pub fn lists(&self) -> &ListBase {
         &self.lists
+    }
+    /// Its patterns.
+    pub fn patterns(&self) -> &PatternSet {
+        &self.patterns
+    }
+    /// Its watchlists, in the order of the manifest.
+    pub fn watchlists(&self) -> &[Watchlist] {
+        &self.watchlists
+    }
+    /// Its screens, in the order of their slots.
+    pub fn screens(&self) -> &[Screen] {
+        &self.screens
+    }
+    /// Its banks.
+    pub fn banks(&self) -> &Arc<BankPlan> {
+        &self.banks
+    }
+    /// Its models, in the order of their slots, each with the number of its pack.
+    pub fn models(&self) -> &[(usize, Model)] {
+        &self.models
+    }
+    /// Whether a stage of a lane has anything to do. Lists may come at any time, and rules always say something.
+    pub fn has(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Patterns => !self.patterns.is_empty(),
+            Stage::Similarity => !self.screens.is_empty() || !self.banks.is_empty(),
+            Stage::Models => !self.models.is_empty(),
+            _ => true,
+        }
     }
     /// Its settings.
     pub fn settings(&self) -> &Settings {
@@ -286,7 +373,7 @@ impl Generation {
     /// The slot of a list's name; `None` when no pack and no base list names it.
     pub fn list_slot(&self, name: &str) -> Option<SlotId> {
         let at = self.slots.list_names.iter().position(|known| known == name)?;
-        Some(SlotId(self.slots.lists + at as u16))
+        Some(SlotId(self.slots.starts.lists + at as u16))
     }
 }
 
@@ -296,6 +383,36 @@ struct Parts {
     lists: Vec<Snapshot>,
     settings: Settings,
     rates: RateTable,
+    watchlists: Vec<Watchlist>,
+}
+
+impl Screen {
+    fn resolve(decl: &ScreenDecl, watchlists: &[Watchlist]) -> Screen {
+        let number = |name: &String| watchlists.iter().position(|list| list.name == *name);
+        Screen {
+            id: decl.id.clone(),
+            field: decl.field,
+            watchlists: decl.watchlists.iter().filter_map(number).map(|at| at as u16).collect(),
+            cutoff: decl.cutoff,
+        }
+    }
+}
+
+/// Compiles the packs' models.
+fn models(
+    packs: &[Pack],
+    declared: Vec<(usize, ModelDecl)>,
+    schema: &Schema,
+) -> Result<Vec<(usize, Model)>, Vec<Error>> {
+    let mut errors = Vec::new();
+    let mut models = Vec::new();
+    for (pack, decl) in declared {
+        match Model::compile(&decl, packs[pack].files(), schema) {
+            Ok(model) => models.push((pack, model)),
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.is_empty() { Ok(models) } else { Err(errors) }
 }
 
 impl Parts {
@@ -307,6 +424,14 @@ impl Parts {
                 self.packs.push(packs::load(files)?);
             }
             PartKind::List => self.lists.push(Snapshot::open(bytes).map_err(one)?),
+            PartKind::Watchlist => {
+                if self.watchlists.len() >= WATCHLISTS_MAX {
+                    let message = format!("watchlist {name:?} would be one too many, limit {WATCHLISTS_MAX}");
+                    return Err(one(Error::new(ErrorKind::TooLarge, message)));
+                }
+                let bank = names::Bank::decode((*bytes).as_ref()).map_err(one)?;
+                self.watchlists.push(Watchlist { name: name.into(), screener: Screener::new(bank) });
+            }
             PartKind::Settings => self.settings = Settings::decode((*bytes).as_ref()).map_err(one)?,
             PartKind::Rates => {
                 let text = std::str::from_utf8((*bytes).as_ref());
@@ -332,6 +457,8 @@ impl SlotView for Fields<'_> {
 pub struct View {
     generation: Arc<Generation>,
     overlay: Overlay,
+    /// What banks had learned from labels before.
+    learned: Learned,
     id: GenerationId,
 }
 
@@ -345,7 +472,7 @@ impl View {
     /// The view of a generation without deltas, published at a sequence.
     pub fn new(generation: Arc<Generation>, sequence: u64) -> Arc<View> {
         let id = GenerationId { hash: generation.hash(), overlay: sequence };
-        Arc::new(View { overlay: Overlay::new(generation.lists()), generation, id })
+        Arc::new(View { overlay: Overlay::new(generation.lists()), learned: Learned::default(), generation, id })
     }
     /// Its id, as verdicts name it.
     pub fn id(&self) -> GenerationId {
@@ -358,6 +485,15 @@ impl View {
     /// The deltas over it.
     pub fn overlay(&self) -> &Overlay {
         &self.overlay
+    }
+    /// What banks have learned by now.
+    pub fn learned(&self) -> &Learned {
+        &self.learned
+    }
+    /// The view after banks have learned; of the same generation and deltas, so its id stays.
+    pub fn with_learned(&self, learned: Learned) -> Arc<View> {
+        let (generation, overlay) = (self.generation.clone(), self.overlay.clone());
+        Arc::new(View { generation, overlay, learned, id: self.id })
     }
     /// Its lists.
     pub fn lists(&self) -> ListView<'_> {
@@ -380,7 +516,8 @@ impl View {
         };
         let overlay = self.overlay.apply_as(self.generation.lists(), sequence, tenant, delta, describe)?;
         let id = GenerationId { hash: self.id.hash, overlay: sequence };
-        Ok(Arc::new(View { generation: self.generation.clone(), overlay, id }))
+        let (generation, learned) = (self.generation.clone(), self.learned.clone());
+        Ok(Arc::new(View { generation, overlay, learned, id }))
     }
     /// The view after another generation is published at a sequence. What deltas have said stays said: they lie
     /// over the new base as they lay over the old.
@@ -390,6 +527,6 @@ impl View {
     pub fn publish(&self, generation: Arc<Generation>, sequence: u64) -> Result<Arc<View>, Error> {
         let overlay = self.overlay.rebase(self.generation.lists(), generation.lists())?;
         let id = GenerationId { hash: generation.hash(), overlay: sequence };
-        Ok(Arc::new(View { generation, overlay, id }))
+        Ok(Arc::new(View { generation, overlay, learned: self.learned.clone(), id }))
     }
 }

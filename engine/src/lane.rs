@@ -1,23 +1,44 @@
 //! The lane: one transaction through its stages, a line each. A pure function of the stamped transaction and its
 //! view, so the verdict does not depend on how many threads there are or which of them runs it.
 
+mod found;
+mod row;
+
+pub use found::{Found, ScreenMatch, Screened};
+pub use row::Row;
+
 use crate::decision;
-use crate::domain::{Field, SlotId, SlotView, Stamp, Transaction, Value, Verdict};
+use crate::domain::{Recorded, Stamp, Transaction, Verdict};
 use crate::generation::View;
-use crate::lists::{Hits, Resolution};
+use crate::lists::Resolution;
+use crate::models::ModelScratch;
+use crate::patterns::PatternScratch;
 use crate::rules::RuleResults;
 use crate::sequencer::Work;
+use crate::similarity::names::{Match, ScreenScratch};
+use crate::similarity::vectors::{Prints, VectorScratch};
 use crate::stage::{SkipReason, Stage};
 
 /// What a lane works in: reused from one transaction to the next, so that none allocates once these have grown.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
-    /// List hits of the transaction at hand.
-    pub hits: Hits,
+    /// What the stages found in the transaction at hand.
+    pub found: Found,
     /// Rule results of the transaction at hand.
     pub rules: RuleResults,
     /// What precedence made of them.
     pub resolution: Resolution,
+    patterns: PatternScratch,
+    screens: ScreenScratch,
+    matches: Vec<Match>,
+    vectors: VectorScratch,
+    models: ModelScratch,
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").field("found", &self.found).field("rules", &self.rules).finish_non_exhaustive()
+    }
 }
 
 /// Asked before each stage: `None` to run it, or why it is skipped. Live, it looks at the deadline; replaying, at
@@ -25,6 +46,10 @@ pub struct Scratch {
 pub trait Gate {
     /// Whether a stage is skipped.
     fn skip(&mut self, stage: Stage) -> Option<SkipReason>;
+    /// What the record of law says of slots that cannot be made again from payment and generation; `None` live.
+    fn recorded(&self) -> Option<&Recorded> {
+        None
+    }
 }
 
 /// Skips nothing.
@@ -36,100 +61,119 @@ impl Gate for Open {
     }
 }
 
-/// Skips what a verdict says was skipped.
+/// Skips what a verdict says was skipped, and takes from the record what cannot be made again.
 #[derive(Debug, Clone, Copy)]
-pub struct AsRecorded<'a>(pub &'a [(Stage, SkipReason)]);
+pub struct AsRecorded<'a>(pub &'a [(Stage, SkipReason)], pub &'a Recorded);
 impl Gate for AsRecorded<'_> {
     fn skip(&mut self, stage: Stage) -> Option<SkipReason> {
         self.0.iter().find(|(skipped, _)| *skipped == stage).map(|(_, reason)| *reason)
     }
+    fn recorded(&self) -> Option<&Recorded> {
+        Some(self.1)
+    }
 }
 
-/// The verdict on one transaction. What each stage found stays in `scratch` for whoever counts it.
+/// What a lane judges: the stamped transaction and everything it is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The transaction.
+    pub tx: &'a Transaction,
+    /// Its stamped features.
+    pub features: &'a [Stamp],
+    /// Its generation, overlay and banks.
+    pub view: &'a View,
+    /// The transaction as each bank compares it; `None` where it is not known any more, or there are no banks.
+    pub prints: Option<&'a Prints>,
+}
+
+impl<'a> From<&'a Work> for Input<'a> {
+    fn from(work: &'a Work) -> Input<'a> {
+        Input {
+            tx: work.transaction(),
+            features: &work.accepted.features,
+            view: &work.view,
+            prints: work.prints.as_deref(),
+        }
+    }
+}
+
+/// The verdict on one transaction. What each stage found stays in `scratch` for whoever counts or records it.
 pub fn decide(work: &Work, gate: &mut dyn Gate, scratch: &mut Scratch) -> Verdict {
-    run(work, gate, None, scratch)
+    let skipped = find(&work.into(), gate, scratch);
+    let (tx, generation) = (work.transaction(), work.view.generation());
+    scratch.rules.clear();
+    if scratch.found.ran(Stage::Rules) {
+        let row = Row::new(tx, &work.accepted.features, &work.view, &scratch.found);
+        let applies = generation.applies(&tx.tenant);
+        generation.rules().evaluate_packs(&row, |pack| applies[usize::from(pack)], &mut scratch.rules);
+    }
+    decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution)
+}
+
+/// What the stages before the rules find in a transaction; which stages were skipped, and why.
+pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Vec<(Stage, SkipReason)> {
+    let Scratch { found, patterns, screens, matches, vectors, models, .. } = scratch;
+    let Input { tx, features, view, .. } = *input;
+    let generation = view.generation();
+    let mut skipped = Vec::new();
+    found.clear(generation);
+    let mut runs = |stage: Stage, found: &mut Found| {
+        if !generation.has(stage) {
+            return false;
+        }
+        let reason = gate.skip(stage);
+        skipped.extend(reason.map(|reason| (stage, reason)));
+        if reason.is_none() {
+            found.set_ran(stage);
+        }
+        reason.is_none()
+    };
+    if runs(Stage::Lists, found) {
+        view.lists().probe(tx, &mut found.hits);
+    }
+    if runs(Stage::Patterns, found) {
+        generation.patterns().scan(tx, patterns, &mut found.patterns);
+    }
+    if runs(Stage::Similarity, found) {
+        found.screen(generation, tx, screens, matches);
+        found.compare(input, vectors);
+    }
+    if runs(Stage::Models, found) {
+        found.score(tx, features, view, models);
+    }
+    runs(Stage::Rules, found);
+    drop(runs);
+    if let Some(recorded) = gate.recorded() {
+        found.recall(generation, recorded);
+    }
+    skipped
 }
 
 /// The verdict as it would be if a stage had nothing to say: its slots absent, its hits none. For the count of
-/// decisive stages.
-pub fn decide_without(work: &Work, gate: &mut dyn Gate, absent: Stage, scratch: &mut Scratch) -> Verdict {
-    run(work, gate, Some(absent), scratch)
-}
-
-fn run(work: &Work, gate: &mut dyn Gate, absent: Option<Stage>, scratch: &mut Scratch) -> Verdict {
-    let (tx, view) = (work.transaction(), &*work.view);
-    let mut skipped = Vec::new();
-    let mut runs = |stage: Stage| {
-        let reason = gate.skip(stage);
-        skipped.extend(reason.map(|reason| (stage, reason)));
-        reason.is_none() && absent != Some(stage)
-    };
-    scratch.hits.clear();
-    scratch.rules.clear();
-    let lists_ran = runs(Stage::Lists);
-    if lists_ran {
-        view.lists().probe(tx, &mut scratch.hits);
+/// decisive stages; `scratch` holds what the stages found, and keeps it.
+pub fn decide_without(work: &Work, verdict: &Verdict, absent: Stage, scratch: &mut Scratch) -> Verdict {
+    let (tx, generation) = (work.transaction(), work.view.generation());
+    let features: &[Stamp] = if absent == Stage::Features { &[] } else { &work.accepted.features };
+    let kept = scratch.found.hide(absent);
+    if absent < Stage::Models && scratch.found.ran(Stage::Models) {
+        scratch.found.score(tx, features, &work.view, &mut scratch.models);
     }
-    let features: &[Stamp] = if absent == Some(Stage::Features) { &[] } else { &work.accepted.features };
-    let row = Row::new(tx, features, view, lists_ran.then_some(&scratch.hits));
-    if runs(Stage::Rules) {
-        let (generation, applies) = (view.generation(), view.generation().applies(&tx.tenant));
+    scratch.rules.clear();
+    if scratch.found.ran(Stage::Rules) {
+        let row = Row::new(tx, features, &work.view, &scratch.found);
+        let applies = generation.applies(&tx.tenant);
         generation.rules().evaluate_packs(&row, |pack| applies[usize::from(pack)], &mut scratch.rules);
     }
-    decision::decide(work, &scratch.hits, &scratch.rules, skipped, &mut scratch.resolution)
+    let skipped = verdict.skipped.clone();
+    let without =
+        decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution);
+    scratch.found.show(absent, kept);
+    without
 }
 
-/// One transaction as rules see it: fields, stamped features, list hits.
-pub struct Row<'a> {
-    tx: &'a Transaction,
-    features: &'a [Stamp],
-    features_from: u16,
-    lists_from: u16,
-    /// Bit n: the list of slot n is loaded and visible; unset, its slot is missing.
-    lists_known: u64,
-    /// Bit n: the list of slot n hit.
-    lists_hit: u64,
-}
-
-impl<'a> Row<'a> {
-    /// The row of a transaction; without `hits` (the stage did not run) list slots are missing.
-    pub fn new(tx: &'a Transaction, features: &'a [Stamp], view: &View, hits: Option<&Hits>) -> Row<'a> {
-        let slots = view.generation().slots();
-        let (mut lists_known, mut lists_hit) = (0, 0);
-        if let Some(hits) = hits {
-            let lists = view.lists();
-            for (bit, name) in slots.list_names.iter().enumerate() {
-                if let Some(number) = lists.find(name, &tx.tenant) {
-                    lists_known |= 1 << bit;
-                    if hits
-                        .iter()
-                        .any(|hit| hit.list == number && hit.effect != crate::domain::Effect::Override)
-                    {
-                        lists_hit |= 1 << bit;
-                    }
-                }
-            }
-        }
-        let (features_from, lists_from) = (slots.features, slots.lists);
-        Row { tx, features, features_from, lists_from, lists_known, lists_hit }
-    }
-}
-
-impl SlotView for Row<'_> {
-    fn value(&self, slot: SlotId) -> Option<Value<'_>> {
-        let at = slot.0;
-        if at < self.features_from {
-            return self.tx.get(Field::from_number(at as u8)?);
-        }
-        if at < self.lists_from {
-            return self
-                .features
-                .get(usize::from(at - self.features_from))
-                .copied()
-                .flatten()
-                .map(Value::Int);
-        }
-        let bit = 1u64 << (at - self.lists_from);
-        (self.lists_known & bit != 0).then_some(Value::Bool(self.lists_hit & bit != 0))
-    }
+/// The slots as rules saw them, made again from what was recorded: for whoever tells a verdict's story.
+pub fn find_again(input: &Input<'_>, verdict: &Verdict, recorded: &Recorded) -> Found {
+    let mut scratch = Scratch::default();
+    find(input, &mut AsRecorded(&verdict.skipped, recorded), &mut scratch);
+    scratch.found
 }

@@ -80,6 +80,29 @@ pub const DELTA_ENTRIES_MAX: usize = 10_000;
 pub const REASONS_MAX: usize = 64;
 /// Highest score (scores are integers, so that every path agrees exactly).
 pub const SCORE_MAX: u16 = 1000;
+/// Most screens in one generation.
+pub const SCREENS_MAX: usize = 16;
+/// Most watchlists of one screen.
+pub const WATCHLISTS_PER_SCREEN_MAX: usize = 8;
+/// Most watchlists in one generation.
+pub const WATCHLISTS_MAX: usize = 32;
+/// Most banks in one generation.
+pub const BANKS_MAX: usize = 8;
+/// Most attributes of a fingerprint.
+pub const BANK_ATTRIBUTES_MAX: usize = 64;
+/// Dimensions of a vector; a bank declares as many or fewer.
+pub const BANK_DIMENSIONS: usize = 64;
+/// Most steps of an attribute.
+pub const BANK_STEPS_MAX: usize = 64;
+/// Most nearest neighbours that a bank is asked for.
+pub const BANK_NEIGHBOURS_MAX: usize = 64;
+/// Most payments a bank holds per tenant; past what it declares the oldest are forgotten.
+pub const BANK_CAPACITY_MAX: u32 = 4_000_000;
+/// Most payments that wait for a label so that banks can learn them, over all tenants; past it the oldest are
+/// forgotten, and their labels teach no bank. About 100 bytes each per bank.
+pub const BANK_WAITING_MAX: usize = 1 << 20;
+/// Most models in one generation.
+pub const MODELS_MAX: usize = 16;
 /// Longest batch of the journal, in bytes as stored; a larger append is refused, a larger length read is damage.
 pub const JOURNAL_BATCH_BYTES_MAX: usize = 64 << 20;
 

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::features::{FeatureState, Found, StateLimits};
 use crate::generation::{Generation, View};
 use crate::identity::{Identity, IdentityLimits, Seen};
+use crate::similarity::vectors::{Banks, Prints};
 use std::sync::Arc;
 
 /// The engine's version, stamped into every accepted record.
@@ -48,8 +49,10 @@ pub enum Taken {
 pub struct Work {
     /// The stamped transaction.
     pub accepted: Box<Accepted>,
-    /// The generation and overlay it sees.
+    /// The generation, the overlay and the banks it sees.
     pub view: Arc<View>,
+    /// The transaction as each bank compares it; `None` where the generation has no banks.
+    pub prints: Option<Arc<Prints>>,
 }
 
 impl Work {
@@ -85,6 +88,7 @@ pub struct Sequencer {
     last_sequence: u64,
     identity: Identity,
     features: FeatureState,
+    banks: Banks,
     view: Arc<View>,
     counts: SequencerCounts,
 }
@@ -98,6 +102,7 @@ impl Sequencer {
             last_sequence: 0,
             identity: Identity::new(limits.identity),
             features,
+            banks: Banks::new(generation.banks().clone()),
             view: View::new(generation, 0),
             counts: SequencerCounts::default(),
         }
@@ -118,6 +123,10 @@ impl Sequencer {
     /// The feature state, for its statistics.
     pub fn features(&self) -> &FeatureState {
         &self.features
+    }
+    /// The banks, for their statistics.
+    pub fn banks(&self) -> &Banks {
+        &self.banks
     }
     /// The identity tables, for their statistics.
     pub fn identity(&self) -> &Identity {
@@ -212,9 +221,14 @@ impl Sequencer {
                 for key in [accepted.identity, accepted.alias].into_iter().flatten() {
                     self.identity.remember(&tenant, key, accepted.payment_digest, sequence, arrival_ms);
                 }
+                let prints = self.banks.observe(sequence, tx, &stamps);
                 accepted.features = stamps;
                 self.last_sequence = sequence;
-                return Ok(Taken::Work(Work { accepted: Box::new(accepted), view: self.view.clone() }));
+                return Ok(Taken::Work(Work {
+                    accepted: Box::new(accepted),
+                    view: self.view.clone(),
+                    prints,
+                }));
             }
             Body::Label { target, label, .. } => {
                 if *target >= sequence || *target == 0 {
@@ -224,13 +238,17 @@ impl Sequencer {
                 if self.features.label(&tenant, *target, *label) == Found::Unknown {
                     self.counts.unmatched += 1;
                 }
+                if self.banks.label(&tenant, *target, *label) {
+                    self.view = self.view.with_learned(self.banks.learned().clone());
+                }
             }
             Body::ListDelta(delta) => self.view = self.view.delta(sequence, &tenant, delta)?,
             Body::Publish { .. } => {
                 let generation = publishes.expect("a publication comes with its generation");
                 let view = self.view.publish(generation, sequence)?;
                 self.features.replan(view.generation().plan().clone());
-                self.view = view;
+                self.banks.replan(view.generation().banks().clone());
+                self.view = view.with_learned(self.banks.learned().clone());
             }
             Body::Outcome { .. } | Body::Hold { .. } | Body::Release { .. } => {}
         }

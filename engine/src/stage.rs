@@ -47,9 +47,10 @@ impl Stage {
         Stage::Sinks,
     ];
 
-    /// The stages a lane runs and a verdict may name as skipped. Patterns, similarity and models are not among
-    /// them until they exist: a stage that is not there is not "skipped".
-    pub const LANE: [Stage; 2] = [Stage::Lists, Stage::Rules];
+    /// The stages a lane runs and a verdict may name as skipped. One that has nothing in a generation is not there,
+    /// and not "skipped".
+    pub const LANE: [Stage; 5] =
+        [Stage::Lists, Stage::Patterns, Stage::Similarity, Stage::Models, Stage::Rules];
 
     /// The stage's name, as everywhere outside.
     pub const fn name(self) -> &'static str {

@@ -112,7 +112,14 @@ pub fn explain(folder: &Folder, payment: &str, tenant: Option<&str>, rule: Optio
     let mut story = match &view {
         Some(view) => {
             let source =
-                Source { verdict, transaction: tx, features: &accepted.features, view, recalled: &[] };
+                Source {
+                    verdict,
+                    transaction: tx,
+                    features: &accepted.features,
+                    view,
+                    recalled: &[],
+                    recorded: &decided.recorded,
+                };
             tell(&source, &accepted, decided.recovered, rule)
         }
         None => tell_without_generation(verdict, tx, &accepted, decided.recovered),

@@ -160,7 +160,7 @@ impl Pass<'_> {
             RecordKind::Decided if (from..=to).contains(&stored.sequence) => {
                 match Decided::decode(stored.open()) {
                     Ok(decided) if decided.verdict.sequence == stored.sequence => {
-                        self.decided(&decided.verdict, stored.open());
+                        self.decided(&decided, stored.open());
                     }
                     Ok(decided) => {
                         let inside = decided.verdict.sequence;
@@ -199,7 +199,7 @@ impl Pass<'_> {
         let pending = match self.history.gone() {
             Some(gone) => Pending::Gone(gone.clone()),
             None => Pending::Work {
-                work: Work { accepted: Box::new(accepted), view: self.history.view().clone() },
+                work: Work { accepted: Box::new(accepted), view: self.history.view().clone(), prints: None },
                 is_readable,
                 is_certain: self.history.is_certain(),
             },
@@ -209,7 +209,8 @@ impl Pass<'_> {
 
     /// Makes the verdict again and compares. The record is looked into for one thing before: which stages had not
     /// answered, since time is not in the accepted record.
-    fn decided(&mut self, recorded: &Verdict, record: &[u8]) {
+    fn decided(&mut self, decided: &Decided, record: &[u8]) {
+        let recorded = &decided.verdict;
         let counts = &mut *self.summary;
         let (work, is_readable, is_certain) = match self.pending.remove(&recorded.sequence) {
             Some(Pending::Work { work, is_readable, is_certain }) => (work, is_readable, is_certain),
@@ -224,11 +225,11 @@ impl Pass<'_> {
                     .finding(format!("sequence {} has a verdict and is no payment", recorded.sequence));
             }
         };
-        let made = decide(&work, &mut AsRecorded(&recorded.skipped), &mut self.scratch);
+        let made = decide(&work, &mut AsRecorded(&recorded.skipped, &decided.recorded), &mut self.scratch);
         self.bytes.clear();
         made.encode_into(&mut self.bytes);
-        // The record's first two bytes are its version and mark; the rest is the canonical verdict.
-        let is_equal = record.get(2..) == Some(&self.bytes[..]);
+        // Behind version, mark and what was recorded, the record is the canonical verdict.
+        let is_equal = record.ends_with(&self.bytes) && made == *recorded;
         if !is_equal && !is_certain {
             return counts.not_kept += 1;
         }

@@ -168,6 +168,7 @@ fn render(
                 features: &settled.work.accepted.features,
                 view: &settled.work.view,
                 recalled: &[],
+                recorded: &settled.recorded,
             };
             app.metrics.decided(&source, arrived.elapsed());
             Ok(source.answer(reader, meta(false, false)))
@@ -194,6 +195,7 @@ fn source(given: &crate::node::lookup::Given) -> Source<'_> {
         features: &given.accepted.features,
         view: &given.view,
         recalled: &given.recalled,
+        recorded: &given.recorded,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::failpoint;
 use super::tally::Tally;
-use interdict_engine::domain::{Accepted, Body, Decided, Transaction, Verdict};
+use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
 use interdict_engine::lane::{self, Gate, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
 use interdict_engine::{Error, SkipReason, Stage};
@@ -48,6 +48,8 @@ pub struct Settled {
     pub work: Work,
     /// The canonical verdict.
     pub verdict: Verdict,
+    /// What it used and cannot be made again.
+    pub recorded: Recorded,
 }
 
 /// Looks at the clock before each stage.
@@ -149,8 +151,11 @@ impl Core {
                     let verdict = lane::decide(&work, &mut Deadline(deadline), &mut core.scratch);
                     core.tally.count(&work, &verdict, &mut core.scratch, 0);
                     core.records.accepted(&work.accepted);
-                    core.records.decided(&Decided { verdict: verdict.clone(), recovered: false });
-                    Answered::Decided(Box::new(Settled { work, verdict }))
+                    let recorded = core.scratch.found.to_record(work.view.generation());
+                    let decided = Decided { verdict, recovered: false, recorded };
+                    core.records.decided(&decided);
+                    let Decided { verdict, recorded, .. } = decided;
+                    Answered::Decided(Box::new(Settled { work, verdict, recorded }))
                 }
                 other => core.note(other),
             };

@@ -5,7 +5,7 @@ use super::core::{Answered, Core, Deadline, Job, Reply, Settled};
 use super::failpoint;
 use super::tally::Tally;
 use core_affinity::CoreId;
-use interdict_engine::domain::{Decided, Verdict};
+use interdict_engine::domain::Decided;
 use interdict_engine::lane::{self, Scratch};
 use interdict_engine::sequencer::{Taken, Work};
 use parking_lot::Mutex;
@@ -40,7 +40,7 @@ pub struct Lanes {
 }
 
 type Given = (Box<Work>, Option<Instant>);
-type Made = (Box<Work>, Verdict);
+type Made = (Box<Work>, Decided);
 
 impl Lanes {
     /// Starts a sequencer thread and `count` lane threads.
@@ -125,9 +125,11 @@ impl Lane {
                 let Some((work, deadline)) = next(&mut given) else { continue };
                 let verdict = lane::decide(&work, &mut Deadline(deadline), &mut scratch);
                 tally.count(&work, &verdict, &mut scratch, number);
+                let recorded = scratch.found.to_record(work.view.generation());
+                let decided = Decided { verdict, recovered: false, recorded };
                 // The sequencer never has more than RING out to a lane, so there is room.
                 assert!(
-                    make.push((work, verdict)).is_ok(),
+                    make.push((work, decided)).is_ok(),
                     "a ring as long as the one that feeds it is full"
                 );
                 sequencer.unpark();
@@ -283,11 +285,13 @@ impl Sequencing {
         made.sort_by_key(|(work, _)| work.accepted.sequence);
         let mut core = self.core.lock();
         let mut waiting = Vec::with_capacity(made.len());
-        for (work, verdict) in made {
-            core.records().decided(&Decided { verdict: verdict.clone(), recovered: false });
+        for (work, decided) in made {
+            core.records().decided(&decided);
+            let Decided { verdict, recorded, .. } = decided;
             let sequence = verdict.sequence;
             if let Some(pending) = self.inflight.remove(&sequence) {
-                waiting.push((Answered::Decided(Box::new(Settled { work: *work, verdict })), pending.reply));
+                let settled = Settled { work: *work, verdict, recorded };
+                waiting.push((Answered::Decided(Box::new(settled)), pending.reply));
                 waiting.extend(pending.again.into_iter().map(|reply| (Answered::Same(sequence), reply)));
             }
         }

@@ -5,7 +5,7 @@ use super::Node;
 use super::recall::Recalled;
 use super::recovery::Generations;
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::{Accepted, Body, Decided, GenerationId, Transaction, Verdict};
+use interdict_engine::domain::{Accepted, Body, Decided, GenerationId, Recorded, Transaction, Verdict};
 use interdict_engine::generation::{Generation, View};
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Given {
     pub verdict: Verdict,
     /// Whether it was made at recovery.
     pub recovered: bool,
+    /// What it used and cannot be made again.
+    pub recorded: Recorded,
     /// A view that knows its generation.
     pub view: Arc<View>,
     /// Entries that it names and the view does not have.
@@ -47,8 +49,8 @@ impl Node {
         let accepted = Accepted::decode(&accepted.open, accepted.sealed.as_deref())?;
         let view = self.view_of(&decided.verdict.generation)?;
         let recalled = self.recall(&decided.verdict, &view)?;
-        let (verdict, recovered) = (decided.verdict, decided.recovered);
-        Ok(Some(Given { accepted, verdict, recovered, view, recalled }))
+        let Decided { verdict, recovered, recorded } = decided;
+        Ok(Some(Given { accepted, verdict, recovered, recorded, view, recalled }))
     }
 
     /// The tenant whose payment a sequence is; `None` where it is no payment, or no longer kept. Unlike

@@ -169,7 +169,8 @@ fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<(
     let (mut scratch, mut records) = (Scratch::default(), Records::default());
     for work in undecided.values() {
         let verdict = decide(work, &mut Open, &mut scratch);
-        records.decided(&Decided { verdict, recovered: true });
+        let recorded = scratch.found.to_record(work.view.generation());
+        records.decided(&Decided { verdict, recovered: true, recorded });
     }
     let batch: Vec<Record<'_>> = records.iter().collect();
     failpoint::reached("recovery.before_append");

@@ -4,7 +4,7 @@
 use interdict_engine::Stage;
 use interdict_engine::domain::{Outcome, Verdict};
 use interdict_engine::generation::View;
-use interdict_engine::lane::{AsRecorded, Scratch, decide_without};
+use interdict_engine::lane::{Scratch, decide_without};
 use interdict_engine::rules::Mode;
 use interdict_engine::sequencer::Work;
 use parking_lot::RwLock;
@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use utoipa::ToSchema;
 
 /// The stages that are counted.
-pub const STAGES: [Stage; 3] = [Stage::Features, Stage::Lists, Stage::Rules];
+pub const STAGES: [Stage; 6] =
+    [Stage::Features, Stage::Lists, Stage::Patterns, Stage::Similarity, Stage::Models, Stage::Rules];
 
 /// One verdict in this many is asked again without each stage, unless all are.
 const SAMPLE: u64 = 64;
@@ -46,7 +47,8 @@ pub struct Tally {
 pub struct StageSummary {
     /// Transactions the stage ran for.
     pub evaluated: u64,
-    /// Transactions it found something in: a decided feature, a list entry, a live or shadow rule.
+    /// Transactions it found something in: a decided feature, a list entry, a pattern, a similar name or payment, a
+    /// model's score above 0, a live or shadow rule.
     pub hits: u64,
     /// Verdicts (of those asked) whose outcome would differ without the stage.
     pub decisive: u64,
@@ -75,12 +77,13 @@ impl Tally {
         self.undecided.fetch_add(scratch.rules.undecided.len() as u64, Relaxed);
         self.defaults.fetch_add(u64::from(verdict.default_applied), Relaxed);
         self.count_shadow(work, scratch);
-        let found = [
-            work.accepted.features.iter().any(Option::is_some),
-            !scratch.hits.is_empty(),
-            !scratch.rules.hits.is_empty(),
-        ];
-        for ((stage, counts), found) in STAGES.iter().zip(&self.stages).zip(found) {
+        let generation = work.view.generation();
+        for (stage, counts) in STAGES.iter().zip(&self.stages).filter(|(stage, _)| generation.has(**stage)) {
+            let found = match stage {
+                Stage::Features => work.accepted.features.iter().any(Option::is_some),
+                Stage::Rules => !scratch.rules.hits.is_empty(),
+                stage => scratch.found.any(*stage),
+            };
             if verdict.skipped.iter().any(|(skipped, _)| skipped == stage) {
                 counts.skipped.fetch_add(1, Relaxed);
             } else {
@@ -90,8 +93,8 @@ impl Tally {
         }
         // By sequence, so that the same transactions are asked whatever the number of lanes.
         if self.full || verdict.sequence.is_multiple_of(SAMPLE) {
-            for (stage, counts) in STAGES.iter().zip(&self.stages) {
-                let without = decide_without(work, &mut AsRecorded(&verdict.skipped), *stage, scratch);
+            for (stage, counts) in STAGES.iter().zip(&self.stages).filter(|(stage, _)| generation.has(**stage)) {
+                let without = decide_without(work, verdict, *stage, scratch);
                 counts.decisive.fetch_add(u64::from(without.outcome != verdict.outcome), Relaxed);
             }
         }

@@ -158,6 +158,7 @@ impl Order {
             features: &settled.work.accepted.features,
             view: &settled.work.view,
             recalled: &[],
+            recorded: &settled.recorded,
         };
         self.sink.add(&source, ns as f32 / 1000.0)
     }

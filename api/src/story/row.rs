@@ -5,12 +5,13 @@ use super::was_skipped;
 use crate::answer::Source;
 use interdict_engine::Stage;
 use interdict_engine::domain::{Effect, ReasonSource, SlotId, SlotView, Value};
-use interdict_engine::lane;
+use interdict_engine::lane::{self, Found};
 
 /// One payment's slots.
 pub(super) struct Row<'a> {
     inner: lane::Row<'a>,
     lists_from: u16,
+    lists_to: u16,
     /// Bit n: the list of slot n is there.
     known: u64,
     /// Bit n: the list of slot n hit.
@@ -18,7 +19,7 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn new(source: &Source<'a>) -> Row<'a> {
+    pub(super) fn new(source: &Source<'a>, found: &'a Found) -> Row<'a> {
         let (slots, lists) = (source.view.generation().slots(), source.view.lists());
         let (mut known, mut hit) = (0, 0);
         let ran = !was_skipped(source.verdict, Stage::Lists);
@@ -34,14 +35,14 @@ impl<'a> Row<'a> {
             });
             hit |= u64::from(is_hit) << bit;
         }
-        let inner = lane::Row::new(source.transaction, source.features, source.view, None);
-        Row { inner, lists_from: slots.lists, known, hit }
+        let inner = lane::Row::new(source.transaction, source.features, source.view, found);
+        Row { inner, lists_from: slots.starts.lists, lists_to: slots.starts.patterns, known, hit }
     }
 }
 
 impl SlotView for Row<'_> {
     fn value(&self, slot: SlotId) -> Option<Value<'_>> {
-        if slot.0 < self.lists_from {
+        if !(self.lists_from..self.lists_to).contains(&slot.0) {
             return self.inner.value(slot);
         }
         let bit = 1u64.checked_shl(u32::from(slot.0 - self.lists_from))?;

@@ -47,6 +47,33 @@ pub enum ReasonSource {
     },
     /// The declared default of a skipped stage, by the number of the pack that declares it.
     Default(u16),
+    /// A rule that asked for names like listed ones, with the best match of the screen it asked.
+    Name {
+        /// The rule, by its number in the generation.
+        rule: u32,
+        /// The screen, by its number in the generation.
+        screen: u16,
+        /// The watchlist, by its number in the generation.
+        watchlist: u16,
+        /// The entry's number in the watchlist.
+        entry: u32,
+        /// Which of the entry's names; 0 is its primary one.
+        name: u16,
+        /// How alike they are, 0 to 1000.
+        score: u16,
+    },
+    /// A model whose score counts, by its number in the generation.
+    Model(u16),
+}
+
+impl ReasonSource {
+    /// The rule that it comes from, where it is one.
+    pub const fn rule(&self) -> Option<u32> {
+        match self {
+            ReasonSource::Rule(rule) | ReasonSource::Name { rule, .. } => Some(*rule),
+            _ => None,
+        }
+    }
 }
 
 /// One reason of a verdict.

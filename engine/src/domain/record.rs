@@ -172,6 +172,23 @@ impl Accepted {
     }
 }
 
+/// What a verdict used and nobody can make again from the payment and its generation alone: what banks had learned
+/// by then, and the scores of models that compute in floating point.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// By bank of the generation: best likeness, how many are near, fraud share; empty when no bank had an answer.
+    pub banks: Vec<Option<[i64; 3]>>,
+    /// Model number and score, 0 to 1000.
+    pub models: Vec<(u16, Option<u16>)>,
+}
+
+impl Recorded {
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.banks.is_empty() && self.models.is_empty()
+    }
+}
+
 /// The record of law of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
@@ -179,13 +196,22 @@ pub struct Decided {
     pub verdict: Verdict,
     /// Whether it was decided at recovery, from an `accepted` that had no `decided`.
     pub recovered: bool,
+    /// What the verdict used and cannot be made again.
+    pub recorded: Recorded,
 }
 
+/// Version of a decided record that has a [`Recorded`]; one without is still written as version 1.
+const DECIDED_RECORDED: u8 = 2;
+
 impl Decided {
-    /// The record's bytes: version, mark, canonical verdict.
+    /// The record's bytes: version, mark, what was recorded where there is any, canonical verdict.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
-        out.extend([RECORD_VERSION, u8::from(self.recovered)]);
+        let version = if self.recorded.is_empty() { RECORD_VERSION } else { DECIDED_RECORDED };
+        out.extend([version, u8::from(self.recovered)]);
+        if version == DECIDED_RECORDED {
+            out = postcard::to_extend(&self.recorded, out).expect("plain data always encodes");
+        }
         self.verdict.encode_into(&mut out);
         out
     }
@@ -194,11 +220,15 @@ impl Decided {
     /// # Errors
     /// `Version` or `Corrupt`.
     pub fn decode(bytes: &[u8]) -> Result<Decided, Error> {
-        match strip_version(bytes)?.split_first() {
-            Some((mark @ (0 | 1), verdict)) => {
-                Ok(Decided { verdict: Verdict::decode(verdict)?, recovered: *mark == 1 })
-            }
-            _ => Err(corrupt("no mark")),
-        }
+        let (version, rest) = match bytes.split_first() {
+            Some((&DECIDED_RECORDED, rest)) => (DECIDED_RECORDED, rest),
+            _ => (RECORD_VERSION, strip_version(bytes)?),
+        };
+        let Some((mark @ (0 | 1), rest)) = rest.split_first() else { return Err(corrupt("no mark")) };
+        let (recorded, verdict) = match version {
+            DECIDED_RECORDED => postcard::take_from_bytes(rest).map_err(corrupt)?,
+            _ => (Recorded::default(), rest),
+        };
+        Ok(Decided { verdict: Verdict::decode(verdict)?, recovered: *mark == 1, recorded })
     }
 }

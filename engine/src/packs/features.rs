@@ -66,7 +66,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<FeatureDecl> {
 fn group(reader: &mut Reader<'_>, node: &Node) -> Option<FeatureDecl> {
     let before = reader.errors.len();
     let fields = reader.fields(node, "feature", &KEYS)?;
-    let name = fields.must(reader, "feature", "name").and_then(|node| name(reader, node));
+    let name = fields.must(reader, "feature", "name").and_then(|node| slot_name(reader, node, "name"));
     let key = fields.must(reader, "feature", "key").and_then(|node| key(reader, node));
     let windows = fields.must(reader, "feature", "windows").and_then(|node| windows(reader, node));
     let aggregates = fields.maybe("aggregates").map_or(Some(Vec::new()), |node| aggregates(reader, node));
@@ -124,15 +124,16 @@ fn consistent(reader: &mut Reader<'_>, node: &Node, spec: &FeatureSpec) {
     }
 }
 
-fn name(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
-    let name = reader.text(node, "name")?;
+/// A name that is part of a slot's path, so that CEL can write it.
+pub(super) fn slot_name(reader: &mut Reader<'_>, node: &Node, key: &str) -> Option<String> {
+    let name = reader.text(node, key)?;
     let plain = name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if plain {
         return Some(name.into());
     }
-    let message = format!("name {name:?}: expected 1 to 64 small letters, digits or _, a letter first");
+    let message = format!("{key} {name:?}: expected 1 to 64 small letters, digits or _, a letter first");
     reader.refuse_node(node, message)
 }
 

@@ -4,9 +4,13 @@
 use super::archive::{Files, archive, check_files, content_hash};
 use super::cases::{self, Case};
 use super::codes::{self, CodeMap};
+use super::banks::{self, BankDecl};
 use super::features::{self, FeatureDecl};
 use super::manifest::{self, Manifest};
+use super::models::{self, ModelDecl};
+use super::patterns::{self, PatternDecl};
 use super::rules::{self, RuleDecl};
+use super::screens::{self, ScreenDecl};
 use super::yaml::{Node, Reader};
 use crate::error::{Error, ErrorKind, Place, nearest};
 use crate::limits::{PACK_ERRORS_MAX, RULES_PER_PACK_MAX};
@@ -20,6 +24,14 @@ pub struct Pack {
     pub manifest: Manifest,
     /// `features.yaml`.
     pub features: Vec<FeatureDecl>,
+    /// `patterns/*.yaml`, in the order of the files' names.
+    pub patterns: Vec<PatternDecl>,
+    /// `screens.yaml`.
+    pub screens: Vec<ScreenDecl>,
+    /// `banks.yaml`.
+    pub banks: Vec<BankDecl>,
+    /// `models/*.yaml`, in the order of the files' names.
+    pub models: Vec<ModelDecl>,
     /// `rules/*.yaml`, in the order of the files' names.
     pub rules: Vec<RuleDecl>,
     /// `tests/*.yaml`.
@@ -57,10 +69,15 @@ impl Pack {
 enum Kind {
     Manifest,
     Features,
+    Screens,
+    Banks,
     Codes,
+    Patterns,
+    Models,
     Rules,
     Cases,
-    Text,
+    /// Read by whoever declares it, or by people.
+    Other,
 }
 
 /// What a file is, by its path.
@@ -68,10 +85,15 @@ fn kind(path: &str) -> Option<Kind> {
     Some(match path {
         "pack.yaml" => Kind::Manifest,
         "features.yaml" => Kind::Features,
+        "screens.yaml" => Kind::Screens,
+        "banks.yaml" => Kind::Banks,
         "codes.yaml" => Kind::Codes,
+        _ if path.starts_with("patterns/") && path.ends_with(".yaml") => Kind::Patterns,
+        _ if path.starts_with("models/") && path.ends_with(".yaml") => Kind::Models,
+        _ if path.starts_with("models/") && path.ends_with(".onnx") => Kind::Other,
         _ if path.starts_with("rules/") && path.ends_with(".yaml") => Kind::Rules,
         _ if path.starts_with("tests/") && path.ends_with(".yaml") => Kind::Cases,
-        _ if path.ends_with(".md") || path == "LICENSE" => Kind::Text,
+        _ if path.ends_with(".md") || path == "LICENSE" => Kind::Other,
         _ => return None,
     })
 }
@@ -85,12 +107,13 @@ pub fn load(files: Files) -> Result<Pack, Vec<Error>> {
     let mut errors = Vec::new();
     let (mut manifest, mut features, mut own_codes) = (None, Vec::new(), None);
     let (mut rules, mut cases) = (Vec::new(), Vec::new());
+    let (mut patterns, mut screens, mut banks, mut models) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (path, bytes) in &files {
         let Some(kind) = kind(path) else {
             errors.push(unknown_file(path));
             continue;
         };
-        if matches!(kind, Kind::Text) {
+        if matches!(kind, Kind::Other) {
             continue;
         }
         let (mut reader, node) = Reader::open(path, bytes);
@@ -98,10 +121,14 @@ pub fn load(files: Files) -> Result<Pack, Vec<Error>> {
             match kind {
                 Kind::Manifest => manifest = manifest::read(&mut reader, &node),
                 Kind::Features => features = features::read(&mut reader, &node),
+                Kind::Screens => screens = screens::read(&mut reader, &node),
+                Kind::Banks => banks = banks::read(&mut reader, &node),
+                Kind::Patterns => patterns.extend(patterns::read(&mut reader, &node)),
+                Kind::Models => models.extend(models::read(&mut reader, &node)),
                 Kind::Codes => own_codes = Some(codes::read(&mut reader, &node)),
                 Kind::Rules => rules.extend(rules::read(&mut reader, &node)),
                 Kind::Cases => cases.extend(cases::read(&mut reader, &node)),
-                Kind::Text => {}
+                Kind::Other => {}
             }
         }
         errors.append(&mut reader.errors);
@@ -119,7 +146,7 @@ pub fn load(files: Files) -> Result<Pack, Vec<Error>> {
     };
     let has_codes = own_codes.is_some();
     let codes = CodeMap::with(own_codes.unwrap_or_default());
-    Ok(Pack { manifest, features, rules, cases, codes, has_codes, files })
+    Ok(Pack { manifest, features, patterns, screens, banks, models, rules, cases, codes, has_codes, files })
 }
 
 fn not_empty(reader: &mut Reader<'_>, node: &Node) -> bool {
@@ -131,17 +158,18 @@ fn not_empty(reader: &mut Reader<'_>, node: &Node) -> bool {
 }
 
 fn unknown_file(path: &str) -> Error {
-    let known = ["pack.yaml", "features.yaml", "codes.yaml", "README.md"];
+    let known = ["pack.yaml", "features.yaml", "screens.yaml", "banks.yaml", "codes.yaml", "README.md"];
     let near = match path.split_once('/') {
         Some((_, name)) if path.ends_with(".yaml") => Some(format!("rules/{name} or tests/{name}")),
-        Some((folder, name)) if folder == "rules" || folder == "tests" => {
+        Some((folder, name)) if ["rules", "tests", "patterns", "models"].contains(&folder) => {
             name.strip_suffix(".yml").map(|stem| format!("{folder}/{stem}.yaml"))
         }
         _ => nearest(path, known).map(String::from),
     };
     let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
     let message = format!(
-        "not a file of a pack{near} (known: pack.yaml, features.yaml, codes.yaml, rules/*.yaml, tests/*.yaml, *.md)"
+        "not a file of a pack{near} (known: pack.yaml, features.yaml, screens.yaml, banks.yaml, codes.yaml, \
+         patterns/*.yaml, models/*.yaml, models/*.onnx, rules/*.yaml, tests/*.yaml, *.md)"
     );
     Error::new(ErrorKind::Invalid, message).at(Place::file(path))
 }

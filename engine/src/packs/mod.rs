@@ -5,6 +5,8 @@ mod yaml;
 mod archive;
 mod manifest;
 mod features;
+mod screens;
+mod banks;
 mod slots;
 mod rules;
 mod cases;
@@ -14,7 +16,10 @@ mod schema;
 mod check;
 mod test;
 
+use features::slot_name;
+
 pub use archive::{Files, archive, content_hash, unarchive};
+pub use banks::{AttributeDecl, BankDecl, DimensionDecl, Likeness};
 pub use cases::{Case, Expect};
 pub use check::{Report, check, check_against};
 pub use codes::{CodeMap, CodeRow, Codes};
@@ -22,6 +27,7 @@ pub use features::FeatureDecl;
 pub use load::{Pack, load};
 pub use manifest::{ListDecl, Manifest};
 pub use rules::RuleDecl;
-pub use schema::{FeatureGroup, PackSchema, schema};
+pub use screens::ScreenDecl;
+pub use schema::{FeatureGroup, PackSchema, SlotStarts, schema};
 pub use slots::{Row, SlotValues};
 pub use test::{Failure, RuleReport, TestReport, test};

@@ -106,6 +106,11 @@ pub(super) fn differing(recorded: &Verdict, made: &Verdict, view: &View) -> Vec<
 fn reasons(verdict: &Verdict, view: &View) -> String {
     let generation = view.generation();
     let names = verdict.reasons.iter().map(|reason| match reason.source {
+        ReasonSource::Name { rule, watchlist, entry, score, .. } => {
+            let rule = generation.rules().rules().get(rule as usize).map_or("no rule", |rule| rule.id());
+            format!("{rule}: entry {entry} of watchlist number {watchlist}, score {score}")
+        }
+        ReasonSource::Model(number) => format!("model number {number}"),
         ReasonSource::Rule(number) => match generation.rules().rules().get(number as usize) {
             Some(rule) => rule.id().to_owned(),
             None => format!("rule number {number}"),

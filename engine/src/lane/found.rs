@@ -1,0 +1,205 @@
+//! What the stages of a lane found in one transaction, held apart from the verdict: rules read it as slots, reasons
+//! name it, metrics count it.
+
+use super::Input;
+use super::row::Row;
+use crate::domain::{Recorded, Stamp, Transaction};
+use crate::generation::{Generation, View};
+use crate::lists::Hits;
+use crate::models::{ModelKind, ModelScratch};
+use crate::patterns::PatternHits;
+use crate::similarity::names::{Match, ScreenScratch};
+use crate::similarity::vectors::{Likest, VectorScratch};
+use crate::stage::Stage;
+use interdict_shaders::Kernel;
+
+/// What one screen found: how many listed names reach its cut-off, and the best of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Screened {
+    /// Listed entries at or above the cut-off, over all its watchlists.
+    pub matches: u32,
+    /// The best: highest score, then first watchlist, then first entry.
+    pub best: Option<ScreenMatch>,
+}
+
+/// A listed name that a screen found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScreenMatch {
+    /// The watchlist's number in the generation.
+    pub watchlist: u16,
+    /// The entry's number in the watchlist.
+    pub entry: u32,
+    /// Which of the entry's names: 0 its primary one.
+    pub name: u16,
+    /// 0 to 1000.
+    pub score: u16,
+}
+
+/// What the stages found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// List hits.
+    pub hits: Hits,
+    /// Pattern hits.
+    pub patterns: PatternHits,
+    screens: Vec<Screened>,
+    banks: Vec<Option<Likest>>,
+    models: Vec<Option<u16>>,
+    /// Bit per stage.
+    ran: u16,
+}
+
+impl Found {
+    /// Forgets the last transaction.
+    pub(super) fn clear(&mut self, generation: &Generation) {
+        self.hits.clear();
+        self.patterns.clear();
+        self.screens.clear();
+        self.banks.clear();
+        self.banks.resize(generation.banks().len(), None);
+        self.models.clear();
+        self.models.resize(generation.models().len(), None);
+        self.ran = 0;
+    }
+    /// Whether a stage ran.
+    pub fn ran(&self, stage: Stage) -> bool {
+        self.ran & 1 << stage as u8 != 0
+    }
+    pub(super) fn set_ran(&mut self, stage: Stage) {
+        self.ran |= 1 << stage as u8;
+    }
+    /// Takes a stage back, for a verdict without it; gives what restores it.
+    pub(super) fn hide(&mut self, stage: Stage) -> Hidden {
+        let ran = self.ran;
+        self.ran &= !(1 << stage as u8);
+        let hits = if stage == Stage::Lists { std::mem::take(&mut self.hits) } else { Hits::default() };
+        Hidden { ran, hits, models: self.models.clone() }
+    }
+    pub(super) fn show(&mut self, stage: Stage, hidden: Hidden) {
+        self.ran = hidden.ran;
+        self.models = hidden.models;
+        if stage == Stage::Lists {
+            self.hits = hidden.hits;
+        }
+    }
+
+    /// What a screen found; `None` when its stage did not run.
+    pub fn screened(&self, screen: usize) -> Option<&Screened> {
+        self.screens.get(screen).filter(|_| self.ran(Stage::Similarity))
+    }
+    /// What a bank says; `None` when its stage did not run, the bank is empty, or the payment has nothing to compare.
+    pub fn likest(&self, bank: usize) -> Option<&Likest> {
+        self.banks.get(bank)?.as_ref().filter(|_| self.ran(Stage::Similarity))
+    }
+    /// A model's score, 0 to 1000; `None` when its stage did not run or an input is undecided.
+    pub fn model(&self, model: usize) -> Option<u16> {
+        self.models.get(model).copied().flatten().filter(|_| self.ran(Stage::Models))
+    }
+    /// Whether a stage found anything: a list entry, a pattern, a similar name, a near payment, a score.
+    pub fn any(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Lists => !self.hits.is_empty(),
+            Stage::Patterns => self.patterns.any(),
+            Stage::Similarity => {
+                self.screens.iter().any(|screened| screened.matches > 0)
+                    || self.banks.iter().flatten().any(|likest| likest.near > 0)
+            }
+            Stage::Models => self.models.iter().flatten().any(|score| *score > 0),
+            _ => false,
+        }
+    }
+
+    pub(super) fn screen(
+        &mut self,
+        generation: &Generation,
+        tx: &Transaction,
+        scratch: &mut ScreenScratch,
+        matches: &mut Vec<Match>,
+    ) {
+        for screen in generation.screens() {
+            let mut screened = Screened::default();
+            if let Some(name) = tx.text(screen.field) {
+                for number in &screen.watchlists {
+                    let watchlist = &generation.watchlists()[usize::from(*number)];
+                    watchlist.screener.screen(name, None, screen.cutoff, scratch, matches);
+                    screened.matches += matches.len() as u32;
+                    for found in matches.first() {
+                        if screened.best.is_none_or(|best| found.score > best.score) {
+                            screened.best = Some(ScreenMatch {
+                                watchlist: *number,
+                                entry: found.entry,
+                                name: found.name,
+                                score: found.score,
+                            });
+                        }
+                    }
+                }
+            }
+            self.screens.push(screened);
+        }
+    }
+
+    pub(super) fn compare(&mut self, input: &Input<'_>, scratch: &mut VectorScratch) {
+        let Some(prints) = input.prints else { return };
+        let kernel = Kernel::best();
+        let (view, tenant) = (input.view, &input.tx.tenant);
+        for (bank, (decl, print)) in view.generation().banks().banks().zip(prints.iter()).enumerate() {
+            let contents = view.learned().contents(tenant, bank);
+            self.banks[bank] = contents
+                .zip(print.as_ref())
+                .and_then(|(contents, print)| contents.likest(kernel, decl, print, scratch));
+        }
+    }
+
+    pub(super) fn score(
+        &mut self,
+        tx: &Transaction,
+        features: &[Stamp],
+        view: &View,
+        scratch: &mut ModelScratch,
+    ) {
+        let generation = view.generation();
+        let applies = generation.applies(&tx.tenant);
+        let mut models = std::mem::take(&mut self.models);
+        let row = Row::new(tx, features, view, self);
+        for ((pack, model), score) in generation.models().iter().zip(&mut models) {
+            *score = if applies[*pack] { model.score(&row, scratch) } else { None };
+        }
+        self.models = models;
+    }
+
+    /// Puts recorded values in place of what was just made: what banks had learned is not part of a generation, and
+    /// a model in floating point may come out otherwise on another machine.
+    pub(super) fn recall(&mut self, generation: &Generation, recorded: &Recorded) {
+        for (bank, likest) in self.banks.iter_mut().enumerate() {
+            *likest = recorded.banks.get(bank).copied().flatten().map(|[best, near, fraud_share]| Likest {
+                best,
+                near,
+                fraud_share,
+            });
+        }
+        let inexact = generation.models().iter().enumerate().filter(|(_, (_, m))| m.kind() != ModelKind::Trees);
+        for (number, _) in inexact {
+            let known = recorded.models.iter().find(|(model, _)| usize::from(*model) == number);
+            self.models[number] = known.and_then(|(_, score)| *score);
+        }
+    }
+    /// What the record of law has to keep of this; see [`Found::recall`].
+    pub fn to_record(&self, generation: &Generation) -> Recorded {
+        let of = |likest: &Likest| [likest.best, likest.near, likest.fraud_share];
+        let banks: Vec<Option<[i64; 3]>> = self.banks.iter().map(|l| l.as_ref().map(of)).collect();
+        let models = generation.models().iter().enumerate();
+        let inexact = models.filter(|(_, (_, model))| model.kind() != ModelKind::Trees);
+        Recorded {
+            banks: if banks.iter().any(Option::is_some) { banks } else { Vec::new() },
+            models: inexact.map(|(number, _)| (number as u16, self.models[number])).collect(),
+        }
+    }
+}
+
+/// What [`Found::hide`] took away.
+pub(super) struct Hidden {
+    ran: u16,
+    hits: Hits,
+    models: Vec<Option<u16>>,
+}

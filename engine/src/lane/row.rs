@@ -1,0 +1,72 @@
+//! One transaction as models and rules see it: fields, stamped features, and what the stages found.
+
+use super::Found;
+use crate::domain::{Effect, Field, SlotId, SlotView, Stamp, Transaction, Value};
+use crate::generation::View;
+use crate::packs::SlotStarts;
+use crate::similarity::vectors::BankSlots;
+use crate::stage::Stage;
+
+/// A transaction's row of slots.
+pub struct Row<'a> {
+    tx: &'a Transaction,
+    features: &'a [Stamp],
+    found: &'a Found,
+    starts: SlotStarts,
+    /// Bit n: the list of slot n is loaded and visible; unset, its slot is missing.
+    lists_known: u64,
+    /// Bit n: the list of slot n hit.
+    lists_hit: u64,
+}
+
+impl<'a> Row<'a> {
+    /// The row of a transaction. The slots of stages that did not run are missing.
+    pub fn new(tx: &'a Transaction, features: &'a [Stamp], view: &View, found: &'a Found) -> Row<'a> {
+        let slots = view.generation().slots();
+        let (mut lists_known, mut lists_hit) = (0, 0);
+        if found.ran(Stage::Lists) {
+            let lists = view.lists();
+            for (bit, name) in slots.list_names.iter().enumerate() {
+                if let Some(number) = lists.find(name, &tx.tenant) {
+                    lists_known |= 1 << bit;
+                    let hit = |hit: &crate::lists::Hit| hit.list == number && hit.effect != Effect::Override;
+                    lists_hit |= u64::from(found.hits.iter().any(hit)) << bit;
+                }
+            }
+        }
+        Row { tx, features, found, starts: slots.starts, lists_known, lists_hit }
+    }
+}
+
+impl SlotView for Row<'_> {
+    fn value(&self, slot: SlotId) -> Option<Value<'_>> {
+        let (at, starts) = (slot.0, &self.starts);
+        if at < starts.features {
+            return self.tx.get(Field::from_number(at as u8)?);
+        }
+        if at < starts.lists {
+            let stamp = self.features.get(usize::from(at - starts.features)).copied().flatten();
+            return stamp.map(Value::Int);
+        }
+        if at < starts.patterns {
+            let bit = 1u64 << (at - starts.lists);
+            return (self.lists_known & bit != 0).then_some(Value::Bool(self.lists_hit & bit != 0));
+        }
+        if at < starts.names {
+            let hit = || Value::Bool(self.found.patterns.contains(u32::from(at - starts.patterns)));
+            return self.found.ran(Stage::Patterns).then(hit);
+        }
+        if at < starts.banks {
+            let of = usize::from(at - starts.names);
+            let screened = self.found.screened(of / 2)?;
+            let score = || screened.best.map_or(0, |best| i64::from(best.score));
+            return Some(Value::Int(if of % 2 == 0 { score() } else { i64::from(screened.matches) }));
+        }
+        if at < starts.models {
+            let of = usize::from(at - starts.banks);
+            let likest = self.found.likest(of / BankSlots::ALL.len())?;
+            return Some(Value::Int([likest.best, likest.near, likest.fraud_share][of % BankSlots::ALL.len()]));
+        }
+        self.found.model(usize::from(at - starts.models)).map(|score| Value::Int(i64::from(score)))
+    }
+}
