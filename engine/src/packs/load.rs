@@ -6,6 +6,7 @@ use super::cases::{self, Case};
 use super::codes::{self, CodeMap};
 use super::features::{self, FeatureDecl};
 use super::manifest::{self, Manifest};
+use super::models::{self, ModelDecl};
 use super::rules::{self, RuleDecl};
 use super::yaml::{Node, Reader};
 use crate::error::{Error, ErrorKind, Place, nearest};
@@ -22,6 +23,8 @@ pub struct Pack {
     pub features: Vec<FeatureDecl>,
     /// `rules/*.yaml`, in the order of the files' names.
     pub rules: Vec<RuleDecl>,
+    /// `models/*.yaml`, in the order of the files' names; their `.onnx` files are among [`Pack::files`].
+    pub models: Vec<ModelDecl>,
     /// `tests/*.yaml`.
     pub cases: Vec<Case>,
     /// `codes.yaml` before the built-in map.
@@ -60,7 +63,9 @@ enum Kind {
     Codes,
     Rules,
     Cases,
-    Text,
+    Model,
+    /// Nothing to read here: text for people, and what other files name.
+    Other,
 }
 
 /// What a file is, by its path.
@@ -71,7 +76,9 @@ fn kind(path: &str) -> Option<Kind> {
         "codes.yaml" => Kind::Codes,
         _ if path.starts_with("rules/") && path.ends_with(".yaml") => Kind::Rules,
         _ if path.starts_with("tests/") && path.ends_with(".yaml") => Kind::Cases,
-        _ if path.ends_with(".md") || path == "LICENSE" => Kind::Text,
+        _ if path.starts_with("models/") && path.ends_with(".yaml") => Kind::Model,
+        _ if path.starts_with("models/") && path.ends_with(".onnx") => Kind::Other,
+        _ if path.ends_with(".md") || path == "LICENSE" => Kind::Other,
         _ => return None,
     })
 }
@@ -84,13 +91,13 @@ pub fn load(files: Files) -> Result<Pack, Vec<Error>> {
     check_files(&files)?;
     let mut errors = Vec::new();
     let (mut manifest, mut features, mut own_codes) = (None, Vec::new(), None);
-    let (mut rules, mut cases) = (Vec::new(), Vec::new());
+    let (mut rules, mut models, mut cases) = (Vec::new(), Vec::<ModelDecl>::new(), Vec::new());
     for (path, bytes) in &files {
         let Some(kind) = kind(path) else {
             errors.push(unknown_file(path));
             continue;
         };
-        if matches!(kind, Kind::Text) {
+        if matches!(kind, Kind::Other) {
             continue;
         }
         let (mut reader, node) = Reader::open(path, bytes);
@@ -101,7 +108,8 @@ pub fn load(files: Files) -> Result<Pack, Vec<Error>> {
                 Kind::Codes => own_codes = Some(codes::read(&mut reader, &node)),
                 Kind::Rules => rules.extend(rules::read(&mut reader, &node)),
                 Kind::Cases => cases.extend(cases::read(&mut reader, &node)),
-                Kind::Text => {}
+                Kind::Model => models.extend(models::read(&mut reader, &node)),
+                Kind::Other => {}
             }
         }
         errors.append(&mut reader.errors);
@@ -110,6 +118,7 @@ pub fn load(files: Files) -> Result<Pack, Vec<Error>> {
         errors.push(Error::new(ErrorKind::NotFound, "pack.yaml is missing").at(Place::file("pack.yaml")));
     }
     duplicates(&rules, &mut errors);
+    models::duplicates(&models, &mut errors);
     if rules.len() > RULES_PER_PACK_MAX {
         let message = format!("pack has {} rules, limit {RULES_PER_PACK_MAX}", rules.len());
         errors.push(Error::new(ErrorKind::TooLarge, message));
@@ -119,7 +128,7 @@ pub fn load(files: Files) -> Result<Pack, Vec<Error>> {
     };
     let has_codes = own_codes.is_some();
     let codes = CodeMap::with(own_codes.unwrap_or_default());
-    Ok(Pack { manifest, features, rules, cases, codes, has_codes, files })
+    Ok(Pack { manifest, features, rules, models, cases, codes, has_codes, files })
 }
 
 fn not_empty(reader: &mut Reader<'_>, node: &Node) -> bool {
