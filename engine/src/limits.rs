@@ -101,8 +101,28 @@ pub const BANK_CAPACITY_MAX: u32 = 4_000_000;
 /// Most payments that wait for a label so that banks can learn them, over all tenants; past it the oldest are
 /// forgotten, and their labels teach no bank. About 100 bytes each per bank.
 pub const BANK_WAITING_MAX: usize = 1 << 20;
+/// Largest model file, in bytes; a larger one is refused.
+pub const MODEL_FILE_BYTES_MAX: usize = 16 << 20;
+/// Most protobuf messages of one model file (nodes, attributes, tensors, names), counted before it is decoded.
+pub const MODEL_MESSAGES_MAX: usize = 1 << 16;
+/// Most inputs (slots) of one model.
+pub const MODEL_INPUTS_MAX: usize = 256;
+/// Most operators of one model's graph, after those that its score does not depend on are left out.
+pub const MODEL_OPERATORS_MAX: usize = 256;
+/// Widest row of numbers between two operators of a model that is not a tree ensemble, and its largest tensor.
+pub const MODEL_WIDTH_MAX: usize = 4096;
+/// Most multiplications of one score of a model that is not a tree ensemble; about a millisecond.
+pub const MODEL_PRODUCTS_MAX: u64 = 1 << 22;
+/// Most trees of one ensemble.
+pub const MODEL_TREES_MAX: usize = 4096;
+/// Most nodes, leaves included, of one ensemble.
+pub const MODEL_NODES_MAX: usize = 1 << 20;
+/// Deepest tree of an ensemble, in decisions.
+pub const MODEL_DEPTH_MAX: usize = 64;
 /// Most models in one generation.
-pub const MODELS_MAX: usize = 16;
+pub const MODELS_MAX: usize = 32;
+/// Largest absolute sum of an ensemble's leaves, one of each tree; sums are i64 in units of 2^-32.
+pub const MODEL_SUM_MAX: i64 = 1 << 30;
 /// Longest batch of the journal, in bytes as stored; a larger append is refused, a larger length read is damage.
 pub const JOURNAL_BATCH_BYTES_MAX: usize = 64 << 20;
 
@@ -114,6 +134,7 @@ const _: () =
     assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
 const _: () = assert!(LISTS_MAX <= 64);
+const _: () = assert!(MODEL_FILE_BYTES_MAX <= PACK_FILE_BYTES_MAX);
 const _: () = assert!(LIST_ENTRIES_MAX < u32::MAX as u64);
 const _: () = assert!(DELTA_ENTRIES_MAX <= 1 << 16);
 const _: () = assert!(FEATURE_SLOTS_MAX + 512 < u16::MAX as usize);

@@ -1,1 +1,14 @@
-//! Models: ONNX tree ensembles in integers, everything else on tract.
+//! Models: ONNX files bound to slots, each giving one integer score, 0 to 1000. Tree ensembles are lowered at load to an
+//! evaluator in integers that agrees with itself on every machine; everything else we can run runs on tract.
+
+mod onnx;
+mod columns;
+mod ensemble;
+mod attributes;
+mod link;
+mod trees;
+mod widths;
+mod runner;
+mod model;
+
+pub use model::{Input, Kind, Missing, Model, ModelScratch, ModelSource, ScoreFrom};

@@ -1,0 +1,113 @@
+//! Everything that is not a tree ensemble, on tract: one thread, one row. Floating point may differ between machines, so
+//! a score made here is kept with the verdict and never computed again. tract's panics are contained and become errors.
+
+use super::columns::{bind, entered};
+use super::onnx::{Elem, Graph, invalid};
+use super::widths::{self, Cost};
+use super::{Input, ModelSource};
+use crate::error::{Error, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tract_onnx::prelude::*;
+
+type Plan = Arc<TypedRunnableModel>;
+
+/// A model on tract.
+pub(super) struct Runner {
+    plan: Plan,
+    /// For each input of the graph: its type and the declared inputs that are its columns.
+    inputs: Vec<(Elem, Vec<usize>)>,
+    /// Column of the output.
+    class: usize,
+    cost: Cost,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "tract, {} operators, {} products", self.cost.operators, self.cost.products)
+    }
+}
+
+impl Runner {
+    /// Prepares a graph.
+    ///
+    /// # Errors
+    /// Whatever `widths` refuses, a class that is not there, and what tract itself refuses.
+    pub(super) fn prepare(graph: &Graph, source: &ModelSource<'_>) -> Result<Runner, Error> {
+        let cost = widths::check(graph)?;
+        let inputs: Vec<(Elem, Vec<usize>)> =
+            graph.inputs.iter().map(|input| input.elem).zip(bind(graph, source)?).collect();
+        let class = match source.class.map(usize::from) {
+            Some(class) if class < cost.width => class,
+            Some(class) => {
+                return Err(invalid(format!("class is {class}, the output has {} columns", cost.width)));
+            }
+            None if cost.width <= 2 => cost.width - 1,
+            None => return Err(invalid(format!("class is missing: the output has {} columns", cost.width))),
+        };
+        let plan = contained(|| plan(graph));
+        let plan = plan.ok_or_else(|| invalid("tract cannot run it: it panicked"))?;
+        let plan = plan.map_err(|e| invalid(format!("tract cannot run it: {}", e.root_cause())))?;
+        let runner = Runner { plan, inputs, class, cost };
+        // One row of ones: what fails always fails now.
+        match runner.run(&source.inputs, &vec![Some(1); source.inputs.len()]) {
+            Some(_) => Ok(runner),
+            None => Err(Error::new(ErrorKind::Invalid, "tract cannot run it: a row of ones gives no number")),
+        }
+    }
+
+    /// The output's number for declared inputs; `None` where tract fails.
+    pub(super) fn run(&self, declared: &[Input], values: &[Option<i64>]) -> Option<f64> {
+        let tensors = self.inputs.iter().map(|(elem, columns)| {
+            let number = |at: &usize| {
+                values[*at].map_or(f64::NAN, |value| entered(value, declared[*at].divide_by, *elem))
+            };
+            let row = columns.iter().map(number);
+            let shape = (1, columns.len());
+            Some(match elem {
+                Elem::F32 => tensor(shape, row.map(|v| v as f32)),
+                Elem::F64 => tensor(shape, row),
+                // No integer stands for a gap.
+                _ if columns.iter().any(|at| values[*at].is_none()) => return None,
+                Elem::I64 => tensor(shape, row.map(|v| v as i64)),
+                Elem::I32 => tensor(shape, row.map(|v| v as i32)),
+                Elem::Bool => tensor(shape, row.map(|v| v != 0.0)),
+            })
+        });
+        let tensors: TVec<TValue> = tensors.collect::<Option<_>>()?;
+        let outputs = contained(|| self.plan.run(tensors))?.ok()?;
+        let output = outputs.first()?.cast_to::<f64>().ok()?;
+        let number = *output.to_plain_array_view::<f64>().ok()?.iter().nth(self.class)?;
+        Some(number).filter(|number| !number.is_nan())
+    }
+
+    /// Estimated ns of one score.
+    pub(super) fn cost_ns(&self) -> u64 {
+        1000 + 400 * self.cost.operators + self.cost.products / 2
+    }
+}
+
+fn tensor<T: Datum>((rows, columns): (usize, usize), row: impl Iterator<Item = T>) -> TValue {
+    let array = tract_ndarray::Array2::from_shape_vec((rows, columns), row.collect());
+    Tensor::from(array.expect("the row is as long as it has columns")).into()
+}
+
+fn plan(graph: &Graph) -> TractResult<Plan> {
+    let mut model = tract_onnx::onnx().with_ignore_output_shapes(true).parse(&graph.proto, None)?.model;
+    for (at, input) in graph.inputs.iter().enumerate() {
+        let of = match input.elem {
+            Elem::F32 => f32::datum_type(),
+            Elem::F64 => f64::datum_type(),
+            Elem::I64 => i64::datum_type(),
+            Elem::I32 => i32::datum_type(),
+            Elem::Bool => bool::datum_type(),
+        };
+        model.set_input_fact(at, InferenceFact::dt_shape(of, [1, input.width]))?;
+    }
+    model.into_optimized()?.into_runnable()
+}
+
+/// What a call gives; `None` where it panics. The call owns or only reads what it touches, so nothing is left halfway.
+fn contained<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
