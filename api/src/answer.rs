@@ -11,6 +11,7 @@ use interdict_engine::lane::{Found, Input, Row, find_again};
 use interdict_engine::lists::ListMeta;
 use interdict_engine::packs::CodeMap;
 use interdict_engine::rules::Class;
+use interdict_engine::similarity::names;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -178,7 +179,10 @@ impl Source<'_> {
             }
             ReasonSource::Name { rule, .. } => generation.rules().rule(rule).id().to_owned(),
             ReasonSource::Model(number) => match generation.models().get(usize::from(number)) {
-                Some((pack, model)) => format!("{}/{}", generation.packs()[*pack].name(), model.id()),
+                Some(model) => {
+                    let pack = generation.packs().get(usize::from(model.pack()));
+                    format!("{}/{}", pack.map_or("", |pack| pack.name()), model.id())
+                }
                 None => format!("model number {number}"),
             },
             ReasonSource::Default(pack) => {
@@ -205,9 +209,9 @@ impl Source<'_> {
                 }
                 if let Some(list) = generation.watchlists().get(usize::from(watchlist)) {
                     detail.insert("list".into(), list.name.as_str().into());
-                    if let Some(listed) = list.screener.bank().entries().get(entry as usize) {
+                    if let Some(listed) = list.bank.entries().get(entry as usize) {
                         detail.insert("entry".into(), listed.id.as_str().into());
-                        detail.insert("name".into(), listed.name(name).into());
+                        detail.insert("name".into(), listed_name(listed, name).into());
                     }
                 }
                 detail.insert("score".into(), score.into());
@@ -296,6 +300,12 @@ impl Source<'_> {
         let iso20022 = Iso20022 { status: mapped.status.clone(), reason: mapped.reason.clone() };
         Codes { iso8583: mapped.iso8583.clone(), iso20022 }
     }
+}
+
+/// One of an entry's names as the list writes it; the primary one where there is no such.
+pub fn listed_name(entry: &names::Entry, name: u16) -> &str {
+    let named = entry.names.get(usize::from(name)).or(entry.names.first());
+    named.map_or("", |alias| &alias.name)
 }
 
 /// A slot's value as JSON; `None` for what has none to show (a tag).

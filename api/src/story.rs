@@ -13,9 +13,10 @@ mod words;
 
 pub use told::{Fact, Part, Story, ToldEntry, ToldFeature, ToldReason, ToldRule, ToldSkip};
 
-use crate::answer::{Source, time};
+use crate::answer::{Source, listed_name, time};
 use interdict_engine::domain::{Accepted, Lever, Outcome, ReasonSource, Transaction, Verdict};
 use interdict_engine::generation::Generation;
+use interdict_engine::models::Model;
 use interdict_engine::rules::{Mode, RuleResults};
 use interdict_engine::{SkipReason, Stage};
 use row::Row;
@@ -161,10 +162,10 @@ fn told_reason(
         {
             let rule = rules::told(row, source, number);
             let listed = generation.watchlists().get(usize::from(watchlist));
-            let named = listed.and_then(|list| Some((list, list.screener.bank().entries().get(entry as usize)?)));
+            let named = listed.and_then(|list| Some((list, list.bank.entries().get(entry as usize)?)));
             let like = named.map_or_else(
                 || format!("entry number {entry} of watchlist number {watchlist}"),
-                |(list, entry)| format!("{:?} (entry {} of {})", entry.name(name), entry.id, list.name),
+                |(list, entry)| format!("{:?} (entry {} of {})", listed_name(entry, name), entry.id, list.name),
             );
             let words = format!(
                 "{} (rule {}, asks for {}): most like {like}, {score} of 1000",
@@ -175,8 +176,10 @@ fn told_reason(
         ReasonSource::Model(number) => {
             let model = generation.models().get(usize::from(number));
             let name = source.rule_name(reason);
-            let doc = model.map_or("", |(_, model)| model.doc());
-            let words = format!("model {name} scores it {}: {doc}", source.verdict.score);
+            let pack = model.and_then(|model| generation.packs().get(usize::from(model.pack())));
+            let decl = pack.and_then(|pack| pack.models.iter().find(|decl| Some(&*decl.id) == model.map(Model::id)));
+            let doc = decl.map_or("", |decl| &decl.doc);
+            let words = format!("model {name} gives it the score {}: {doc}", source.verdict.score);
             ToldReason { stage, source: name, words, rule: None, entry: None }
         }
         ReasonSource::Rule(number) | ReasonSource::Name { rule: number, .. } => {

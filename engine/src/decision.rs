@@ -130,8 +130,8 @@ impl Found {
     /// Models whose score counts: it ranks, and decides nothing by itself.
     fn models(&mut self, generation: &Generation, tenant: &str, found_by: &StageFindings) {
         let applies = generation.applies(tenant);
-        for (number, (pack, model)) in generation.models().iter().enumerate() {
-            if let Some(score) = found_by.model(number).filter(|_| model.counts() && applies[*pack]) {
+        for (number, model) in generation.models().iter().enumerate() {
+            if let Some(score) = found_by.model(number).filter(|_| model.counts() && applies[usize::from(model.pack())]) {
                 let slot = SlotId(generation.slots().starts.models + number as u16);
                 let source = ReasonSource::Model(number as u16);
                 let slots = SmallVec::from_slice(&[slot]);

@@ -10,12 +10,13 @@ use crate::limits::WATCHLISTS_MAX;
 use crate::lists::{ListBase, ListMeta, ListView, Overlay, Snapshot};
 use crate::models::Model;
 use crate::packs::{self, ListDecl, ModelDecl, Pack, ScreenDecl, SlotStarts};
-use crate::patterns::{DatabaseCache, NoCache, PatternSet};
+use crate::patterns::{DatabaseCache, PatternSet, PatternSource};
 use crate::rates::RateTable;
 use crate::rules::RuleSet;
-use crate::similarity::names::{self, Screener};
+use crate::similarity::names::{Bank, Screener};
 use crate::similarity::vectors::{BankPlan, Learned};
 use crate::stage::Stage;
+use interdict_shaders::Kernel;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -72,7 +73,7 @@ pub enum PartKind {
     Settings,
     /// The exchange rates.
     Rates,
-    /// A watchlist: listed names, as [`names::Bank`] encodes them.
+    /// A watchlist: listed names, as [`Bank`] encodes them.
     Watchlist,
 }
 
@@ -170,8 +171,7 @@ pub struct Generation {
     watchlists: Vec<Watchlist>,
     screens: Vec<Screen>,
     banks: Arc<BankPlan>,
-    /// Each with the number of its pack.
-    models: Vec<(usize, Model)>,
+    models: Vec<Model>,
     settings: Settings,
     rules: RuleSet,
     /// Which packs apply, by position: for tenants that a pack names, and for everybody else.
@@ -192,6 +192,8 @@ pub struct Slots {
 pub struct Watchlist {
     /// Its name, as screens and reasons write it.
     pub name: String,
+    /// Whom it lists.
+    pub bank: Bank,
     /// What finds names like its own.
     pub screener: Screener,
 }
@@ -224,7 +226,7 @@ impl Generation {
         manifest: Manifest,
         object: &dyn Fn(&[u8; 32]) -> Result<Bytes, Error>,
     ) -> Result<Generation, Vec<Error>> {
-        Generation::build_with(manifest, object, &NoCache)
+        Generation::build_with(manifest, object, None)
     }
 
     /// As [`Generation::build`], with pattern databases taken from a cache where it has them: compiling ten thousand
@@ -235,7 +237,7 @@ impl Generation {
     pub fn build_with(
         manifest: Manifest,
         object: &dyn Fn(&[u8; 32]) -> Result<Bytes, Error>,
-        cache: &dyn DatabaseCache,
+        cache: Option<&dyn DatabaseCache>,
     ) -> Result<Generation, Vec<Error>> {
         let mut parts = Parts::default();
         for (kind, name, hash) in manifest.parts() {
@@ -248,7 +250,7 @@ impl Generation {
     fn assemble(
         manifest: Manifest,
         parts: Parts,
-        cache: &dyn DatabaseCache,
+        cache: Option<&dyn DatabaseCache>,
     ) -> Result<Generation, Vec<Error>> {
         let Parts { packs, lists, settings, rates, watchlists } = parts;
         let lists = ListBase::new(lists).map_err(|e| vec![e])?;
@@ -268,7 +270,8 @@ impl Generation {
         let sources = packs.iter().enumerate().flat_map(|(at, pack)| pack.rule_sources(at as u16)).collect();
         let rules = RuleSet::compile(sources, &built.schema).map_err(|found| errors.extend(found));
         let features = FeaturePlan::new(groups.collect(), Arc::new(rates)).map_err(|e| errors.push(e));
-        let patterns = PatternSet::compile(&built.patterns, cache).map_err(|found| errors.extend(found));
+        let sources: Vec<PatternSource> = built.patterns.iter().map(|decl| decl.source.clone()).collect();
+        let patterns = PatternSet::compile(&sources, &[], cache).map_err(|found| errors.extend(found));
         let screens = built.screens.iter().map(|decl| Screen::resolve(decl, &watchlists)).collect();
         let banks = BankPlan::new(built.banks, &built.schema, built.starts.lists)
             .map_err(|found| errors.extend(found));
@@ -345,8 +348,8 @@ impl Generation {
     pub fn banks(&self) -> &Arc<BankPlan> {
         &self.banks
     }
-    /// Its models, in the order of their slots, each with the number of its pack.
-    pub fn models(&self) -> &[(usize, Model)] {
+    /// Its models, in the order of their slots.
+    pub fn models(&self) -> &[Model] {
         &self.models
     }
     /// Whether a stage of a lane has anything to do. Lists may come at any time, and rules always say something.
@@ -403,12 +406,13 @@ fn models(
     packs: &[Pack],
     declared: Vec<(usize, ModelDecl)>,
     schema: &Schema,
-) -> Result<Vec<(usize, Model)>, Vec<Error>> {
+) -> Result<Vec<Model>, Vec<Error>> {
     let mut errors = Vec::new();
     let mut models = Vec::new();
     for (pack, decl) in declared {
-        match Model::compile(&decl, packs[pack].files(), schema) {
-            Ok(model) => models.push((pack, model)),
+        let source = decl.source(pack as u16, schema, packs[pack].files());
+        match source.and_then(|source| Model::compile(&source)) {
+            Ok(model) => models.push(model),
             Err(found) => errors.extend(found),
         }
     }
@@ -429,8 +433,9 @@ impl Parts {
                     let message = format!("watchlist {name:?} would be one too many, limit {WATCHLISTS_MAX}");
                     return Err(one(Error::new(ErrorKind::TooLarge, message)));
                 }
-                let bank = names::Bank::decode((*bytes).as_ref()).map_err(one)?;
-                self.watchlists.push(Watchlist { name: name.into(), screener: Screener::new(bank) });
+                let bank = Bank::decode((*bytes).as_ref()).map_err(one)?;
+                let screener = Screener::new(&bank, Kernel::best()).map_err(one)?;
+                self.watchlists.push(Watchlist { name: name.into(), bank, screener });
             }
             PartKind::Settings => self.settings = Settings::decode((*bytes).as_ref()).map_err(one)?,
             PartKind::Rates => {

@@ -15,7 +15,7 @@ use crate::models::ModelScratch;
 use crate::patterns::PatternScratch;
 use crate::rules::RuleResults;
 use crate::sequencer::Work;
-use crate::similarity::names::{Match, ScreenScratch};
+use crate::similarity::names::{Match, Scratch as ScreenScratch};
 use crate::similarity::vectors::{Prints, VectorScratch};
 use crate::stage::{SkipReason, Stage};
 
@@ -115,7 +115,7 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
     let Scratch { found, patterns, screens, matches, vectors, models, .. } = scratch;
     let Input { tx, features, view, .. } = *input;
     let generation = view.generation();
-    let mut skipped = Vec::new();
+    let (mut skipped, mut unavailable) = (Vec::new(), Vec::new());
     found.clear(generation);
     let mut runs = |stage: Stage, found: &mut Found| {
         if !generation.has(stage) {
@@ -131,8 +131,8 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
     if runs(Stage::Lists, found) {
         view.lists().probe(tx, &mut found.hits);
     }
-    if runs(Stage::Patterns, found) {
-        generation.patterns().scan(tx, patterns, &mut found.patterns);
+    if runs(Stage::Patterns, found) && found.scan(generation, tx, patterns).is_err() {
+        unavailable.push(Stage::Patterns);
     }
     if runs(Stage::Similarity, found) {
         found.screen(generation, tx, screens, matches);
@@ -142,7 +142,11 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
         found.score(tx, features, view, models);
     }
     runs(Stage::Rules, found);
-    drop(runs);
+    for stage in unavailable {
+        found.set_absent(stage);
+        let at = skipped.partition_point(|(before, _)| *before < stage);
+        skipped.insert(at, (stage, SkipReason::Unavailable));
+    }
     if let Some(recorded) = gate.recorded() {
         found.recall(generation, recorded);
     }

@@ -20,6 +20,8 @@ pub struct Config {
     pub features: Features,
     /// Exact lists: name → list.
     pub lists: BTreeMap<String, List>,
+    /// Listed names to be screened against: name → watchlist.
+    pub watchlists: BTreeMap<String, Watchlist>,
     /// Rule packs.
     pub rules: Rules,
     /// Outcomes, levers, deadlines.
@@ -127,6 +129,15 @@ pub struct List {
     /// A sanctions list: its blocks cannot be overridden unless an entry says so.
     #[serde(default)]
     pub sanctions: bool,
+}
+
+/// `[watchlists.NAME]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watchlist {
+    /// OFAC CSV (`sdn.csv`, with `alt.csv` and `add.csv` beside it), UN XML, a CSV with a `name` column, or a built
+    /// watchlist (`.inames`), relative to the config file.
+    pub files: Vec<PathBuf>,
 }
 
 /// `[rules]`

@@ -2,6 +2,7 @@
 //! it; neither has a path of its own.
 
 pub mod keys;
+pub mod cache;
 pub mod store;
 pub mod publish;
 pub mod tally;

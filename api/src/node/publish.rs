@@ -43,7 +43,7 @@ pub fn read_pack_folder(dir: &Path) -> Result<packs::Files> {
 }
 
 fn is_pack_file(name: &str) -> bool {
-    name.ends_with(".yaml") || name.ends_with(".yml")
+    name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".onnx")
 }
 
 /// Loads, checks and tests a pack; its errors name file, line and column.
@@ -156,6 +156,11 @@ pub fn build(
         let snapshot = list_snapshot(&loaded.resolve(&list.file), &meta, keys)?;
         parts.push((PartKind::List, name.clone(), store.put(&snapshot)?));
     }
+    for (name, watchlist) in &loaded.config.watchlists {
+        let files: Vec<_> = watchlist.files.iter().map(|file| loaded.resolve(file)).collect();
+        let bank = watchlist_bank(&files).with_context(|| format!("watchlists.{name}"))?;
+        parts.push((PartKind::Watchlist, name.clone(), store.put(&bank.encode())?));
+    }
     parts.push((PartKind::Settings, "settings".into(), store.put(&settings(&loaded.config).encode())?));
     if let Some(rates) = &loaded.config.features.rates {
         let path = loaded.resolve(rates);
@@ -165,8 +170,22 @@ pub fn build(
     let manifest = Manifest::new(parts);
     let generation = assemble(manifest.clone(), store)?;
     generation.lists().check_keys(|tenant| keys.list_check(tenant))?;
+    for (screen, watchlist) in unsearched(&generation) {
+        tracing::warn!("screen {screen:?}: no watchlist {watchlist:?} is configured, so it is not searched");
+    }
     store.put_manifest(&manifest)?;
     Ok(generation)
+}
+
+/// The watchlists that a generation's screens name and that nobody has configured: screen and watchlist.
+pub fn unsearched(generation: &Generation) -> Vec<(String, String)> {
+    let known = |name: &str| generation.watchlists().iter().any(|list| list.name == name);
+    let mut missing: Vec<(String, String)> = Vec::new();
+    for screen in generation.packs().iter().flat_map(|pack| &pack.screens) {
+        let absent = screen.watchlists.iter().filter(|name| !known(name));
+        missing.extend(absent.map(|name| (screen.id.clone(), name.clone())));
+    }
+    missing
 }
 
 /// The generation of a manifest, from the store.
@@ -176,7 +195,7 @@ pub fn build(
 pub fn assemble(manifest: Manifest, store: &Store) -> Result<Arc<Generation>> {
     let object =
         |hash: &[u8; 32]| store.get(hash).map_err(|e| Error::new(ErrorKind::NotFound, format!("{e:#}")));
-    let generation = Generation::build(manifest, &object).map_err(|errors| {
+    let generation = Generation::build_with(manifest, &object, Some(store.patterns())).map_err(|errors| {
         anyhow::anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;
     Ok(Arc::new(generation))

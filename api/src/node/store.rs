@@ -1,6 +1,7 @@
-//! The kept generations on disk: content-addressed objects (pack archives, list snapshots, settings, rates) and one
+//! The kept generations on disk: content-addressed objects (pack archives, list snapshots, watchlists, settings, rates) and one
 //! manifest a generation. A file is written aside, synced and renamed, so that it is there whole or not at all.
 
+use super::cache::PatternCache;
 use anyhow::{Context, Result, bail};
 use interdict_engine::generation::{Manifest, hex};
 use memmap2::Mmap;
@@ -17,6 +18,7 @@ pub type Object = Arc<dyn AsRef<[u8]> + Send + Sync>;
 #[derive(Debug, Clone)]
 pub struct Store {
     dir: PathBuf,
+    patterns: PatternCache,
 }
 
 impl Store {
@@ -29,11 +31,15 @@ impl Store {
         for sub in ["objects", "manifests"] {
             fs::create_dir_all(dir.join(sub)).with_context(|| format!("{}", dir.join(sub).display()))?;
         }
-        Ok(Store { dir })
+        Ok(Store { dir, patterns: PatternCache::new(data, true) })
     }
     /// The store of a data folder that is only read: nothing is made.
     pub fn existing(data: &Path) -> Store {
-        Store { dir: data.join("generations") }
+        Store { dir: data.join("generations"), patterns: PatternCache::new(data, false) }
+    }
+    /// Where compiled pattern databases are kept.
+    pub fn patterns(&self) -> &PatternCache {
+        &self.patterns
     }
     /// Whether an object is there, whatever its bytes.
     pub fn has(&self, hash: &[u8; 32]) -> bool {

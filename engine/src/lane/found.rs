@@ -6,9 +6,10 @@ use super::row::Row;
 use crate::domain::{Recorded, Stamp, Transaction};
 use crate::generation::{Generation, View};
 use crate::lists::Hits;
-use crate::models::{ModelKind, ModelScratch};
-use crate::patterns::PatternHits;
-use crate::similarity::names::{Match, ScreenScratch};
+use crate::models::{Kind as ModelKind, ModelScratch};
+use crate::error::Error;
+use crate::patterns::{PatternHits, PatternScratch};
+use crate::similarity::names::{Match, Scratch as ScreenScratch};
 use crate::similarity::vectors::{Likest, VectorScratch};
 use crate::stage::Stage;
 use interdict_shaders::Kernel;
@@ -45,6 +46,7 @@ pub struct Found {
     screens: Vec<Screened>,
     banks: Vec<Option<Likest>>,
     models: Vec<Option<u16>>,
+    any_pattern: bool,
     /// Bit per stage.
     ran: u16,
 }
@@ -54,6 +56,7 @@ impl Found {
     pub(super) fn clear(&mut self, generation: &Generation) {
         self.hits.clear();
         self.patterns.clear();
+        self.any_pattern = false;
         self.screens.clear();
         self.banks.clear();
         self.banks.resize(generation.banks().len(), None);
@@ -67,6 +70,9 @@ impl Found {
     }
     pub(super) fn set_ran(&mut self, stage: Stage) {
         self.ran |= 1 << stage as u8;
+    }
+    pub(super) fn set_absent(&mut self, stage: Stage) {
+        self.ran &= !(1 << stage as u8);
     }
     /// Takes a stage back, for a verdict without it; gives what restores it.
     pub(super) fn hide(&mut self, stage: Stage) -> Hidden {
@@ -99,7 +105,7 @@ impl Found {
     pub fn any(&self, stage: Stage) -> bool {
         match stage {
             Stage::Lists => !self.hits.is_empty(),
-            Stage::Patterns => self.patterns.any(),
+            Stage::Patterns => self.any_pattern,
             Stage::Similarity => {
                 self.screens.iter().any(|screened| screened.matches > 0)
                     || self.banks.iter().flatten().any(|likest| likest.near > 0)
@@ -107,6 +113,19 @@ impl Found {
             Stage::Models => self.models.iter().flatten().any(|score| *score > 0),
             _ => false,
         }
+    }
+
+    /// Looks for patterns; an error where the library has no memory to scan in.
+    pub(super) fn scan(
+        &mut self,
+        generation: &Generation,
+        tx: &Transaction,
+        scratch: &mut PatternScratch,
+    ) -> Result<(), Error> {
+        let patterns = generation.patterns();
+        patterns.scan(tx, scratch, &mut self.patterns)?;
+        self.any_pattern = patterns.hits(&self.patterns).next().is_some();
+        Ok(())
     }
 
     pub(super) fn screen(
@@ -162,8 +181,9 @@ impl Found {
         let applies = generation.applies(&tx.tenant);
         let mut models = std::mem::take(&mut self.models);
         let row = Row::new(tx, features, view, self);
-        for ((pack, model), score) in generation.models().iter().zip(&mut models) {
-            *score = if applies[*pack] { model.score(&row, scratch) } else { None };
+        for (model, score) in generation.models().iter().zip(&mut models) {
+            let is_for = applies[usize::from(model.pack())];
+            *score = if is_for { model.score(&row, scratch) } else { None };
         }
         self.models = models;
     }
@@ -178,7 +198,7 @@ impl Found {
                 fraud_share,
             });
         }
-        let inexact = generation.models().iter().enumerate().filter(|(_, (_, m))| m.kind() != ModelKind::Trees);
+        let inexact = generation.models().iter().enumerate().filter(|(_, m)| m.kind() != ModelKind::Trees);
         for (number, _) in inexact {
             let known = recorded.models.iter().find(|(model, _)| usize::from(*model) == number);
             self.models[number] = known.and_then(|(_, score)| *score);
@@ -189,7 +209,7 @@ impl Found {
         let of = |likest: &Likest| [likest.best, likest.near, likest.fraud_share];
         let banks: Vec<Option<[i64; 3]>> = self.banks.iter().map(|l| l.as_ref().map(of)).collect();
         let models = generation.models().iter().enumerate();
-        let inexact = models.filter(|(_, (_, model))| model.kind() != ModelKind::Trees);
+        let inexact = models.filter(|(_, model)| model.kind() != ModelKind::Trees);
         Recorded {
             banks: if banks.iter().any(Option::is_some) { banks } else { Vec::new() },
             models: inexact.map(|(number, _)| (number as u16, self.models[number])).collect(),

@@ -4,11 +4,13 @@ use super::Found;
 use crate::domain::{Effect, Field, SlotId, SlotView, Stamp, Transaction, Value};
 use crate::generation::View;
 use crate::packs::SlotStarts;
+use crate::patterns::PatternSet;
 use crate::similarity::vectors::BankSlots;
 use crate::stage::Stage;
 
 /// A transaction's row of slots.
 pub struct Row<'a> {
+    patterns: &'a PatternSet,
     tx: &'a Transaction,
     features: &'a [Stamp],
     found: &'a Found,
@@ -21,7 +23,7 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// The row of a transaction. The slots of stages that did not run are missing.
-    pub fn new(tx: &'a Transaction, features: &'a [Stamp], view: &View, found: &'a Found) -> Row<'a> {
+    pub fn new(tx: &'a Transaction, features: &'a [Stamp], view: &'a View, found: &'a Found) -> Row<'a> {
         let slots = view.generation().slots();
         let (mut lists_known, mut lists_hit) = (0, 0);
         if found.ran(Stage::Lists) {
@@ -34,7 +36,8 @@ impl<'a> Row<'a> {
                 }
             }
         }
-        Row { tx, features, found, starts: slots.starts, lists_known, lists_hit }
+        let patterns = view.generation().patterns();
+        Row { patterns, tx, features, found, starts: slots.starts, lists_known, lists_hit }
     }
 }
 
@@ -53,8 +56,9 @@ impl SlotView for Row<'_> {
             return (self.lists_known & bit != 0).then_some(Value::Bool(self.lists_hit & bit != 0));
         }
         if at < starts.names {
-            let hit = || Value::Bool(self.found.patterns.contains(u32::from(at - starts.patterns)));
-            return self.found.ran(Stage::Patterns).then(hit);
+            let number = u32::from(at - starts.patterns);
+            let ran = self.found.ran(Stage::Patterns);
+            return ran.then(|| self.patterns.hit(&self.found.patterns, number)).flatten().map(Value::Bool);
         }
         if at < starts.banks {
             let of = usize::from(at - starts.names);

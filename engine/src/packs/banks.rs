@@ -72,6 +72,15 @@ pub struct BankDecl {
 }
 
 impl BankDecl {
+    /// The paths of the slots it compares.
+    pub fn slots(&self) -> impl Iterator<Item = &str> {
+        let (attributes, dimensions) = match &self.likeness {
+            Likeness::Fingerprint { attributes, .. } => (&attributes[..], &[][..]),
+            Likeness::Vector { dimensions, .. } => (&[][..], &dimensions[..]),
+        };
+        attributes.iter().map(|a| a.slot.as_str()).chain(dimensions.iter().map(|d| d.slot.as_str()))
+    }
+
     /// Whether two declarations ask for the same, so that what one has learned is the other's as well.
     pub fn is_same(&self, other: &BankDecl) -> bool {
         let attributes = |likeness: &Likeness| match likeness {

@@ -1,11 +1,17 @@
 //! What must hold of a pack before it is published: names and types, examples for every rule, the cost bound; and what
 //! its authors may want to know.
 
+use super::cost::{self, PartCost, StageCost};
 use super::load::{Pack, sorted};
+use super::patterns::pattern_examples;
+use super::BankDecl;
 use super::schema::{PackSchema, schema};
 use crate::domain::{Outcome, SlotId};
 use crate::error::{Error, ErrorKind, Place, nearest};
+use crate::models::Model;
+use crate::patterns::{PatternSet, PatternSource, lint};
 use crate::rules::{Mode, Rule, ScoreSource};
+use crate::similarity::vectors::BankPlan;
 use crate::stage::Stage;
 use std::collections::HashSet;
 
@@ -26,6 +32,8 @@ pub struct Report {
     pub feature_slots: usize,
     /// Static cost of all rules together, an estimate in ns.
     pub cost_ns: u64,
+    /// Worst-case cost of each stage that the pack has a part in.
+    pub costs: Vec<StageCost>,
 }
 
 impl Report {
@@ -52,6 +60,7 @@ pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
         ..Report::default()
     };
     let mut read = HashSet::new();
+    let mut rule_costs = Vec::new();
     for (decl, source) in pack.rules.iter().zip(pack.rule_sources(0)) {
         let compiled = Rule::compile(source, &built.schema);
         let always = compiled.as_ref().is_ok_and(|rule| rule.when().constant() == Some(Some(true)));
@@ -60,6 +69,7 @@ pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
             Ok(rule) => {
                 read.extend(rule.slots().iter().copied());
                 report.cost_ns = report.cost_ns.saturating_add(rule.cost_ns());
+                rule_costs.push(cost::rule(&decl.id, &rule));
                 report.interpreted += usize::from(rule.is_interpreted());
                 advise(decl, &rule, &mut report.warnings);
             }
@@ -67,7 +77,11 @@ pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
         }
     }
     cases(pack, built, &mut report.errors);
-    budget(pack, &mut report);
+    stages(pack, built, &mut read, &mut report);
+    report.costs.push(StageCost::of(pack, Stage::Rules, 0, rule_costs));
+    report.costs.sort_by_key(|cost| cost.stage);
+    let over = report.costs.iter().filter_map(StageCost::over_budget);
+    report.errors.extend(over);
     unused(pack, built, &read, &mut report.warnings);
     report.errors = sorted(report.errors);
     report.warnings = sorted(report.warnings);
@@ -109,15 +123,52 @@ fn cases(pack: &Pack, built: &PackSchema, errors: &mut Vec<Error>) {
     }
 }
 
-fn budget(pack: &Pack, report: &mut Report) {
-    let Some(budget_us) = pack.manifest.budget_us(Stage::Rules) else { return };
-    let budget_ns = u64::from(budget_us) * 1000;
-    if report.cost_ns > budget_ns {
-        let message = format!(
-            "static cost of the rules is {} us, budget rules_us is {budget_us}",
-            report.cost_ns.div_ceil(1000)
-        );
-        report.errors.push(Error::new(ErrorKind::TooLarge, message).at(Place::file("pack.yaml")));
+/// What the stages before the rules make of the pack: patterns and models compile, banks find their slots, and each
+/// has its cost.
+fn stages(pack: &Pack, built: &PackSchema, read: &mut HashSet<SlotId>, report: &mut Report) {
+    patterns(pack, report);
+    if let Err(errors) = BankPlan::new(pack.banks.clone(), &built.schema, built.starts.lists) {
+        report.errors.extend(errors);
+    }
+    let similar = cost::similarity(pack);
+    if !similar.is_empty() {
+        report.costs.push(StageCost::of(pack, Stage::Similarity, 0, similar));
+    }
+    let mut models = Vec::new();
+    for decl in &pack.models {
+        let source = decl.source(0, &built.schema, pack.files());
+        match source.and_then(|source| Model::compile(&source)) {
+            Ok(model) => {
+                read.extend(model.inputs().iter().map(|input| input.slot));
+                models.push(PartCost { part: format!("model {:?}", decl.id), ns: model.cost_ns() });
+            }
+            Err(errors) => report.errors.extend(errors),
+        }
+    }
+    if !models.is_empty() {
+        report.costs.push(StageCost::of(pack, Stage::Models, 0, models));
+    }
+    let banked = pack.banks.iter().flat_map(BankDecl::slots);
+    read.extend(banked.filter_map(|path| built.schema.find(path)));
+}
+
+/// Patterns: the library takes them, their examples hit and miss, and none is likely to be slow.
+fn patterns(pack: &Pack, report: &mut Report) {
+    if pack.patterns.is_empty() {
+        return;
+    }
+    let sources: Vec<PatternSource> = pack.patterns.iter().map(|decl| decl.source.clone()).collect();
+    report.warnings.extend(lint(&sources));
+    match PatternSet::compile(&sources, &[], None) {
+        Ok(set) => {
+            let each = set.costs_ns();
+            let parts = sources.iter().zip(&each);
+            let parts = parts.map(|(s, ns)| PartCost { part: format!("pattern {:?}", s.id), ns: *ns });
+            let shared = set.cost_ns().saturating_sub(each.iter().sum());
+            report.costs.push(StageCost::of(pack, Stage::Patterns, shared, parts.collect()));
+            report.errors.extend(pattern_examples(&pack.patterns, &set));
+        }
+        Err(errors) => report.errors.extend(errors),
     }
 }
 

@@ -137,6 +137,7 @@ pub fn load(files: Files) -> Result<Pack, Vec<Error>> {
         errors.push(Error::new(ErrorKind::NotFound, "pack.yaml is missing").at(Place::file("pack.yaml")));
     }
     duplicates(&rules, &mut errors);
+    models::duplicates(&models, &mut errors);
     if rules.len() > RULES_PER_PACK_MAX {
         let message = format!("pack has {} rules, limit {RULES_PER_PACK_MAX}", rules.len());
         errors.push(Error::new(ErrorKind::TooLarge, message));

@@ -14,6 +14,7 @@ mod models;
 mod codes;
 mod load;
 mod schema;
+mod cost;
 mod check;
 mod test;
 
@@ -23,6 +24,7 @@ pub use archive::{Files, archive, content_hash, unarchive};
 pub use banks::{AttributeDecl, BankDecl, DimensionDecl, Likeness};
 pub use cases::{Case, Expect};
 pub use check::{Report, check, check_against};
+pub use cost::{PartCost, StageCost};
 pub use codes::{CodeMap, CodeRow, Codes};
 pub use features::FeatureDecl;
 pub use load::{Pack, load};

@@ -33,7 +33,7 @@ impl SlotValues {
     }
 
     /// The row under a schema. What is not written is missing, but `kind` (`request`), `tenant` (`default`) and the
-    /// lists (`false`), which every payment has.
+    /// lists, patterns (`false`) and names (0), which say something of every payment.
     ///
     /// # Errors
     /// `Invalid` for unknown paths, with the nearest one, and for values of another type.
@@ -43,7 +43,10 @@ impl SlotValues {
             row.values[usize::from(slot.0)] = match def.path.as_str() {
                 "kind" => Some(Owned::Text("request".into())),
                 "tenant" => Some(Owned::Text("default".into())),
-                path if path.starts_with("lists.") => Some(Owned::Bool(false)),
+                path if path.starts_with("lists.") || path.starts_with("patterns.") => {
+                    Some(Owned::Bool(false))
+                }
+                path if path.starts_with("names.") => Some(Owned::Int(0)),
                 _ => None,
             };
         }
