@@ -115,7 +115,9 @@ impl Panes {
         if self.list.get(at).is_none_or(|pane| !pane.interval.holds(time_ms)) {
             let mut interval = fold.widths.around(time_ms, fold.high_ms);
             // Narrower than its neighbours where those were made when they had to be.
-            while at.checked_sub(1).is_some_and(|before| interval.holds(self.list[before].interval.until_ms()))
+            while at
+                .checked_sub(1)
+                .is_some_and(|before| interval.holds(self.list[before].interval.until_ms()))
                 || self.list.get(at).is_some_and(|after| interval.until_ms() > after.interval.from_ms)
             {
                 interval = interval.half(time_ms);

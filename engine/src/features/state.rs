@@ -180,8 +180,7 @@ impl FeatureState {
             if !group.amounts || group.spec.on_reversal != OnReversal::Net {
                 return None;
             }
-            let own =
-                |minor| converted(group, plan.rates(), minor, before.currency(), before.time_ms);
+            let own = |minor| converted(group, plan.rates(), minor, before.currency(), before.time_ms);
             let taken = amount_minor.map_or(Taken::All, |minor| Taken::Part(own(minor)));
             let before = before.left_minor().and_then(own);
             let after = match taken {

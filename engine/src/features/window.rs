@@ -47,8 +47,7 @@ pub(crate) struct Folded {
 
 impl Folded {
     /// No panes.
-    pub const NONE: Folded =
-        Folded { from: usize::MAX, coarse: 0, max: [i64::MIN; WINDOWS_PER_SPACE_MAX] };
+    pub const NONE: Folded = Folded { from: usize::MAX, coarse: 0, max: [i64::MIN; WINDOWS_PER_SPACE_MAX] };
 
     /// Makes each window's bound include the shorter ones'.
     pub fn accumulate(&mut self) {
