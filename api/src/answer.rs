@@ -3,7 +3,7 @@
 
 use crate::node::recall::Recalled;
 use interdict_engine::domain::{
-    Audience, Entry, Field, Outcome, Reason, ReasonSource, Recorded, SlotView,
+    Audience, Entry, Field, Outcome, Reason, ReasonSource, Recorded, SlotId, SlotView,
 };
 use interdict_engine::domain::{Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
@@ -57,6 +57,10 @@ pub struct ReasonAnswer {
     pub audience: &'static str,
     /// The values it looked at.
     pub detail: Map<String, Json>,
+    /// Those of them that are approximate: counts of a key with so many events that the window's beginning is known
+    /// only to a sixtieth of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approximate: Vec<String>,
 }
 
 /// A stage that did not answer.
@@ -111,6 +115,8 @@ pub struct Source<'a> {
     pub transaction: &'a Transaction,
     /// Its stamped features.
     pub features: &'a [Stamp],
+    /// Which of them are approximate.
+    pub approximate: &'a [u16],
     /// The view that decided (or one that knows the same generation).
     pub view: &'a View,
     /// Entries that the verdict names and the view does not have.
@@ -194,15 +200,15 @@ impl Source<'_> {
 
     fn reason(&self, reason: &Reason, found: &Found) -> ReasonAnswer {
         let (rule, stage) = (self.rule_name(reason), reason.stage.name());
-        let mut detail = Map::new();
+        let (mut detail, mut approximate) = (Map::new(), Vec::new());
         let (code, audience) = match reason.source {
             ReasonSource::Rule(number) => {
-                self.slots(reason, found, &mut detail);
+                self.slots(reason, found, &mut detail, &mut approximate);
                 let rule = self.view.generation().rules().rule(number);
                 (rule.code().to_owned(), rule.audience())
             }
             ReasonSource::Name { rule, screen, watchlist, entry, name, score } => {
-                self.slots(reason, found, &mut detail);
+                self.slots(reason, found, &mut detail, &mut approximate);
                 let generation = self.view.generation();
                 if let Some(screen) = generation.screens().get(usize::from(screen)) {
                     detail.insert("field".into(), screen.field.def().path.into());
@@ -219,7 +225,7 @@ impl Source<'_> {
                 (rule.code().to_owned(), rule.audience())
             }
             ReasonSource::Model(_) => {
-                self.slots(reason, found, &mut detail);
+                self.slots(reason, found, &mut detail, &mut approximate);
                 ("MODEL_SCORE".to_owned(), Audience::Internal)
             }
             ReasonSource::Entry { list, entry, field } => {
@@ -245,15 +251,31 @@ impl Source<'_> {
             }
             ReasonSource::Default(_) => ("STAGE_SKIPPED".to_owned(), Audience::Processor),
         };
-        ReasonAnswer { stage, rule, code, audience: audience.name(), detail }
+        ReasonAnswer { stage, rule, code, audience: audience.name(), detail, approximate }
+    }
+
+    /// Whether a slot is a feature whose value is approximate.
+    pub fn is_approximate(&self, slot: SlotId) -> bool {
+        let at = slot.0.checked_sub(self.view.generation().slots().starts.features);
+        at.is_some_and(|at| self.approximate.contains(&at))
     }
 
     /// The values of the slots that a reason names.
-    fn slots(&self, reason: &Reason, found: &Found, detail: &mut Map<String, Json>) {
+    fn slots(
+        &self,
+        reason: &Reason,
+        found: &Found,
+        detail: &mut Map<String, Json>,
+        approximate: &mut Vec<String>,
+    ) {
         let row = Row::new(self.transaction, self.features, self.view, found);
         for slot in &reason.slots {
+            let path = &self.view.generation().schema().def(*slot).path;
             if let Some(value) = row.value(*slot).and_then(json) {
-                detail.insert(self.view.generation().schema().def(*slot).path.clone(), value);
+                detail.insert(path.clone(), value);
+            }
+            if self.is_approximate(*slot) {
+                approximate.push(path.clone());
             }
         }
     }

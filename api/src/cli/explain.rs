@@ -111,15 +111,9 @@ pub fn explain(folder: &Folder, payment: &str, tenant: Option<&str>, rule: Optio
     let verdict = &decided.verdict;
     let mut story = match &view {
         Some(view) => {
-            let source =
-                Source {
-                    verdict,
-                    transaction: tx,
-                    features: &accepted.features,
-                    view,
-                    recalled: &[],
-                    recorded: &decided.recorded,
-                };
+            let (features, approximate) = (&accepted.features, &accepted.approximate);
+            let (recalled, recorded) = (&[][..], &decided.recorded);
+            let source = Source { verdict, transaction: tx, features, approximate, view, recalled, recorded };
             tell(&source, &accepted, decided.recovered, rule)
         }
         None => tell_without_generation(verdict, tx, &accepted, decided.recovered),
