@@ -55,6 +55,30 @@ pub(super) fn span(ms: i64) -> String {
     told.collect::<Vec<_>>().join(" ")
 }
 
+/// A slot that a stage behind the lists fills, and what it means; where it is missing, why.
+fn found(source: &Source<'_>, slot: SlotId, value: Option<&str>, told: String) -> String {
+    let generation = source.view.generation();
+    let starts = &generation.slots().starts;
+    let stage = match slot.0 {
+        at if at < starts.names => Stage::Patterns,
+        at if at < starts.models => Stage::Similarity,
+        _ => Stage::Models,
+    };
+    let doc = &generation.schema().def(slot).doc;
+    match value {
+        Some(_) if doc.is_empty() => told,
+        Some(_) => format!("{told} ({doc})"),
+        None if super::was_skipped(source.verdict, stage) => {
+            format!("{told}: the {} stage did not run", stage.name())
+        }
+        None if stage == Stage::Models => format!("{told}: an input of the model is missing"),
+        None if slot.0 >= starts.banks => {
+            format!("{told}: the bank had learned nothing yet, or the payment has nothing to compare")
+        }
+        None => told,
+    }
+}
+
 /// A slot that something read: path, value, and what it means; `None`: it holds nothing, and why.
 pub(super) fn slot(source: &Source<'_>, slot: SlotId, value: Option<&str>) -> String {
     let generation = source.view.generation();
@@ -63,7 +87,11 @@ pub(super) fn slot(source: &Source<'_>, slot: SlotId, value: Option<&str>) -> St
         Some(value) => format!("{path} = {value}"),
         None => format!("{path} is missing"),
     };
-    if slot.0 >= slots.lists {
+    let starts = &slots.starts;
+    if slot.0 >= starts.patterns {
+        return found(source, slot, value, told);
+    }
+    if slot.0 >= starts.lists {
         return match value {
             Some("true") => format!("{path} = on the list"),
             Some(_) => format!("{path} = not on the list"),
@@ -73,8 +101,8 @@ pub(super) fn slot(source: &Source<'_>, slot: SlotId, value: Option<&str>) -> St
             None => format!("{told}: the list was not loaded"),
         };
     }
-    if slot.0 >= slots.features {
-        let at = usize::from(slot.0 - slots.features);
+    if slot.0 >= starts.features {
+        let at = usize::from(slot.0 - starts.features);
         return match features::told_words(source, at) {
             Some(words) if value.is_some() => format!("{told} ({words})"),
             Some(words) => format!("{path}: {words}"),
