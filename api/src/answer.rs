@@ -2,7 +2,7 @@
 //! in the generation and the accepted record, and a reader sees only the reasons meant for it.
 
 use crate::node::recall::Recalled;
-use interdict_engine::domain::{Audience, Entry, Field, Outcome, Reason, ReasonSource, SlotView};
+use interdict_engine::domain::{Audience, Entry, Field, Outcome, Reason, ReasonSource, SlotId, SlotView};
 use interdict_engine::domain::{Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::lane::Row;
@@ -54,6 +54,10 @@ pub struct ReasonAnswer {
     pub audience: &'static str,
     /// The values it looked at.
     pub detail: Map<String, Json>,
+    /// Those of them that are approximate: counts of a key with so many events that the window's beginning is known
+    /// only to a sixtieth of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approximate: Vec<String>,
 }
 
 /// A stage that did not answer.
@@ -108,6 +112,8 @@ pub struct Source<'a> {
     pub transaction: &'a Transaction,
     /// Its stamped features.
     pub features: &'a [Stamp],
+    /// Which of them are approximate.
+    pub approximate: &'a [u16],
     /// The view that decided (or one that knows the same generation).
     pub view: &'a View,
     /// Entries that the verdict names and the view does not have.
@@ -169,13 +175,17 @@ impl Source<'_> {
 
     fn reason(&self, reason: &Reason) -> ReasonAnswer {
         let (rule, stage) = (self.rule_name(reason), reason.stage.name());
-        let mut detail = Map::new();
+        let (mut detail, mut approximate) = (Map::new(), Vec::new());
         let (code, audience) = match reason.source {
             ReasonSource::Rule(number) => {
                 let row = Row::new(self.transaction, self.features, self.view, None);
                 for slot in &reason.slots {
+                    let path = &self.view.generation().schema().def(*slot).path;
                     if let Some(value) = row.value(*slot).and_then(json) {
-                        detail.insert(self.view.generation().schema().def(*slot).path.clone(), value);
+                        detail.insert(path.clone(), value);
+                    }
+                    if self.is_approximate(*slot) {
+                        approximate.push(path.clone());
                     }
                 }
                 let rule = self.view.generation().rules().rule(number);
@@ -204,7 +214,13 @@ impl Source<'_> {
             }
             ReasonSource::Default(_) => ("STAGE_SKIPPED".to_owned(), Audience::Processor),
         };
-        ReasonAnswer { stage, rule, code, audience: audience.name(), detail }
+        ReasonAnswer { stage, rule, code, audience: audience.name(), detail, approximate }
+    }
+
+    /// Whether a slot is a feature whose value is approximate.
+    pub fn is_approximate(&self, slot: SlotId) -> bool {
+        let at = slot.0.checked_sub(self.view.generation().slots().features);
+        at.is_some_and(|at| self.approximate.contains(&at))
     }
 
     /// A list and an entry of it, as far as they are known.

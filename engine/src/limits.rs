@@ -51,6 +51,11 @@ pub const FEATURE_TENANTS_MAX: usize = 4096;
 /// Most evicted keys remembered per tenant and group; past it the whole group is undecided as far back as what is
 /// forgotten.
 pub const FEATURE_EVICTED_MAX: usize = 65_536;
+/// How many panes go into a window at least: a pane that one of a window's ends cuts is at most this part of it; where
+/// it is wider the window is undecided.
+pub const FEATURE_PANES_PER_WINDOW: i64 = 60;
+/// Most panes of one key; past it the oldest is dropped and the windows that reach it are undecided. About 0.1 kB each.
+pub const FEATURE_PANES_MAX: usize = 4096;
 /// Longest rule expression, in bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 /// Deepest nesting of a rule expression's syntax tree.

@@ -179,6 +179,7 @@ impl Sequencer {
             generation: self.view.id(),
             engine: ENGINE.to_owned(),
             features: Vec::new(),
+            approximate: Vec::new(),
             identity,
             alias,
             payment_digest,
@@ -213,6 +214,7 @@ impl Sequencer {
                     self.identity.remember(&tenant, key, accepted.payment_digest, sequence, arrival_ms);
                 }
                 accepted.features = stamps;
+                accepted.approximate = self.features.approximate().to_vec();
                 self.last_sequence = sequence;
                 return Ok(Taken::Work(Work { accepted: Box::new(accepted), view: self.view.clone() }));
             }
@@ -260,10 +262,10 @@ impl Sequencer {
             })?),
             _ => None,
         };
-        let stamped = accepted.features.clone();
+        let stamped = (accepted.features.clone(), accepted.approximate.clone());
         let taken = self.apply(accepted, publishes)?;
         if let Taken::Work(work) = &taken
-            && work.accepted.features != stamped
+            && (&work.accepted.features, &work.accepted.approximate) != (&stamped.0, &stamped.1)
         {
             self.counts.restored_differently += 1;
         }

@@ -6,6 +6,8 @@
 mod bounds;
 #[path = "features/handbook.rs"]
 mod handbook;
+#[path = "features/panes.rs"]
+mod panes;
 #[path = "features/streams.rs"]
 mod streams;
 

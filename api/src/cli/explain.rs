@@ -111,8 +111,8 @@ pub fn explain(folder: &Folder, payment: &str, tenant: Option<&str>, rule: Optio
     let verdict = &decided.verdict;
     let mut story = match &view {
         Some(view) => {
-            let source =
-                Source { verdict, transaction: tx, features: &accepted.features, view, recalled: &[] };
+            let (features, approximate) = (&accepted.features, &accepted.approximate);
+            let source = Source { verdict, transaction: tx, features, approximate, view, recalled: &[] };
             tell(&source, &accepted, decided.recovered, rule)
         }
         None => tell_without_generation(verdict, tx, &accepted, decided.recovered),

@@ -166,6 +166,7 @@ fn render(
                 verdict: &settled.verdict,
                 transaction: settled.work.transaction(),
                 features: &settled.work.accepted.features,
+                approximate: &settled.work.accepted.approximate,
                 view: &settled.work.view,
                 recalled: &[],
             };
@@ -192,6 +193,7 @@ fn source(given: &crate::node::lookup::Given) -> Source<'_> {
         verdict: &given.verdict,
         transaction: given.transaction(),
         features: &given.accepted.features,
+        approximate: &given.accepted.approximate,
         view: &given.view,
         recalled: &given.recalled,
     }

@@ -156,6 +156,7 @@ impl Order {
             verdict: &settled.verdict,
             transaction: settled.work.transaction(),
             features: &settled.work.accepted.features,
+            approximate: &settled.work.accepted.approximate,
             view: &settled.work.view,
             recalled: &[],
         };

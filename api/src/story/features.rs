@@ -78,8 +78,28 @@ fn whose(key: &KeySpec) -> String {
     }
 }
 
+/// One slot of a group in words, with what its value is worth.
+pub(super) fn told_words(source: &Source<'_>, at: usize) -> Option<String> {
+    let (spec, place) = group_of(source, at)?;
+    let value = source.features.get(at).copied().flatten();
+    let is_approximate = u16::try_from(at).is_ok_and(|at| source.approximate.contains(&at));
+    let mark = if is_approximate { approximate(spec, place) } else { String::new() };
+    Some(words(spec, place, value, source.transaction) + &mark)
+}
+
+/// What an approximate value may be off by.
+fn approximate(spec: &FeatureSpec, at: usize) -> String {
+    match measure(spec, at) {
+        Measure::Over(_, window_ms) => {
+            let pane_ms = window_ms / interdict_engine::limits::FEATURE_PANES_PER_WINDOW;
+            format!(" (approximate: counted in panes of at most {})", span(pane_ms))
+        }
+        Measure::SinceLast | Measure::FirstSeen => String::new(),
+    }
+}
+
 /// One slot of a group in words.
-pub(super) fn words(spec: &FeatureSpec, at: usize, value: Option<i64>, tx: &Transaction) -> String {
+fn words(spec: &FeatureSpec, at: usize, value: Option<i64>, tx: &Transaction) -> String {
     let by = by(&spec.key);
     let money = |minor| match spec.currency {
         Some(currency) => money(minor, Some(currency.code())),
@@ -166,7 +186,7 @@ fn what(spec: &FeatureSpec, measure: &Measure) -> String {
 }
 
 /// The group and the place in it of a feature slot, counted from the first feature.
-pub(super) fn group_of<'a>(source: &'a Source<'_>, mut at: usize) -> Option<(&'a FeatureSpec, usize)> {
+fn group_of<'a>(source: &'a Source<'_>, mut at: usize) -> Option<(&'a FeatureSpec, usize)> {
     for spec in source.view.generation().plan().specs() {
         let slots = spec.aggregates.len() * spec.windows.len() + 2 * usize::from(spec.seen);
         if at < slots {
@@ -181,9 +201,9 @@ pub(super) fn group_of<'a>(source: &'a Source<'_>, mut at: usize) -> Option<(&'a
 pub(super) fn told(source: &Source<'_>) -> Vec<ToldFeature> {
     let slots = source.view.generation().plan().slots();
     let told = slots.iter().zip(source.features).enumerate().map(|(at, ((path, unit), value))| {
-        let group = group_of(source, at);
-        let words = group.map_or_else(String::new, |(spec, at)| words(spec, at, *value, source.transaction));
-        ToldFeature { path: path.clone(), value: *value, unit: (*unit).to_owned(), words }
+        let words = told_words(source, at).unwrap_or_default();
+        let approximate = u16::try_from(at).is_ok_and(|at| source.approximate.contains(&at));
+        ToldFeature { path: path.clone(), value: *value, unit: (*unit).to_owned(), approximate, words }
     });
     told.collect()
 }
@@ -230,6 +250,7 @@ mod tests {
         assert_eq!(told(&card, 6, Some(90_000)), "the last payment by this card was 1 min 30 s ago");
         assert_eq!(told(&card, 7, Some(0)), "this is the first payment by this card that is known");
         assert!(told(&card, 1, None).contains("does not cover the window"));
+        assert_eq!(approximate(&card, 3), " (approximate: counted in panes of at most 24 min)");
         let week = [("7d", 7 * 86_400_000)];
         let terminal = spec(KeySpec::Identifier(Field::Terminal), &[Aggregate::FraudShare], &week);
         let share = told(&terminal, 0, Some(123));

@@ -188,6 +188,9 @@ pub struct ToldFeature {
     pub value: Option<i64>,
     /// Its unit.
     pub unit: String,
+    /// Whether the value is approximate: it may hold what lies up to a sixtieth of the window outside it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub approximate: bool,
     /// The value in words.
     pub words: String,
 }

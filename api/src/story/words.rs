@@ -75,12 +75,9 @@ pub(super) fn slot(source: &Source<'_>, slot: SlotId, value: Option<&str>) -> St
     }
     if slot.0 >= slots.features {
         let at = usize::from(slot.0 - slots.features);
-        let stamp = source.features.get(at).copied().flatten();
-        return match features::group_of(source, at) {
-            Some((spec, at)) => {
-                let words = features::words(spec, at, stamp, source.transaction);
-                if value.is_some() { format!("{told} ({words})") } else { format!("{path}: {words}") }
-            }
+        return match features::told_words(source, at) {
+            Some(words) if value.is_some() => format!("{told} ({words})"),
+            Some(words) => format!("{path}: {words}"),
             None => told,
         };
     }

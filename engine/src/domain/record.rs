@@ -24,6 +24,9 @@ pub struct Accepted {
     pub engine: String,
     /// Feature values, in the order of the generation's feature slots; empty for what is not a payment.
     pub features: Vec<Stamp>,
+    /// Positions in `features`, ascending, whose value is approximate: its window reaches past the key's exact events
+    /// into panes of at most 1/60 of it, which are counted whole.
+    pub approximate: Vec<u16>,
     /// The identity's key (wire.md, idempotency): a keyed hash of tenant and key; `None` without identity.
     pub identity: Option<u128>,
     /// The key its `id` alone would give, where a client's header key won over it.
@@ -36,6 +39,9 @@ pub struct Accepted {
 
 /// Version of the encodings below; the first byte of each.
 pub const RECORD_VERSION: u8 = 1;
+/// Version of an accepted record with approximate values: their positions stand before the rest. One without is still
+/// written as version 1, byte for byte.
+pub const RECORD_VERSION_APPROXIMATE: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Header<'a> {
@@ -120,7 +126,12 @@ impl Accepted {
             original: self.original,
             body: &body,
         };
-        postcard::to_extend(&header, vec![RECORD_VERSION]).expect("plain data always encodes")
+        let mut out = vec![RECORD_VERSION];
+        if !self.approximate.is_empty() {
+            out[0] = RECORD_VERSION_APPROXIMATE;
+            out = postcard::to_extend(&self.approximate, out).expect("plain data always encodes");
+        }
+        postcard::to_extend(&header, out).expect("plain data always encodes")
     }
     /// The sealed part: names and free text; empty where there is none.
     pub fn encode_sealed(&self) -> Vec<u8> {
@@ -134,7 +145,14 @@ impl Accepted {
     /// # Errors
     /// `Version` or `Corrupt`.
     pub fn decode(open: &[u8], sealed: Option<&[u8]>) -> Result<Accepted, Error> {
-        let header: Header<'_> = postcard::from_bytes(strip_version(open)?).map_err(corrupt)?;
+        let (approximate, header) = match open.split_first() {
+            Some((&RECORD_VERSION_APPROXIMATE, rest)) => postcard::take_from_bytes(rest).map_err(corrupt)?,
+            _ => (Vec::new(), strip_version(open)?),
+        };
+        let header: Header<'_> = postcard::from_bytes(header).map_err(corrupt)?;
+        if approximate.iter().any(|at| usize::from(*at) >= header.features.len()) {
+            return Err(corrupt("an approximate value that is not there"));
+        }
         let tenant: Arc<str> = header.tenant.into();
         let body = match header.kind {
             EventKind::Transaction
@@ -164,6 +182,7 @@ impl Accepted {
             generation: header.generation,
             engine: header.engine.into(),
             features: header.features,
+            approximate,
             identity: header.identity,
             alias: header.alias,
             payment_digest: header.payment_digest,
@@ -200,5 +219,46 @@ impl Decided {
             }
             _ => Err(corrupt("no mark")),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::domain::TransactionKind;
+
+    fn accepted(approximate: &[u16]) -> Accepted {
+        let tx = Transaction::new("acme".into(), TransactionKind::Request, 1_700_000_000_000);
+        Accepted {
+            sequence: 7,
+            event: Event { tenant: "acme".into(), arrival_ms: 5, body: Body::Payment(Box::new(tx)) },
+            generation: GenerationId { hash: [3; 32], overlay: 2 },
+            engine: "0.1.0".into(),
+            features: vec![Some(3), None, Some(-1)],
+            approximate: approximate.to_vec(),
+            identity: Some(9),
+            alias: None,
+            payment_digest: 11,
+            original: None,
+        }
+    }
+
+    #[test]
+    fn approximate_values_are_marked_and_records_without_any_are_as_before() {
+        let exact = accepted(&[]).encode_open();
+        assert_eq!(exact[0], RECORD_VERSION);
+        assert_eq!(Accepted::decode(&exact, Some(&[])).unwrap(), accepted(&[]));
+        let marked = accepted(&[0, 2]).encode_open();
+        assert_eq!(marked[..4], [RECORD_VERSION_APPROXIMATE, 2, 0, 2]);
+        assert_eq!(marked[4..], exact[1..]);
+        assert_eq!(Accepted::decode(&marked, Some(&[])).unwrap(), accepted(&[0, 2]));
+        for cut in 0..marked.len() {
+            assert!(Accepted::decode(&marked[..cut], Some(&[])).is_err());
+        }
+        let error = Accepted::decode(&accepted(&[3]).encode_open(), Some(&[])).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Corrupt);
+        let error = Accepted::decode(&[3, 0], Some(&[])).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Version);
     }
 }

@@ -3,9 +3,37 @@
 use super::kernels::Kernel;
 use super::plan::Group;
 use super::space::{Now, Place, Space};
-use super::window::{Series, Total, accumulate, last_among, scan};
+use super::window::{Folded, Series, Total, accumulate, last_among, scan};
 use crate::domain::Aggregate;
 use crate::domain::record::Stamp;
+
+/// Where a transaction's stamps go.
+pub(crate) struct Stamps<'a> {
+    out: &'a mut Vec<Stamp>,
+    /// Where they begin in `out`.
+    from: usize,
+    /// Slots whose value is approximate.
+    approximate: &'a mut Vec<u16>,
+}
+
+impl<'a> Stamps<'a> {
+    pub fn new(out: &'a mut Vec<Stamp>, approximate: &'a mut Vec<u16>) -> Stamps<'a> {
+        let from = out.len();
+        Stamps { out, from, approximate }
+    }
+    pub fn push(&mut self, stamp: Stamp) {
+        self.out.push(stamp);
+    }
+    pub fn undecided(&mut self, slots: usize) {
+        self.out.extend(std::iter::repeat_n(None, slots));
+    }
+    fn push_approximate(&mut self, stamp: Stamp) {
+        if stamp.is_some() {
+            self.approximate.push((self.out.len() - self.from) as u16);
+        }
+        self.out.push(stamp);
+    }
+}
 
 impl Space {
     /// Ms since the key's latest event up to the current one; asked before the current one is counted.
@@ -31,7 +59,7 @@ impl Space {
         key: u128,
         at: Option<u32>,
         cutoff_ms: i64,
-        out: &mut Vec<Stamp>,
+        out: &mut Stamps<'_>,
     ) {
         let known = self.known(key, at, cutoff_ms);
         let covered_ms = self.coverage_ms.map_or(i64::MAX, |from| from.saturating_sub(1));
@@ -40,6 +68,7 @@ impl Space {
         let late = known.last_ms > now.time_ms;
         let mut totals = std::mem::take(&mut self.totals);
         let delay_ms = group.spec.delay_ms;
+        let mut folded = [Folded::NONE; 2];
         let ends = [(0, group.undelayed || delay_ms == 0), (delay_ms, group.delayed && delay_ms > 0)];
         for (at, (delay_ms, wanted)) in ends.into_iter().enumerate() {
             let totals = &mut totals[at];
@@ -52,13 +81,21 @@ impl Space {
             let series = Series { starts_ms: starts.take_while(|start| *start >= from_ms).collect(), end_ms };
             totals.resize(series.starts_ms.len(), Total::default());
             let late = late && group.distinct.is_some() && at == 0;
-            self.add(now.kernel, place, &series, (group.amounts && at == 0, late), totals);
+            let amounts = group.amounts && at == 0;
+            self.add(now.kernel, place, &series, (amounts, late), totals, &mut folded[at]);
         }
         for aggregate in &group.spec.aggregates {
             let labels = matches!(aggregate, Aggregate::FraudShare | Aggregate::FraudCount);
-            let totals = &totals[usize::from(labels && group.spec.delay_ms > 0)];
+            let end = usize::from(labels && group.spec.delay_ms > 0);
+            let (totals, folded) = (&totals[end], &folded[end]);
             for window in 0..group.spec.windows.len() {
-                out.push(totals.get(window).and_then(|total| total.value(*aggregate)));
+                let total = totals.get(window);
+                if window < folded.from {
+                    out.push(total.and_then(|total| total.value(*aggregate)));
+                } else {
+                    let told = total.filter(|total| folded.tells(window, *aggregate, total));
+                    out.push_approximate(told.and_then(|total| total.value(*aggregate)));
+                }
             }
         }
         self.totals = totals;
@@ -70,6 +107,7 @@ impl Space {
         series: &Series,
         (amounts, late): (bool, bool),
         totals: &mut [Total],
+        folded: &mut Folded,
     ) {
         match place {
             Place::Nowhere => {}
@@ -82,7 +120,11 @@ impl Space {
                 scan(kernel, view, series, last, amounts, totals);
             }
             Place::Chunks(chunks) => {
-                self.chunks.get(chunks).scan(kernel, &self.blocks, series, (amounts, late), totals);
+                let chunks = self.chunks.get(chunks);
+                chunks.scan(kernel, &self.blocks, series, (amounts, late), totals, folded);
+                if folded.from < totals.len() {
+                    folded.accumulate();
+                }
             }
         }
         accumulate(totals);

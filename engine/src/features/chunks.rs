@@ -3,10 +3,13 @@
 //! exact for about a nanosecond per block; late events, labels and reversals change one block.
 
 use super::block::{BlockAt, Blocks, CLASS_MAX, Event, Lane, ViewMut, lanes_of};
+use super::change::{Change, Target};
 use super::kernels::Kernel;
-use super::window::{Series, Total, last_among, scan};
+use super::panes::{Fold, Panes};
+use super::window::{Folded, Series, Total, last_among, scan};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) struct Chunks {
     /// For each value, time and sequence of its last event: the one lane that bears its mark.
     lasts: HashMap<u32, (i64, u32), FixedState>,
     events: usize,
+    /// What was counted before the blocks, and is not exact any more. No block begins before the last of it.
+    panes: Option<Box<Panes>>,
 }
 
 impl Chunk {
@@ -49,20 +54,44 @@ impl Chunks {
         chunks.list.push_back(Chunk::of(blocks, block));
         chunks
     }
-    /// How many events there are.
+    /// How many events there are in blocks.
     pub fn events(&self) -> usize {
         self.events
     }
     /// Bytes beside the blocks.
     pub fn bytes(&self) -> usize {
-        self.list.len() * size_of::<Chunk>() + self.lasts.len() * 2 * size_of::<(u32, i64, u32)>()
+        let panes = self.panes.as_ref().map_or(0, |panes| panes.bytes());
+        self.list.len() * size_of::<Chunk>() + self.lasts.len() * 2 * size_of::<(u32, i64, u32)>() + panes
     }
-    /// The only block, when there is just one: the key needs no chunks then.
+    /// The only block, when there is just one and no pane: the key needs no chunks then.
     pub fn only(&self) -> Option<BlockAt> {
-        (self.list.len() == 1).then(|| self.list[0].block)
+        (self.list.len() == 1 && self.panes.is_none()).then(|| self.list[0].block)
     }
 
-    /// Adds an event.
+    /// Adds an event: to the panes where it lies among what they hold, and past `events_max` in blocks the oldest
+    /// block goes there too. Gives the time of the latest event that had to be dropped for the panes' own bound.
+    pub fn count(
+        &mut self,
+        kernel: Kernel,
+        blocks: &mut Blocks,
+        event: Event,
+        fold: &Fold<'_>,
+        events_max: usize,
+    ) -> Option<i64> {
+        let newest_ms = self.panes.as_ref().and_then(|panes| panes.newest_ms());
+        if let (Some(panes), true) = (&mut self.panes, newest_ms >= Some(event.time_ms)) {
+            panes.add(fold, &Lane { event, fraud: false, last: false });
+        } else {
+            self.insert(kernel, blocks, event);
+        }
+        while self.events > events_max && self.list.len() > 1 {
+            let Some(lanes) = self.take_oldest(blocks) else { break };
+            let panes = self.panes.get_or_insert_with(|| Box::new(Panes::new()));
+            lanes.iter().for_each(|lane| panes.add(fold, lane));
+        }
+        self.panes.as_mut().and_then(|panes| panes.settle(fold))
+    }
+    /// Adds an event to the blocks.
     pub fn insert(&mut self, kernel: Kernel, blocks: &mut Blocks, event: Event) {
         let last = event.value.is_some_and(|value| self.takes_last(kernel, blocks, value, &event));
         let new = Lane { event, fraud: false, last };
@@ -139,26 +168,24 @@ impl Chunks {
         }
         None
     }
-    /// Changes an event's lane, where it is still held.
-    pub fn change(
-        &mut self,
-        kernel: Kernel,
-        blocks: &mut Blocks,
-        (time_ms, sequence): (i64, u32),
-        change: impl FnOnce(&mut ViewMut<'_>, usize),
-    ) {
-        if let Some((at, lane)) = self.find(kernel, blocks, time_ms, sequence) {
+    /// Changes an event, where it is still held.
+    pub fn change(&mut self, kernel: Kernel, blocks: &mut Blocks, target: &Target, change: &Change) {
+        if let Some((at, lane)) = self.find(kernel, blocks, target.time_ms, target.sequence as u32) {
             let block = self.list[at].block;
-            change(&mut blocks.view_mut(block), lane);
+            blocks.view_mut(block).change(lane, change);
             self.list[at] = Chunk::of(blocks, block);
+        } else if let Some(panes) = &mut self.panes {
+            panes.change(target, change);
         }
     }
 
     /// The latest event in (after, until].
     pub fn latest(&self, kernel: Kernel, blocks: &Blocks, after_ms: i64, until_ms: i64) -> Option<i64> {
         let end = self.list.partition_point(|chunk| chunk.min_ms <= until_ms);
-        let newest = self.list.range(..end).next_back()?;
-        blocks.view(newest.block).latest(kernel, after_ms, until_ms)
+        let newest = self.list.range(..end).next_back();
+        newest
+            .and_then(|newest| blocks.view(newest.block).latest(kernel, after_ms, until_ms))
+            .or_else(|| self.panes.as_ref()?.latest(after_ms, until_ms))
     }
 
     /// Adds the events to the windows, each to the shortest that holds it. `late`: there are events after the
@@ -170,8 +197,12 @@ impl Chunks {
         series: &Series,
         (amounts, late): (bool, bool),
         totals: &mut [Total],
+        folded: &mut Folded,
     ) {
         let Some(longest_ms) = series.starts_ms.last().copied() else { return };
+        if let Some(panes) = &self.panes {
+            panes.scan(series, totals, folded);
+        }
         let end = self.list.partition_point(|chunk| chunk.min_ms <= series.end_ms);
         for chunk in self.list.range(..end).rev() {
             if chunk.max_ms <= longest_ms {
@@ -215,29 +246,34 @@ impl Chunks {
         }
     }
 
-    /// Lets go of the blocks that hold nothing after the cutoff; gives how many events those were.
-    pub fn expire(&mut self, blocks: &mut Blocks, cutoff_ms: i64) -> usize {
-        let before = self.events;
-        while self.list.front().is_some_and(|chunk| chunk.max_ms <= cutoff_ms) {
-            self.drop_oldest(blocks);
+    /// Lets go of the blocks and panes that hold nothing after the cutoff.
+    pub fn expire(&mut self, blocks: &mut Blocks, cutoff_ms: i64) {
+        if let Some(panes) = &mut self.panes {
+            panes.expire(cutoff_ms);
+            if panes.newest_ms().is_none() {
+                self.panes = None;
+            }
         }
-        before - self.events
+        while self.list.front().is_some_and(|chunk| chunk.max_ms <= cutoff_ms) {
+            self.take_oldest(blocks);
+        }
     }
-    /// Drops the oldest block; gives the time of its latest event.
-    pub fn drop_oldest(&mut self, blocks: &mut Blocks) -> Option<i64> {
+    /// Takes the oldest block out.
+    fn take_oldest(&mut self, blocks: &mut Blocks) -> Option<SmallVec<[Lane; 64]>> {
         let chunk = self.list.pop_front()?;
-        for lane in blocks.view(chunk.block).lanes() {
-            self.events -= 1;
+        let lanes = blocks.view(chunk.block).lanes();
+        self.events -= lanes.len();
+        for lane in &lanes {
             if let (true, Some(value)) = (lane.last, lane.event.value) {
                 self.lasts.remove(&value);
             }
         }
         blocks.give(chunk.block);
-        Some(chunk.max_ms)
+        Some(lanes)
     }
     /// Gives all blocks back.
     pub fn release(&mut self, blocks: &mut Blocks) {
-        while self.drop_oldest(blocks).is_some() {}
+        while self.take_oldest(blocks).is_some() {}
     }
 }
 

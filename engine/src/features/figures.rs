@@ -7,7 +7,8 @@ pub struct StateLimits {
     pub keys_max: usize,
     /// Most bytes of keys and events; past it keys are evicted likewise.
     pub bytes_max: usize,
-    /// Most events of one key; past it its oldest events are dropped and the windows that reach them undecided.
+    /// Most events of one key that are kept one by one; past it its oldest are folded into panes and the windows that
+    /// reach them approximate.
     pub events_exact_max: usize,
     /// Most transactions, per tenant, that labels and reversals still find.
     pub originals_max: usize,

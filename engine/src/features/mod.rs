@@ -7,14 +7,17 @@ pub mod plan;
 mod answer;
 mod block;
 mod bound;
+mod change;
 mod chunks;
 mod evicted;
 mod index;
 mod originals;
+mod panes;
 mod pool;
 mod space;
 pub mod figures;
 pub mod state;
+mod widths;
 mod window;
 
 pub use figures::{Found, GroupStats, StateLimits, Stats};

@@ -12,11 +12,29 @@ pub(crate) struct Original {
     /// Number of its first handle, counted from the beginning.
     first: u64,
     count: u8,
+    /// Whether it is labelled fraud.
+    pub fraud: bool,
+    /// What reversals have left of its amount, minor units of its own currency; `NO_AMOUNT` where it has none.
+    left_minor: i64,
     /// Code of its currency; zeroes where it has none.
     currency: [u8; 3],
 }
 
+const NO_AMOUNT: i64 = i64::MIN;
+
 impl Original {
+    /// What reversals have left of its amount, minor units of its own currency.
+    pub fn left_minor(&self) -> Option<i64> {
+        Some(self.left_minor).filter(|left| *left != NO_AMOUNT)
+    }
+    /// Takes an amount off, or all of it.
+    pub fn take_off(&mut self, amount_minor: Option<i64>) {
+        self.left_minor = match (amount_minor, self.left_minor()) {
+            (None, _) => 0,
+            (Some(_), None) => NO_AMOUNT,
+            (Some(minor), Some(left)) => left.saturating_sub(minor).max(0),
+        };
+    }
     /// Code of its currency.
     pub fn currency(&self) -> Option<&str> {
         std::str::from_utf8(&self.currency).ok().filter(|code| *code != "\0\0\0")
@@ -44,7 +62,13 @@ impl Originals {
     ///
     /// # Panics
     /// When sequences do not ascend.
-    pub fn push(&mut self, sequence: u64, time_ms: i64, currency: Option<&str>, handles: &[Handle]) {
+    pub fn push(
+        &mut self,
+        sequence: u64,
+        time_ms: i64,
+        (amount_minor, currency): (Option<i64>, Option<&str>),
+        handles: &[Handle],
+    ) {
         assert!(self.list.back().is_none_or(|latest| latest.sequence < sequence), "sequences ascend");
         if self.list.len() == self.max
             && let Some(oldest) = self.list.pop_front()
@@ -54,13 +78,15 @@ impl Originals {
         }
         let first = self.dropped + self.handles.len() as u64;
         let currency = currency.and_then(|code| code.as_bytes().try_into().ok()).unwrap_or_default();
-        self.list.push_back(Original { sequence, time_ms, first, count: handles.len() as u8, currency });
+        let left_minor = amount_minor.unwrap_or(NO_AMOUNT);
+        let count = handles.len() as u8;
+        self.list.push_back(Original { sequence, time_ms, first, count, fraud: false, left_minor, currency });
         self.handles.extend(handles);
     }
     /// The transaction of a sequence.
-    pub fn find(&self, sequence: u64) -> Option<Original> {
+    pub fn find(&mut self, sequence: u64) -> Option<&mut Original> {
         let at = self.list.binary_search_by_key(&sequence, |original| original.sequence).ok()?;
-        self.list.get(at).copied()
+        self.list.get_mut(at)
     }
     /// A transaction's handles.
     pub fn handles(&self, original: &Original) -> impl Iterator<Item = Handle> + '_ {
@@ -79,11 +105,11 @@ mod tests {
         for sequence in 1..=10u64 {
             let handles: Vec<Handle> =
                 (0..sequence as u32 % 4).map(|space| (space, sequence as u32)).collect();
-            originals.push(sequence, 0, Some("EUR"), &handles);
+            originals.push(sequence, 0, (Some(100), Some("EUR")), &handles);
         }
         assert!((1..=7).all(|sequence| originals.find(sequence).is_none()));
         for sequence in 8..=10 {
-            let original = originals.find(sequence).expect("among the latest three");
+            let original = *originals.find(sequence).expect("among the latest three");
             let handles: Vec<Handle> = originals.handles(&original).collect();
             assert_eq!(handles.len() as u64, sequence % 4);
             assert!(handles.iter().all(|(_, number)| u64::from(*number) == sequence));

@@ -1,16 +1,19 @@
 //! One group of one tenant: its keys, each with its events, bounded. Finds or makes a key, counts an event under it,
 //! and answers the group's slots.
 
+use super::answer::Stamps;
 use super::block::{BlockAt, Blocks, CLASS_MAX, Event, Lane, ViewMut};
+use super::change::{Change, Target};
 use super::chunks::Chunks;
 use super::evicted::{Evicted, Known, UNKNOWN_MS};
 use super::figures::StateLimits;
 use super::index::Index;
 use super::kernels::{Kernel, prefetch};
+use super::panes::Fold;
 use super::plan::Group;
 use super::pool::Pool;
+use super::widths::Widths;
 use super::window::Total;
-use crate::domain::record::Stamp;
 use std::sync::Arc;
 
 /// Where a key's events are.
@@ -72,6 +75,8 @@ pub(crate) struct Space {
     /// Of the keys neither held nor remembered, no event after this is lost.
     pub(super) lost_ms: i64,
     pub(super) hand: u32,
+    /// How wide the group's panes may be.
+    widths: Widths,
     pub(super) totals: [Vec<Total>; 2],
     pub keys: usize,
     pub events: usize,
@@ -80,7 +85,7 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    pub fn new(uid: u32, limits: &StateLimits) -> Space {
+    pub fn new(uid: u32, group: &Group, limits: &StateLimits) -> Space {
         Space {
             uid,
             index: Index::new(),
@@ -92,6 +97,7 @@ impl Space {
             coverage_ms: None,
             lost_ms: UNKNOWN_MS,
             hand: 0,
+            widths: Widths::of(group, limits),
             totals: [Vec::new(), Vec::new()],
             keys: 0,
             events: 0,
@@ -138,10 +144,10 @@ impl Space {
         group: &Group,
         key: Option<Hashed>,
         event: Option<Event>,
-        out: &mut Vec<Stamp>,
+        out: &mut Stamps<'_>,
     ) -> Option<u32> {
         let Some((key, hash)) = key else {
-            out.extend(std::iter::repeat_n(None, group.slots));
+            out.undecided(group.slots);
             return None;
         };
         let cutoff_ms = now.high_ms.saturating_sub(horizon_ms(group, &now.limits));
@@ -266,12 +272,11 @@ impl Space {
         let bytes = chunks.bytes();
         let held = chunks.events();
         chunks.expire(&mut self.blocks, cutoff_ms);
-        chunks.insert(now.kernel, &mut self.blocks, event);
-        while chunks.events() > now.limits.events_exact_max && chunks.only().is_none() {
-            if let Some(lost_ms) = chunks.drop_oldest(&mut self.blocks) {
-                let known = &mut self.headers.get_mut(number).known;
-                known.lost_ms = known.lost_ms.max(lost_ms);
-            }
+        let fold = Fold { widths: &self.widths, high_ms: now.high_ms, sequence: now.sequence };
+        let events_max = now.limits.events_exact_max;
+        if let Some(lost_ms) = chunks.count(now.kernel, &mut self.blocks, event, &fold, events_max) {
+            let known = &mut self.headers.get_mut(number).known;
+            known.lost_ms = known.lost_ms.max(lost_ms);
         }
         // `events` has the new one already.
         self.events = self.events - 1 - held + chunks.events();
@@ -286,25 +291,18 @@ impl Space {
         }
     }
 
-    /// Changes an event's lane, where it is still held.
-    pub fn change(
-        &mut self,
-        kernel: Kernel,
-        number: u32,
-        (time_ms, sequence): (i64, u32),
-        change: impl FnOnce(&mut ViewMut<'_>, usize),
-    ) {
+    /// Changes an event, where it still counts.
+    pub fn change(&mut self, kernel: Kernel, number: u32, target: &Target, change: &Change) {
         match self.headers.get(number).place {
             Place::Nowhere => {}
             Place::Block(block) => {
                 let mut view = self.blocks.view_mut(block);
-                if let Some(lane) = view.view().find(kernel, time_ms, sequence) {
-                    change(&mut view, lane);
+                if let Some(lane) = view.view().find(kernel, target.time_ms, target.sequence as u32) {
+                    view.change(lane, change);
                 }
             }
             Place::Chunks(chunks) => {
-                let chunks = self.chunks.get_mut(chunks);
-                chunks.change(kernel, &mut self.blocks, (time_ms, sequence), change);
+                self.chunks.get_mut(chunks).change(kernel, &mut self.blocks, target, change);
             }
         }
     }

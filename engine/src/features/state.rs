@@ -1,12 +1,14 @@
 //! The features of every tenant, owned by the sequencer: apply a transaction, get its stamps; labels and reversals
 //! find what they mean by its sequence. No clock, no I/O, the same results for the same order of events.
 
-use super::block::{Event, ViewMut};
+use super::answer::Stamps;
+use super::block::Event;
+use super::change::{Change, Taken, Target};
 use super::figures::{Found, GroupStats, StateLimits, Stats};
 use super::kernels::Kernel;
 use super::originals::{Handle, Original, Originals};
 use super::plan::{FeaturePlan, Group, Rates};
-use super::space::{Hashed, Now, Run, Space, hash_of};
+use super::space::{Hashed, Now, Run, Space, hash_of, horizon_ms};
 use crate::domain::record::Stamp;
 use crate::domain::{Currency, Field, KeyId, Label, OnReversal, Transaction};
 use crate::limits::{FEATURE_AMOUNT_MINOR_MAX, FEATURE_TENANTS_MAX, SPACES_MAX};
@@ -25,6 +27,7 @@ pub struct FeatureState {
     next_uid: u32,
     unknown_targets: u64,
     keys: Vec<Option<Hashed>>,
+    approximate: Vec<u16>,
 }
 
 /// One tenant's features; nothing is shared between tenants.
@@ -51,6 +54,7 @@ impl FeatureState {
             next_uid: 0,
             unknown_targets: 0,
             keys: Vec::new(),
+            approximate: Vec::new(),
         }
     }
     /// Changes the plan: groups whose spec is equal keep their state, others begin with the next transaction.
@@ -60,7 +64,7 @@ impl FeatureState {
             for group in plan.groups() {
                 let space = match old.iter().position(|(before, _)| before.spec == group.spec) {
                     Some(at) => old.swap_remove(at).1,
-                    None => new_space(&mut self.next_uid, &self.limits),
+                    None => new_space(&mut self.next_uid, group, &self.limits),
                 };
                 tenant.runs.push((group.clone(), space));
             }
@@ -91,6 +95,7 @@ impl FeatureState {
     /// Counts a transaction and appends its stamps, one per slot of the plan; `None` is undecided. Sequences ascend;
     /// `arrival_ms` is ms since the Unix epoch.
     pub fn apply(&mut self, sequence: u64, arrival_ms: i64, tx: &Transaction, out: &mut Vec<Stamp>) {
+        self.approximate.clear();
         let Some(number) = self.tenant(&tx.tenant) else {
             out.extend(std::iter::repeat_n(None, self.plan.len()));
             return;
@@ -126,15 +131,17 @@ impl FeatureState {
             }
         }
         let mut handles: SmallVec<[Handle; SPACES_MAX]> = SmallVec::new();
+        let mut stamps = Stamps::new(out, &mut self.approximate);
         for ((group, space), key) in tenant.runs.iter_mut().zip(&self.keys) {
             space.begin(time_ms);
             let event =
                 (key.is_some() && group.counts(tx)).then(|| event(group, self.plan.rates(), sequence, tx));
-            if let Some(header) = space.apply(&now, group, *key, event, out) {
+            if let Some(header) = space.apply(&now, group, *key, event, &mut stamps) {
                 handles.push((space.uid, header));
             }
         }
-        tenant.originals.push(sequence, tx.time_ms, tx.text(Field::AmountCurrency), &handles);
+        let amount = (tx.int(Field::AmountMinor), tx.text(Field::AmountCurrency));
+        tenant.originals.push(sequence, tx.time_ms, amount, &handles);
     }
     fn tenant(&mut self, name: &Arc<str>) -> Option<usize> {
         if let Some(number) = self.by_name.get(name) {
@@ -143,7 +150,7 @@ impl FeatureState {
         if self.tenants.len() >= FEATURE_TENANTS_MAX {
             return None;
         }
-        let new = |group: &Arc<Group>| (group.clone(), new_space(&mut self.next_uid, &self.limits));
+        let new = |group: &Arc<Group>| (group.clone(), new_space(&mut self.next_uid, group, &self.limits));
         let runs = self.plan.groups().iter().map(new).collect();
         let originals = Originals::new(self.limits.originals_max);
         self.tenants.push(Tenant { high_ms: i64::MIN, runs, originals });
@@ -151,56 +158,63 @@ impl FeatureState {
         Some(self.tenants.len() - 1)
     }
 
+    /// Slots, of those that the latest `apply` stamped, whose value is approximate: their window reaches past the
+    /// key's exact events into panes (limits.rs). Ascending; never an undecided one.
+    pub fn approximate(&self) -> &[u16] {
+        &self.approximate
+    }
+
     /// Marks a transaction's events as fraud, or not.
     pub fn label(&mut self, tenant: &str, target: u64, label: Label) -> Found {
-        self.change(tenant, target, |_, _, view, lane| {
-            let bit = 1 << lane;
-            match label {
-                Label::Fraud => view.head.fraud |= bit,
-                Label::Good => view.head.fraud &= !bit,
-            }
-        })
+        let is = label == Label::Fraud;
+        let note = |original: &mut Original| original.fraud = is;
+        self.change(tenant, target, note, |_, before, _| Some(Change::Fraud { was: before.fraud, is }))
     }
     /// Takes an amount off a transaction's events in the groups that net reversals: all of it, or `amount_minor`
     /// minor units of the transaction's own currency (below 0 counts as 0), not below 0.
     pub fn reverse(&mut self, tenant: &str, target: u64, amount_minor: Option<i64>) -> Found {
+        let amount_minor = amount_minor.map(|minor| minor.max(0));
         let plan = self.plan.clone();
-        self.change(tenant, target, |group, original, view, lane| {
+        let note = |original: &mut Original| original.take_off(amount_minor);
+        self.change(tenant, target, note, |group, before, after| {
             if !group.amounts || group.spec.on_reversal != OnReversal::Net {
-                return;
+                return None;
             }
-            let known = view.head.unknown >> lane & 1 == 0;
-            let left = match amount_minor {
-                None => Some(0),
-                Some(_) if !known => None,
-                Some(minor) => {
-                    converted(group, plan.rates(), minor.max(0), original.currency(), original.time_ms)
-                        .map(|minor| view.amounts[lane].saturating_sub(minor).max(0))
-                }
+            let own = |minor| converted(group, plan.rates(), minor, before.currency(), before.time_ms);
+            let taken = amount_minor.map_or(Taken::All, |minor| Taken::Part(own(minor)));
+            let before = before.left_minor().and_then(own);
+            let after = match taken {
+                Taken::All => Some(0),
+                Taken::Part(_) => after.left_minor().and_then(own),
             };
-            view.amounts[lane] = left.unwrap_or(0);
-            view.head.unknown &= !(1 << lane);
-            view.head.unknown |= u64::from(left.is_none()) << lane;
+            Some(Change::Amount { taken, before, after })
         })
     }
     fn change(
         &mut self,
         tenant: &str,
         target: u64,
-        mut change: impl FnMut(&Group, &Original, &mut ViewMut<'_>, usize),
+        note: impl FnOnce(&mut Original),
+        change: impl Fn(&Group, &Original, &Original) -> Option<Change>,
     ) -> Found {
         let tenant = self.by_name.get(tenant).map(|number| &mut self.tenants[*number]);
-        let Some((tenant, original)) =
-            tenant.and_then(|tenant| tenant.originals.find(target).map(|original| (tenant, original)))
-        else {
+        let Some((high_ms, runs, originals, before, after)) = tenant.and_then(|tenant| {
+            let original = tenant.originals.find(target)?;
+            let before = *original;
+            note(original);
+            let after = *original;
+            Some((tenant.high_ms, &mut tenant.runs, &tenant.originals, before, after))
+        }) else {
             self.unknown_targets += 1;
             return Found::Unknown;
         };
-        for (uid, number) in tenant.originals.handles(&original) {
+        for (uid, number) in originals.handles(&before) {
             // A group that a newer plan dropped is not there any more.
-            if let Some((group, space)) = tenant.runs.iter_mut().find(|(_, space)| space.uid == uid) {
-                let event = (original.time_ms, target as u32);
-                space.change(self.kernel, number, event, |view, lane| change(group, &original, view, lane));
+            let Some((group, space)) = runs.iter_mut().find(|(_, space)| space.uid == uid) else { continue };
+            if let Some(change) = change(group, &before, &after) {
+                let cutoff_ms = high_ms.saturating_sub(horizon_ms(group, &self.limits));
+                let target = Target { sequence: target, time_ms: before.time_ms, cutoff_ms };
+                space.change(self.kernel, number, &target, &change);
             }
         }
         Found::Applied
@@ -227,9 +241,9 @@ impl FeatureState {
     }
 }
 
-fn new_space(next_uid: &mut u32, limits: &StateLimits) -> Space {
+fn new_space(next_uid: &mut u32, group: &Group, limits: &StateLimits) -> Space {
     *next_uid += 1;
-    Space::new(*next_uid, limits)
+    Space::new(*next_uid, group, limits)
 }
 
 fn event(group: &Group, rates: &dyn Rates, sequence: u64, tx: &Transaction) -> Event {

@@ -34,6 +34,38 @@ impl Default for Total {
     }
 }
 
+/// What panes have to do with the windows of a series.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Folded {
+    /// The first window that takes anything from a pane; the longer ones do too.
+    pub from: usize,
+    /// One bit a window: a pane that it cuts is too wide for it.
+    pub coarse: u32,
+    /// What a window's largest may be beside `Total::max`.
+    pub max: [i64; WINDOWS_PER_SPACE_MAX],
+}
+
+impl Folded {
+    /// No panes.
+    pub const NONE: Folded = Folded { from: usize::MAX, coarse: 0, max: [i64::MIN; WINDOWS_PER_SPACE_MAX] };
+
+    /// Makes each window's bound include the shorter ones'.
+    pub fn accumulate(&mut self) {
+        for at in 1..self.max.len() {
+            self.max[at] = self.max[at].max(self.max[at - 1]);
+        }
+    }
+    /// Whether a window's aggregate can be told, given that it takes from panes.
+    pub fn tells(&self, window: usize, aggregate: Aggregate, total: &Total) -> bool {
+        self.coarse >> window & 1 == 0
+            && match aggregate {
+                Aggregate::Distinct => false,
+                Aggregate::Max => self.max[window] <= total.max,
+                _ => true,
+            }
+    }
+}
+
 impl Total {
     #[inline]
     pub fn add(&mut self, other: &Total) {

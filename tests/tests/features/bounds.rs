@@ -118,15 +118,22 @@ fn keys_whose_events_are_past_the_horizon_are_freed() {
 }
 
 #[test]
-fn past_its_bound_a_keys_oldest_events_are_dropped_and_the_long_window_undecided() {
+fn past_its_bound_a_keys_oldest_events_are_folded_and_the_long_window_approximate() {
     let mut bench = Bench::new(StateLimits { events_exact_max: 256, ..limits() });
     let counts: Vec<_> = (0..2_000).map(|at| bench.pay(at / 4, 1)).collect();
     assert_eq!(counts[255][..2], [Some(40), Some(256)]);
-    assert_eq!(counts[1999][..2], [Some(40), None]);
+    // No pane is cut: the window holds all of them.
+    assert_eq!(counts[1999][..2], [Some(40), Some(2000)]);
+    assert_eq!(bench.state.approximate(), [1]);
     assert_eq!(counts[1999][2..], [Some(0), Some(499)]);
     assert!(bench.state.stats().groups[0].events <= 257);
-    // What was dropped is before 499; a window that begins after it is whole again.
-    assert_eq!(bench.pay(1600, 1)[..2], [Some(1), Some(1)]);
+    // (200, 1200] begins in a pane of at most 16 ms, of four events each.
+    let count = bench.pay(1200, 1)[1].unwrap();
+    assert!((1197..=1197 + 64).contains(&count), "{count}");
+    assert_eq!(bench.state.approximate(), [1]);
+    // What was folded is before 499; a window that begins after it is exact again.
+    assert_eq!(bench.pay(1600, 1)[..2], [Some(1), Some(2)]);
+    assert!(bench.state.approximate().is_empty());
 }
 
 #[test]

@@ -80,8 +80,8 @@ fn transaction(tenant: u8, time_ms: i64, content: u32, amount: i64) -> Transacti
     tx
 }
 
-/// What to do with a stream's stamps: sequence, the engine's, the oracle's.
-pub type Judge<'a> = &'a mut dyn FnMut(u64, &[Option<i64>], &[Option<i64>]);
+/// What to do with a stream's stamps: sequence, the engine's, which of them are approximate, the oracle's.
+pub type Judge<'a> = &'a mut dyn FnMut(u64, &[Option<i64>], &[u16], &[Option<i64>]);
 
 /// Runs a stream through engine and oracle.
 pub fn run(steps: &[Step], limits: StateLimits, kernel: Kernel, judge: Judge<'_>) -> FeatureState {
@@ -107,7 +107,7 @@ pub fn run(steps: &[Step], limits: StateLimits, kernel: Kernel, judge: Judge<'_>
                 out.clear();
                 state.apply(sequence, now_ms, &tx, &mut out);
                 let expected = oracle.apply(sequence, now_ms, &tx, true);
-                judge(sequence, &out, &expected);
+                judge(sequence, &out, state.approximate(), &expected);
                 tenants.push((sequence, tx.tenant.to_string()));
             }
             Step::Label { back, fraud } => {
@@ -167,8 +167,8 @@ proptest! {
     #[test]
     fn engine_and_oracle_agree_on_every_stamp(steps in streams(900)) {
         for kernel in Kernel::available() {
-            run(&steps, limits(), kernel, &mut |sequence, got, expected| {
-                assert_eq!(got.len(), expected.len());
+            run(&steps, limits(), kernel, &mut |sequence, got, approximate, expected| {
+                assert_eq!((got.len(), approximate.len()), (expected.len(), 0));
                 if let Some(slot) = (0..got.len()).find(|slot| got[*slot] != expected[*slot]) {
                     let path = &engine_plan(&specs()).slots()[slot].0.clone();
                     panic!("sequence {sequence}, {kernel:?}, {path}: {:?}, not {:?}", got[slot], expected[slot]);
@@ -185,9 +185,10 @@ proptest! {
         bytes_max in 2_000..20_000usize,
     ) {
         let limits = StateLimits { keys_max, events_exact_max, bytes_max, ..limits() };
-        let state = run(&steps, limits, Kernel::detect(), &mut |sequence, got, expected| {
+        let state = run(&steps, limits, Kernel::detect(), &mut |sequence, got, approximate, expected| {
             for (slot, (got, expected)) in got.iter().zip(expected).enumerate() {
-                assert!(got.is_none() || got == expected, "sequence {sequence}, slot {slot}: {got:?}, not {expected:?}");
+                let is_near = approximate.contains(&(slot as u16));
+                assert!(got.is_none() || is_near || got == expected, "sequence {sequence}, slot {slot}: {got:?}, not {expected:?}");
             }
         });
         for group in state.stats().groups {
