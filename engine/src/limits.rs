@@ -48,6 +48,11 @@ pub const FEATURE_KEY_PARTS_MAX: usize = 4;
 pub const FEATURE_AMOUNT_MINOR_MAX: i64 = 1 << 56;
 /// Most tenants with feature state; the transactions of further ones have all their features undecided.
 pub const FEATURE_TENANTS_MAX: usize = 4096;
+/// Most tenants with identity keys in memory; past it the keys of the one unused for longest go to the disk.
+pub const IDENTITY_TENANTS_MAX: usize = 4096;
+/// So many times as many tenants have identity keys on disk; past it those of the one unused for longest are
+/// forgotten, and counted.
+pub const IDENTITY_TENANTS_KNOWN: usize = 16;
 /// Most evicted keys remembered per tenant and group; past it the whole group is undecided as far back as what is
 /// forgotten.
 pub const FEATURE_EVICTED_MAX: usize = 65_536;
@@ -95,6 +100,7 @@ const _: () = assert!(AMOUNT_MINOR_MAX < i64::MAX / 8192);
 const _: () =
     assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
+const _: () = assert!(IDENTITY_TENANTS_KNOWN >= 2);
 const _: () = assert!(LISTS_MAX <= 64);
 const _: () = assert!(LIST_ENTRIES_MAX < u32::MAX as u64);
 const _: () = assert!(DELTA_ENTRIES_MAX <= 1 << 16);

@@ -160,10 +160,12 @@ impl Default for Decision {
 pub struct IdentitySection {
     /// How long a key is remembered, in hours of arrival time.
     pub horizon_h: i64,
+    /// Bound of one tenant's keys on disk, beyond those in memory, in MiB; 0: in memory only.
+    pub disk_mib: usize,
 }
 impl Default for IdentitySection {
     fn default() -> Self {
-        IdentitySection { horizon_h: 7 * 24 }
+        IdentitySection { horizon_h: 7 * 24, disk_mib: 1024 }
     }
 }
 
@@ -211,7 +213,7 @@ pub struct Hardware {
     pub durability: String,
     /// Bound of the feature state, in MiB.
     pub feature_memory_mib: usize,
-    /// Bound of one tenant's identity table, in MiB.
+    /// Bound of one tenant's identity keys in memory, in MiB.
     pub identity_memory_mib: usize,
     /// Transactions that labels and reversals can still find.
     pub originals: usize,

@@ -2,6 +2,7 @@
 //! it; neither has a path of its own.
 
 pub mod keys;
+pub mod cold;
 pub mod store;
 pub mod publish;
 pub mod tally;
@@ -315,6 +316,8 @@ pub fn limits(loaded: &Loaded) -> SequencerLimits {
         identity: IdentityLimits {
             horizon_ms: loaded.config.identity.horizon_h * HOUR_MS,
             bytes_max: hardware.identity_memory_mib << 20,
+            disk_bytes_max: loaded.config.identity.disk_mib << 20,
+            ..IdentityLimits::default()
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Opening a data folder: the journal's records go through the sequencer again in their order, and what was accepted
 //! but not decided is decided now, marked `recovered`, so that a retry gets that verdict.
 
+use super::cold::Told;
 use super::core::Records;
 use super::failpoint;
 use super::keys::NodeKeys;
@@ -12,6 +13,7 @@ use interdict_engine::domain::{Accepted, Decided, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
+use interdict_ledger::identity_store::IdentityStore;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
 use interdict_ledger::storage::FileStorage;
 use sha2::{Digest, Sha256};
@@ -124,7 +126,8 @@ pub fn open(
 ) -> Result<Opened> {
     let storage = FileStorage::create(data.join("journal")).map_err(|e| anyhow!("{e}"))?;
     let generations = Generations::new(store);
-    let mut sequencer = Sequencer::new(limits, empty_generation());
+    let cold = Box::new(Told::new(IdentityStore::new(&data.join("identity.redb"))));
+    let mut sequencer = Sequencer::new(limits, empty_generation()).with_cold(cold);
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
     let opened =
         Journal::open_with(Arc::new(storage), &keys.master, options(loaded), &mut |stored: &Stored<'_>| {
