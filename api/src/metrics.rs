@@ -8,6 +8,7 @@ use interdict_engine::identity::{Evicted, IdentityStats};
 use interdict_engine::rules::{Class, Mode};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
 use prometheus::{Encoder, Histogram, HistogramOpts, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 type Counters = GenericCounterVec<U64>;
@@ -353,6 +354,16 @@ impl Reading<'_> {
             &[],
             vec![(vec![], view.overlay().len() as i64)],
         );
+        let count = |counted: &AtomicU64| counted.load(Ordering::Relaxed);
+        let folds = [("ok", count(&node.folds.ok)), ("failed", count(&node.folds.failed))];
+        self.counters(
+            "interdict_list_folds_total",
+            "Folds of list deltas into the base, by result",
+            &["result"],
+            folds.map(|(result, count)| (vec![result.to_owned()], count)).into(),
+        );
+        let duration = node.folds.duration.clone();
+        self.now.register(Box::new(duration)).expect("the table's names are unique");
         let packs = view.generation().packs().iter();
         let rows =
             packs.map(|pack| (vec![pack.name().to_owned(), pack.manifest.version.clone()], 1)).collect();

@@ -78,8 +78,10 @@ pub const LIST_ENTRIES_MAX: u64 = 1 << 28;
 /// Highest severity of a list entry.
 pub const SEVERITY_MAX: u8 = 100;
 /// Most live entries that deltas have added plus base entries they have ended; a delta past it is refused whole
-/// until a generation is published that folds the deltas into its base. About 0.8 kB each: 210 MB at the bound.
+/// until they have been folded into the base, which begins at `FOLD_AT`. About 0.8 kB each: 210 MB at the bound.
 pub const OVERLAY_ENTRIES_MAX: usize = 1 << 18;
+/// So many of them begin a fold, where the config says nothing else: half, so that deltas go on meanwhile.
+pub const FOLD_AT: usize = OVERLAY_ENTRIES_MAX / 2;
 /// Most ended delta entries kept so that `explain` finds them; past it the one ended first is forgotten.
 pub const OVERLAY_ENDED_MAX: usize = 1 << 16;
 /// List hits of one transaction held without allocating; more hits allocate (a verdict is never cut short).

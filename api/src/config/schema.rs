@@ -1,7 +1,10 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
-use serde::{Deserialize, Serialize};
+use interdict_engine::limits::FOLD_AT;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The whole file.
@@ -18,8 +21,8 @@ pub struct Config {
     pub feed: Feed,
     /// Velocity state.
     pub features: Features,
-    /// Exact lists: name → list.
-    pub lists: BTreeMap<String, List>,
+    /// Exact lists.
+    pub lists: Lists,
     /// Rule packs.
     pub rules: Rules,
     /// Outcomes, levers, deadlines.
@@ -103,6 +106,46 @@ pub struct Features {
 impl Default for Features {
     fn default() -> Self {
         Features { lateness_s: 3600, keys_max: 16_000_000, rates: None }
+    }
+}
+
+/// `[lists]`
+#[derive(Debug, Clone, Serialize)]
+pub struct Lists {
+    /// Changes by deltas since the base at which they are folded into it.
+    pub fold_at: usize,
+    /// Name → list.
+    #[serde(flatten)]
+    pub named: BTreeMap<String, List>,
+}
+impl Default for Lists {
+    fn default() -> Self {
+        Lists { fold_at: FOLD_AT, named: BTreeMap::new() }
+    }
+}
+
+/// Read by hand: serde's `flatten` would lose the line of a wrong key.
+impl<'de> Deserialize<'de> for Lists {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lists, D::Error> {
+        struct Section;
+        impl<'de> Visitor<'de> for Section {
+            type Value = Lists;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of lists")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Lists, M::Error> {
+                let mut lists = Lists::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "fold_at" {
+                        lists.fold_at = map.next_value()?;
+                    } else {
+                        lists.named.insert(key, map.next_value()?);
+                    }
+                }
+                Ok(lists)
+            }
+        }
+        deserializer.deserialize_map(Section)
     }
 }
 

@@ -18,7 +18,7 @@ use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind
 use interdict_ledger::storage::FileStorage;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,21 +45,32 @@ pub struct Opened {
     pub journal: Journal,
     /// What was found.
     pub found: Found,
-    /// The generations that were met.
+    /// The generations that were met last.
     pub generations: BTreeMap<[u8; 32], Arc<Generation>>,
+    /// Every generation that the journal names.
+    pub published: BTreeSet<[u8; 32]>,
 }
 
-/// Generations by hash, built from the store once each.
+/// Built generations held at once: a journal may name hundreds of folded ones, each with an index of all lists.
+const BUILT_MAX: usize = 4;
+
+/// Generations by hash, built from the store; the last ones stay built.
 pub struct Generations<'a> {
     store: &'a Store,
     built: RefCell<BTreeMap<[u8; 32], Arc<Generation>>>,
+    named: RefCell<BTreeSet<[u8; 32]>>,
     missing: RefCell<Option<String>>,
 }
 
 impl<'a> Generations<'a> {
     /// None built yet.
     pub fn new(store: &'a Store) -> Generations<'a> {
-        Generations { store, built: RefCell::default(), missing: RefCell::default() }
+        Generations {
+            store,
+            built: RefCell::default(),
+            named: RefCell::default(),
+            missing: RefCell::default(),
+        }
     }
     /// The generation of an id, where it is kept.
     pub fn get(&self, id: &GenerationId) -> Option<Arc<Generation>> {
@@ -73,7 +84,12 @@ impl<'a> Generations<'a> {
         };
         match built {
             Ok(generation) => {
-                self.built.borrow_mut().insert(id.hash, generation.clone());
+                let mut built = self.built.borrow_mut();
+                if built.len() >= BUILT_MAX {
+                    built.clear();
+                }
+                built.insert(id.hash, generation.clone());
+                self.named.borrow_mut().insert(id.hash);
                 Some(generation)
             }
             Err(why) => {
@@ -86,9 +102,9 @@ impl<'a> Generations<'a> {
     pub fn why(&self) -> Option<String> {
         self.missing.borrow().clone()
     }
-    /// Those built.
-    pub fn into_built(self) -> BTreeMap<[u8; 32], Arc<Generation>> {
-        self.built.into_inner()
+    /// Those still built, and the hashes of all that were.
+    pub fn into_built(self) -> (BTreeMap<[u8; 32], Arc<Generation>>, BTreeSet<[u8; 32]>) {
+        (self.built.into_inner(), self.named.into_inner())
     }
 }
 
@@ -162,7 +178,8 @@ pub fn open(
         restored_differently: sequencer.counts().restored_differently,
         torn: recovery.torn,
     };
-    Ok(Opened { sequencer, journal, found, generations: generations.into_built() })
+    let (generations, published) = generations.into_built();
+    Ok(Opened { sequencer, journal, found, generations, published })
 }
 
 fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<()> {
