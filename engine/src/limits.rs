@@ -92,12 +92,24 @@ pub const DELTA_ENTRIES_MAX: usize = 10_000;
 pub const REASONS_MAX: usize = 64;
 /// Highest score (scores are integers, so that every path agrees exactly).
 pub const SCORE_MAX: u16 = 1000;
+/// Most letters of a folded name (transliteration may lengthen text); what is past it takes no part in screening.
+pub const NAME_LETTERS_MAX: usize = 4096;
+/// Most words of a name that are compared one by one; the letters of further ones still count in the whole.
+pub const NAME_TOKENS_MAX: usize = 32;
+/// Longest word of a folded name, in letters; a longer one is cut. The kernels' longest name.
+pub const TOKEN_LETTERS_MAX: usize = 64;
+/// Most entries of one watchlist; a bigger one is refused.
+pub const WATCHLIST_ENTRIES_MAX: usize = 4_000_000;
+/// Most names of one watchlist entry (primary and aliases); more are refused.
+pub const WATCHLIST_NAMES_PER_ENTRY_MAX: usize = 1024;
 /// Longest batch of the journal, in bytes as stored; a larger append is refused, a larger length read is damage.
 pub const JOURNAL_BATCH_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(JOURNAL_BATCH_BYTES_MAX >= 2 * MICRO_BATCH_MAX * BODY_BYTES_MAX);
 const _: () = assert!(IDENTIFIER_BYTES_MAX <= TEXT_BYTES_MAX);
+const _: () = assert!(NAME_TOKENS_MAX <= u32::BITS as usize && NAME_LETTERS_MAX <= u16::MAX as usize);
+const _: () = assert!(TOKEN_LETTERS_MAX <= 64 && WATCHLIST_NAMES_PER_ENTRY_MAX <= u16::MAX as usize);
 const _: () = assert!(AMOUNT_MINOR_MAX < i64::MAX / 8192);
 const _: () =
     assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);

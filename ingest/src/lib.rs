@@ -7,6 +7,7 @@ pub mod feeds;
 pub mod decode;
 pub mod normalise;
 pub mod lists;
+pub mod watchlists;
 pub mod dead_letter;
 
 pub use decode::{Decoded, Decoder, IdentityKey, RequestContext};

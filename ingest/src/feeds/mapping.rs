@@ -21,6 +21,8 @@ pub(crate) enum Cell<'a> {
     Bool(bool),
     /// ms since the Unix epoch.
     Time(i64),
+    /// Text of a source without types (CSV): read as what it is used for.
+    Untyped(&'a str),
     /// What no field can take.
     Other,
 }
@@ -134,6 +136,10 @@ impl Mapping {
                 Bound::Major(at) => self.major(*leaf, *at, cell(*at), &values)?,
                 Bound::Epoch(at, unit) => match cell(*at) {
                     Cell::Null => Raw::Absent,
+                    Cell::Untyped(text) => {
+                        let value = integer(text).and_then(|value| unit.to_ms(value));
+                        Raw::Int(value.ok_or_else(|| self.wrong(*leaf, *at, Use::Epoch.expected()))?)
+                    }
                     Cell::Int(value) => Raw::Int(
                         unit.to_ms(value)
                             .ok_or_else(|| self.wrong(*leaf, *at, "a time within 64 bits of ms"))?,
@@ -161,6 +167,12 @@ impl Mapping {
             Cell::Int(value) => of(value != 0),
             Cell::Bool(fraud) => of(fraud),
             Cell::Text(name) => label_by_name(name),
+            Cell::Untyped(text) => match (integer(text), text.to_ascii_lowercase().as_str()) {
+                (Some(value), _) => of(value != 0),
+                (None, "true") => of(true),
+                (None, "false") => of(false),
+                (None, name) => label_by_name(name),
+            },
             _ => None,
         };
         let wrong = || FieldError::invalid("label", in_column(Use::Label.expected(), &self.columns[at]));
@@ -175,7 +187,10 @@ impl Mapping {
     fn column<'a>(&self, leaf: u8, at: usize, cell: Cell<'a>) -> Result<Raw<'a>, FieldError> {
         Ok(match (use_of(leaf), cell) {
             (_, Cell::Null) => Raw::Absent,
-            (Use::Text | Use::Time, Cell::Text(text)) => Raw::Borrowed(text),
+            (Use::Text | Use::Time, Cell::Text(text) | Cell::Untyped(text)) => Raw::Borrowed(text),
+            (Use::Int, Cell::Untyped(text)) => {
+                Raw::Int(integer(text).ok_or_else(|| self.wrong(leaf, at, Use::Int.expected()))?)
+            }
             (Use::Text, Cell::Int(value)) => Raw::Owned(decimal(value)),
             (Use::Int, Cell::Int(value)) | (Use::Time, Cell::Time(value)) => Raw::Int(value),
             (used, _) => return Err(self.wrong(leaf, at, used.expected())),
@@ -192,6 +207,9 @@ impl Mapping {
             Cell::Null => return Ok(Raw::Absent),
             Cell::Float(value) => value,
             Cell::Int(value) => value as f64,
+            Cell::Untyped(text) => {
+                number(text).ok_or_else(|| self.wrong(leaf, at, Use::Amount.expected()))?
+            }
             _ => return Err(self.wrong(leaf, at, Use::Amount.expected())),
         };
         let currency = match leaf {
@@ -217,7 +235,7 @@ impl Mapping {
                 BoundPiece::Column(at) => match cell(*at) {
                     // Half a template would be another identifier.
                     Cell::Null => return Ok(Raw::Absent),
-                    Cell::Text(value) => text.push_str(value),
+                    Cell::Text(value) | Cell::Untyped(value) => text.push_str(value),
                     Cell::Int(value) => text.push_str(&decimal(value)),
                     _ => return Err(self.wrong(leaf, *at, Use::Text.expected())),
                 },
@@ -225,6 +243,17 @@ impl Mapping {
         }
         Ok(Raw::Owned(text))
     }
+}
+
+/// The integer that a text writes in plain decimal.
+fn integer(text: &str) -> Option<i64> {
+    text.parse().ok()
+}
+
+/// The number that a text writes with digits, a sign and a point: `f64`'s `inf`, `NaN` and exponents are none.
+fn number(text: &str) -> Option<f64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.'));
+    if plain { text.parse().ok() } else { None }
 }
 
 fn in_column(expected: &str, column: &str) -> String {

@@ -1,10 +1,15 @@
-//! Where transactions come from, so far files: JSONL by the decoder of requests, Parquet by columns. Every feed is an
+//! Where transactions come from, so far files: JSONL by the decoder of requests (followed as it grows, if wanted), and
+//! Parquet, Arrow IPC and CSV by columns. Every feed is an
 //! iterator of items, each a record or what is wrong with it; only a file that cannot be read further ends it early.
 
 pub mod columns;
 mod mapping;
+mod table;
 pub mod file;
 pub mod jsonl;
+pub mod follow;
+pub mod csv;
+pub mod arrow;
 pub mod parquet;
 
 #[cfg(test)]

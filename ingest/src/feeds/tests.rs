@@ -3,13 +3,14 @@
 
 use super::*;
 use crate::decode::{Decoder, RequestContext};
-use crate::error::Status;
+use crate::error::{FeedError, Status};
 use crate::normalise::keys::TagKeys;
+use ::arrow::array::*;
+use ::arrow::datatypes::{DataType, Field as Column, Int8Type, Schema, TimeUnit};
+use ::arrow::ipc::writer::{FileWriter, StreamWriter};
+use ::arrow::record_batch::RecordBatch;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::file::properties::WriterProperties;
-use arrow::array::*;
-use arrow::datatypes::{DataType, Field as Column, Int8Type, Schema, TimeUnit};
-use arrow::record_batch::RecordBatch;
 use interdict_engine::domain::Field;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -247,4 +248,167 @@ fn lines_of_another_shape_go_through_a_mapping() {
     let told: Vec<_> =
         items[1..].iter().map(|item| item.result.as_ref().unwrap_err().field.as_str()).collect();
     assert_eq!(told, ["amount.minor", "card.token", "", ""]);
+}
+
+fn ipc(batch: &RecordBatch, stream: bool) -> Vec<u8> {
+    let (mut bytes, half) = (Vec::new(), batch.num_rows() / 2);
+    let parts = [batch.slice(0, half), batch.slice(half, batch.num_rows() - half)];
+    if stream {
+        let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        parts.iter().for_each(|part| writer.write(part).unwrap());
+        writer.finish().unwrap();
+    } else {
+        let mut writer = FileWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        parts.iter().for_each(|part| writer.write(part).unwrap());
+        writer.finish().unwrap();
+    }
+    bytes
+}
+
+#[test]
+fn arrow_gives_what_parquet_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = handbook_batch(5_000);
+    let read = |path: &Path| -> Vec<FeedItem> {
+        let feed = FileFeed::open(path, decoder(), &options(HANDBOOK)).unwrap();
+        feed.map(Result::unwrap).collect()
+    };
+    // The place names the file, which differs; the rest of an error is the same.
+    let plain = |items: Vec<FeedItem>| -> Vec<_> {
+        let told = |item: FeedItem| match item.result {
+            Ok(record) => (item.number, Some(record), None, item.raw),
+            Err(error) => (item.number, None, Some((error.field, error.expected)), item.raw),
+        };
+        items.into_iter().map(told).collect()
+    };
+    let parquet = plain(read(&write(folder.path(), &rows)));
+    // A stream is known by its first bytes, whatever its name.
+    for (name, stream) in [("a.arrow", false), ("a.feather", false), ("a.ipc", true), ("a.bin", true)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, ipc(&rows, stream)).unwrap();
+        assert_eq!(plain(read(&path)), parquet, "{name}");
+    }
+}
+
+#[test]
+fn a_cut_or_ill_fitting_arrow_file_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.arrow");
+    let rows = handbook_batch(5_000);
+    let open = |columns: &str| FileFeed::open(&path, decoder(), &options(columns));
+    for stream in [false, true] {
+        let whole = ipc(&rows, stream);
+        std::fs::write(&path, &whole).unwrap();
+        let wrong = open(&HANDBOOK.replace("\"CUSTOMER_ID\"", "\"TX_AMOUNT\"")).unwrap_err().to_string();
+        assert!(wrong.contains("column \"TX_AMOUNT\" is Float64, expected text or an integer"), "{wrong}");
+        for length in [0, 3, 10, 100, whole.len() / 3, whole.len() * 2 / 3, whole.len() - 700] {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let (mut rows, mut told) = (0, String::new());
+            match open(HANDBOOK) {
+                Err(error) => told = error.to_string(),
+                Ok(feed) => feed.for_each(|item| match item {
+                    Ok(_) => rows += 1,
+                    Err(error) => told = error.to_string(),
+                }),
+            }
+            // A stream cut between two batches looks like one that has ended; what was read stands.
+            assert!(told.contains("a.arrow: ") || (stream && rows > 0), "{stream} {length}: {told:?}");
+            assert!(rows < 5_000 || stream, "{stream} {length}");
+        }
+    }
+}
+
+const CSV: &str = "\u{feff}TRANSACTION_ID,TX_DATETIME,CUSTOMER_ID,TERMINAL_ID,TX_AMOUNT,MORE,TX_FRAUD\r\n\
+    17,1970-01-01T00:00:01Z,c-1,3,57.16,\"x, \"\"y\"\"\",1\r\n\
+    18,1970-01-01T00:00:02Z,c-1,3,10,,false\r\n";
+
+fn csv_items(text: &str, columns: &str) -> Vec<Result<FeedItem, FeedError>> {
+    let map: ColumnMap = serde_json::from_str(columns).unwrap();
+    csv::CsvFeed::new(text.as_bytes(), "feed.csv", decoder(), &map, "acme").unwrap().collect()
+}
+
+#[test]
+fn csv_is_typed_by_its_mapping() {
+    let items: Vec<FeedItem> = csv_items(CSV, HANDBOOK).into_iter().map(Result::unwrap).collect();
+    let first = items[0].result.as_ref().unwrap();
+    let json = r#"{"id": "17", "time": "1970-01-01T00:00:01Z", "card": {"token": "c-1"}, "terminal": {"id": "T-3"},
+        "amount": {"minor": 5716, "currency": "EUR"}, "tenant": "acme"}"#;
+    assert_eq!(first.decoded, decoder().decode(json.as_bytes(), &RequestContext::default()).unwrap());
+    let label = |item: &FeedItem| item.result.as_ref().unwrap().label.unwrap().label;
+    assert_eq!((label(&items[0]), label(&items[1])), (Label::Fraud, Label::Good));
+    assert_eq!(items[1].result.as_ref().unwrap().decoded.tx.amount_minor(), 1000);
+    let columns = r#"{"id": "i", "time": {"column": "t", "unit": "s"}, "email": "e", "amount.minor": "m",
+        "amount.currency": "c", "label": "l"}"#;
+    let items = csv_items("i,t,e,m,c,l\n1,7,a@b.c,12,EUR,fraud\n2,7,a@b.c,12,EUR,\n", columns);
+    let record = items[0].as_ref().unwrap().result.as_ref().unwrap();
+    assert_eq!((record.decoded.tx.time_ms, record.decoded.tx.amount_minor()), (7000, 12));
+    assert_eq!(items[1].as_ref().unwrap().result.as_ref().unwrap().label, None);
+}
+
+#[test]
+fn wrong_csv_rows_are_told_by_line_and_column() {
+    let rows = "1,yesterday,c,3,1,,0\n2,1970-01-01T00:00:01Z,c,3,1e3,,0\n3,1970-01-01T00:00:01Z,c,3,NaN,,0\n\
+        4,1970-01-01T00:00:01Z,c,3,1,,maybe\n5,1970-01-01T00:00:01Z,c,3,1\n6,1970-01-01T00:00:01Z,\"a\nb\",3,-1,,0\n\
+        7,1970-01-01T00:00:01Z,c,3,1,,0\n";
+    let text = format!("{}\n{rows}", CSV.lines().next().unwrap());
+    let items: Vec<FeedItem> = csv_items(&text, HANDBOOK).into_iter().map(Result::unwrap).collect();
+    let told: Vec<_> =
+        items.iter().map(|i| (i.number, i.result.as_ref().err().map(|e| e.field.as_str()))).collect();
+    let amount = Some("amount.minor");
+    let expected = [
+        (2, Some("time")),
+        (3, amount),
+        (4, amount),
+        (5, Some("label")),
+        (6, Some("")),
+        (7, amount),
+        (9, None),
+    ];
+    assert_eq!(told, expected);
+    let error = items[1].result.as_ref().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "amount.minor: expected a number, in column \"TX_AMOUNT\" (feed.csv, line 3)"
+    );
+    assert!(items[4].result.as_ref().unwrap_err().expected.contains("7 values, found 5"));
+    let raw: serde_json::Value = serde_json::from_slice(items[1].raw.as_ref().unwrap()).unwrap();
+    assert_eq!(raw["TX_AMOUNT"], "1e3");
+    let with_cr = csv_items(&text.replace("0\n2,", "0\n\n2,").replace('\n', "\r\n"), HANDBOOK);
+    let lines: Vec<u64> = with_cr.into_iter().map(|item| item.unwrap().number).collect();
+    assert_eq!(lines, [2, 4, 5, 6, 7, 8, 10]);
+    let mut bytes = CSV.as_bytes().to_vec();
+    let at = bytes.windows(3).position(|three| three == b"c-1").unwrap();
+    bytes[at] = 0xff;
+    let map: ColumnMap = serde_json::from_str(HANDBOOK).unwrap();
+    let mut feed = csv::CsvFeed::new(&bytes[..], "feed.csv", decoder(), &map, "").unwrap();
+    assert!(feed.next().unwrap().unwrap().result.unwrap_err().expected.contains("in column \"CUSTOMER_ID\""));
+}
+
+#[test]
+fn csv_files_that_do_not_fit_or_do_not_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feed.csv");
+    let open = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        FileFeed::open(&path, decoder(), &options(HANDBOOK))
+    };
+    assert!(open("").unwrap_err().to_string().contains("expected a header"));
+    let near = open(&CSV.replace("CUSTOMER_ID", "CUSTOMR_ID")).unwrap_err().to_string();
+    assert!(near.contains("no column \"CUSTOMER_ID\"; the nearest is \"CUSTOMR_ID\""), "{near}");
+    let twice = open(&CSV.replace("MORE", "TX_FRAUD")).unwrap_err().to_string();
+    assert!(twice.contains("column \"TX_FRAUD\" is there twice"), "{twice}");
+    assert!(
+        FileFeed::open(&path, decoder(), &FileOptions::default())
+            .unwrap_err()
+            .to_string()
+            .contains("a CSV feed")
+    );
+    // A quote left open: near the end of the file, and far from it.
+    for rest in [10, 4 << 20] {
+        let mut feed = open(&format!("{CSV}19,\"{}", "x\n".repeat(rest))).unwrap();
+        let items: Vec<_> = feed.by_ref().collect();
+        let error = items.iter().find_map(|item| item.as_ref().err()).unwrap().to_string();
+        assert!(error.contains("quote") && error.contains("feed.csv: after line "), "{error}");
+        assert!(items[0].as_ref().unwrap().result.is_ok() && items[1].as_ref().unwrap().result.is_ok());
+    }
 }

@@ -8,7 +8,7 @@ use crate::decode::values::{Raw, Values};
 use crate::error::{FieldError, shown_name};
 use crate::normalise::identifiers::Pan;
 use crate::normalise::keys::TagKey;
-use ::csv::{ByteRecord, ReaderBuilder, Trim};
+use ::csv::{ByteRecord, ReaderBuilder, Terminator, Trim};
 use interdict_engine::domain::{Entry, SubjectKind};
 use interdict_engine::error::nearest;
 use std::io::Read;
@@ -51,6 +51,8 @@ pub fn read_entries(
     let mut csv = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
+        // By default a line ends at its CR, and the LF is counted to the next: every line number one too low.
+        .terminator(Terminator::Any(b'\n'))
         .trim(Trim::All)
         .buffer_capacity(1 << 18)
         .from_reader(&mut quotes);
@@ -67,6 +69,10 @@ pub fn read_entries(
                 );
                 break;
             }
+        }
+        // An empty line that ends in CR LF.
+        if record.len() == 1 && record.as_slice().is_empty() {
+            continue;
         }
         let Some(columns) = &columns else {
             match header(&record) {

@@ -50,6 +50,7 @@ fn wrong_lists_are_told_by_line_and_column() {
     assert_eq!(wrong(b"type,valu\n"), [at(1, "valu")]);
     assert_eq!(wrong(b"type,value,value\n"), [at(1, "value")]);
     assert_eq!(wrong(b"4111111111111111,x\n"), [at(1, "***")]);
+    assert_eq!(wrong(b"type,value\r\ncard,ok\r\n\r\ncard,\"\"\r\n"), [at(4, "value")]);
     let body = b"type,value,severity\ncard,\ncart,x,1\nip,1.2.3.4/8,1\ncard,ok,1\nbin,12,1\nphone,x,1\n\
         card,a\x00b,1\ncard,ok,x\ncard,ok,101\n,x,1\nemail,\xff,1\ncard,ok,1,2\n";
     assert_eq!(

@@ -1,0 +1,145 @@
+//! Which words of one name answer which words of another, in any order: equal, alike within a few edits, written
+//! joined or split, as an initial, as a number. Greedy over all pairs, best first, each word used once.
+
+use super::edits::{allowed, within};
+use super::fold::{Class, Token, View};
+use super::forms::joined_number;
+
+/// Most adjacent words that one word may join.
+pub const JOINED_MAX: usize = 3;
+/// Fewest letters of a join that may differ from the joined word by an edit.
+const JOINED_EDIT_LETTERS_MIN: usize = 5;
+
+/// How alike: equal words.
+pub const SAME: u16 = 1000;
+/// Equal once joined.
+const JOINED: u16 = 990;
+/// The same number written otherwise.
+const NUMBER: u16 = 985;
+/// An initial of the word.
+const INITIAL: u16 = 850;
+/// What an edit in every letter would cost; one edit in `n` letters costs an `n`-th of it.
+const EDIT_COST: usize = 600;
+
+/// One group of words answering another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// How alike, 0..=1000.
+    pub alike: u16,
+    /// Letters of the longer side.
+    pub letters: u8,
+    /// First word and words of the one name.
+    pub a: (u8, u8),
+    /// First word and words of the other.
+    pub b: (u8, u8),
+}
+
+/// What an alignment found; reused from pair to pair.
+#[derive(Debug, Default)]
+pub struct Alignment {
+    tried: Vec<Pair>,
+    /// The chosen pairs, by place in the one name.
+    pub pairs: Vec<Pair>,
+    /// Words of the one name that nothing answers, as bits.
+    pub a_left: u32,
+    /// Words of the other name that nothing answers, as bits.
+    pub b_left: u32,
+}
+
+fn bits(at: u8, count: u8) -> u32 {
+    (((1u64 << count) - 1) << at) as u32
+}
+
+fn all(count: usize) -> u32 {
+    ((1u64 << count) - 1) as u32
+}
+
+impl Alignment {
+    /// Aligns two names. `initials`: whether a single letter may stand for a word.
+    pub fn align(&mut self, a: View<'_>, b: View<'_>, initials: bool) {
+        self.tried.clear();
+        for i in 0..a.tokens.len() {
+            for j in 0..b.tokens.len() {
+                if let Some((alike, letters)) = words_alike(a, i, b, j, initials) {
+                    self.tried.push(Pair { alike, letters, a: (i as u8, 1), b: (j as u8, 1) });
+                }
+                for count in 2..=JOINED_MAX {
+                    if let Some((alike, letters)) = join_alike(a, i, count, b, j) {
+                        self.tried.push(Pair { alike, letters, a: (i as u8, count as u8), b: (j as u8, 1) });
+                    }
+                    if let Some((alike, letters)) = join_alike(b, j, count, a, i) {
+                        self.tried.push(Pair { alike, letters, a: (i as u8, 1), b: (j as u8, count as u8) });
+                    }
+                }
+            }
+        }
+        // Best first; of equals the longer, then what keeps the order of words.
+        self.tried.sort_unstable_by_key(|pair| {
+            let (i, j) = (pair.a.0, pair.b.0);
+            (u16::MAX - pair.alike, u8::MAX - pair.letters, i.abs_diff(j), i, j, pair.a.1, pair.b.1)
+        });
+        self.pairs.clear();
+        (self.a_left, self.b_left) = (all(a.tokens.len()), all(b.tokens.len()));
+        for pair in &self.tried {
+            let (in_a, in_b) = (bits(pair.a.0, pair.a.1), bits(pair.b.0, pair.b.1));
+            if self.a_left & in_a == in_a && self.b_left & in_b == in_b {
+                self.a_left &= !in_a;
+                self.b_left &= !in_b;
+                self.pairs.push(*pair);
+            }
+        }
+        self.pairs.sort_unstable_by_key(|pair| pair.a.0);
+    }
+}
+
+/// How alike two words are (and the longer one's letters), if they may be one word.
+fn words_alike(a: View<'_>, i: usize, b: View<'_>, j: usize, initials: bool) -> Option<(u16, u8)> {
+    let (s, t) = (&a.tokens[i], &b.tokens[j]);
+    let (x, y) = (a.word(i), b.word(j));
+    let letters = s.len.max(t.len);
+    if x == y {
+        return Some((SAME, letters));
+    }
+    if s.value != 0 && s.value == t.value {
+        return Some((NUMBER, letters));
+    }
+    if is_legal(s) || is_legal(t) || s.class == Class::Number || t.class == Class::Number {
+        return None;
+    }
+    if s.class == Class::Initial || t.class == Class::Initial {
+        let one_is_a_word = s.class != t.class && s.class != Class::Noise && t.class != Class::Noise;
+        return (initials && one_is_a_word && x[0] == y[0]).then_some((INITIAL, 1));
+    }
+    let edits = within(x, y, allowed(usize::from(letters)))?;
+    Some((edited(SAME, edits, usize::from(letters)), letters))
+}
+
+/// How alike `count` adjacent words of one name, joined, and a word of the other are.
+fn join_alike(joined: View<'_>, at: usize, count: usize, single: View<'_>, j: usize) -> Option<(u16, u8)> {
+    let parts = joined.tokens.get(at..at + count)?;
+    let word = &single.tokens[j];
+    let letters = parts[count - 1].end() - usize::from(parts[0].start);
+    if letters.abs_diff(usize::from(word.len)) > 1 {
+        return number_alike(parts, word);
+    }
+    if parts.iter().any(|part| part.class == Class::Number) || is_legal(word) {
+        return None;
+    }
+    let longer = letters.max(usize::from(word.len));
+    let limit = usize::from(longer >= JOINED_EDIT_LETTERS_MIN);
+    let edits = within(joined.joined(at, count), single.word(j), limit)?;
+    Some((edited(JOINED, edits, longer), longer as u8))
+}
+
+fn number_alike(parts: &[Token], word: &Token) -> Option<(u16, u8)> {
+    let [tens, ones] = parts else { return None };
+    (word.value != 0 && joined_number(tens, ones) == Some(word.value - 1)).then_some((NUMBER, word.len))
+}
+
+fn edited(best: u16, edits: usize, letters: usize) -> u16 {
+    best - (EDIT_COST * edits / letters) as u16
+}
+
+fn is_legal(token: &Token) -> bool {
+    token.class == Class::Legal
+}

@@ -1,0 +1,320 @@
+//! What is known about words of names: legal forms with their written variants, particles, titles, very common name
+//! parts and company words, numbers in words. From general knowledge of naming; no list or test file went into it.
+//! Nothing here drops a word: a class only says how much a word proves.
+
+use super::fold::{Class, Token};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use std::sync::OnceLock;
+
+/// Most words of one legal form ("societate cu raspundere limitata" has four, "sp z o o" too).
+const PHRASE_TOKENS_MAX: usize = 6;
+
+/// Kinds of legal form that are told apart when both names state one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Family {
+    /// Says only "a business": company, corporation, enterprise.
+    Any = 1,
+    /// Closely held: Ltd, LLC, GmbH, OOO, SARL.
+    Closed = 2,
+    /// Joint stock: JSC, AG, PLC, SA.
+    Stock = 3,
+    /// Partnerships: LP, LLP, KG.
+    Partners = 4,
+}
+
+/// Legal forms, their words joined. Two names' forms of one family say nothing against each other.
+const LEGAL: &[(Family, &str)] = &[
+    (
+        Family::Any,
+        "co company companies comp cie compania compagnie compagnia corp corporation corporacion corporate \
+         incorporated inc incorporation coinc enterprise enterprises est establishment firm firma unternehmen \
+         sociedad societe societa kampaniya kompaniya empresa fze fzco fzc",
+    ),
+    (
+        Family::Closed,
+        "ltd limited ltda limitada limitee coltd colimited companylimited companyltd privatelimited privateltd pvtltd \
+         pvt pty ptyltd ptylimited pteltd pte ptelimited \
+         llc lllc limitedliabilitycompany limitedliabilitycorporation limitedliabilityco gmbh ggmbh mbh \
+         gesellschaftmitbeschrankterhaftung ug ooo obshchestvosogranichennoyotvetstvennostyu \
+         obschestvosogranichennoyotvetstvennostyu too tov sarl sarlu societearesponsabilitelimitee srl srls \
+         societatearaspunderelimitata societateacuraspunderelimitata societaaresponsabilitalimitata \
+         sociedadderesponsabilidadlimitada sderl sderldecv sl slu sociedadlimitada bv bvba beslotenvennootschap sprl \
+         aps oy osakeyhtio doo drustvosogranicenomodgovornoscu eood ood kft sro spzoo spzoospk \
+         spolkazograniczonaodpowiedzialnoscia spolkazoo zoo uab sia ou osauhing ehf wll mchj mmc sdnbhd sendirianberhad \
+         bhd berhad godokaisha ltdsti limitedsirketi sirketi lda eurl eirl",
+    ),
+    (
+        Family::Stock,
+        "plc publiclimitedcompany publiclimitedco ag aktiengesellschaft kgaa se societaseuropaea \
+         jsc jointstockcompany jointstockco jsco openjointstockcompany closedjointstockcompany publicjointstockcompany \
+         privatejointstockcompany ojsc cjsc pjsc oao zao pao ao nao aktsionernoeobshchestvo \
+         otkrytoeaktsionernoeobshchestvo zakrytoeaktsionernoeobshchestvo publichnoeaktsionernoeobshchestvo pat prat \
+         sa sas sasu saa sab sabdecv sadecv sociedadanonima societeanonyme societateanonima saoc saog sal sae spa \
+         societaperazioni sgps nv naamlozevennootschap naamlozevennotschap \
+         oyj ab aktiebolag publ as asa aksjeselskap aktieselskab anonimsirketi anonimsirket \
+         kk kabushikikaisha kabushikigaisha pt pttbk tbk perseroanterbatas ad aktsionernodruzhestvo akcionarskodrustvo \
+         dd dionickodrustvo akciovaspolecnost akciovaspolocnost zrt nyrt rt sca asc qsc psc",
+    ),
+    (
+        Family::Partners,
+        "lp llp limitedpartnership limitedliabilitypartnership kg ohg gmbhcokg gmbhandcokg kommanditgesellschaft \
+         snc cv vof commanditairevennootschap scs gbr",
+    ),
+];
+
+/// Particles and stop words of names.
+const NOISE: &str = "a al el ul ur bin ibn ben bint binti bte ould oulde walad \
+    de la le les du des del della di da do dos das di lo los las van von vom der den zu zur zum ter ten het \
+    the of and und et y e i ja och og in for und fur pour para na \
+    aka fka nee alias mv mt ms ss fv ";
+
+/// Titles: say nothing of a person, are words of a company's name.
+const TITLE: &str = "mr mrs ms miss mister mistress dr doctor prof professor sheikh shaikh shaykh sheik cheikh sheykh \
+    haji hajji hajj hadji haj alhaj alhaji mullah mulla mollah maulavi mawlawi maulvi molvi mawlana maulana moulana \
+    qari hafiz ustad ustaz sir lord lady dame baron count countess duke earl king queen prince princess \
+    president prasident presidente praesident minister senator governor ambassador chairman director general gen \
+    colonel col major maj captain capt lieutenant lieut lt sergeant sgt brigadier brig admiral adm marshal commander \
+    ayatollah imam mufti rabbi pastor rev reverend father bishop archbishop cardinal brother sister \
+    monsieur mme madame mademoiselle mlle herr frau fraulein senor senora sr sra don dona signor signora gospodin pan \
+    pani jr junior senior esq eng engineer ing dipl phd mba hon honorable honourable comrade";
+
+/// Very common parts of persons' names in many languages.
+const COMMON_PERSON: &str = "mohammad mohammed mohamed mohamad muhammad muhammed muhamad mahammad mehmed mehmet mhd \
+    mohd ahmad ahmed ahmet hamad hamed hamid mahmud mahmoud mahmood ali aly hassan hasan hussein hussain husain husayn \
+    hossein hossain abd abdul abdel abdal abu abou umm abdullah abdallah abdulla abdellah abdurrahman rahman rahim \
+    karim aziz ibrahim ebrahim ismail yusuf yousef yousuf youssef omar umar osman othman uthman khalid khaled salih \
+    saleh salem salim said saeed sayed sayyid syed sayid mustafa mostafa mahdi mehdi khan shah jan gul din allah ullah \
+    mir agha malik kumar singh ram lal devi begum bibi haq nur noor \
+    kim lee li ri yi park pak paek choe choi jong jung chong chung yong young song sung chol chul hyon hyun il un su \
+    nam jin ho wang zhang chang chen chan liu yang huang zhao wu zhou xu sun ma zhu lin hu guo he gao luo wei ming hua \
+    nguyen tran van thi le pham hoang \
+    ivan ivanovich aleksandr alexander aleksei alexei sergei sergey andrei andrey vladimir vladimirovich dmitri \
+    dmitry mikhail nikolai nikolay yuri igor oleg viktor victor petr pavel boris \
+    aleksandrovich sergeevich nikolaevich mikhailovich ivanov petrov \
+    john james robert michael william david richard joseph thomas charles mary maria marie ana anna jose juan luis \
+    carlos manuel antonio francisco pedro jesus miguel angel jorge alberto fernando garcia rodriguez martinez \
+    hernandez lopez gonzalez gonzales perez sanchez ramirez torres flores rivera gomez diaz cruz morales ortiz \
+    gutierrez reyes ramos silva santos pereira smith johnson williams brown jones jean pierre peter paul daniel martin \
+    hans giovanni giuseppe mario jan joao";
+
+/// Words that very many companies, bodies and ships share.
+const COMMON_COMPANY: &str = "international global world general national trading trade traders trust group gruppe \
+    grupo groupe holding holdings bank banco banque banking capital finance financial investment investments invest \
+    securities asset assets management services service systems system solutions industries industry industrial \
+    technology technologies technical tech engineering electronics electric energy oil gas petroleum petrochemical \
+    power resources mining metal metals steel chemical chemicals construction contracting development consulting \
+    consultants logistics transport transportation shipping lines line marine maritime navigation aviation airlines air \
+    airways travel tours import export imports exports commercial commerce commercio comercial comercio distribution \
+    supply supplies products production manufacturing works plant factory mill refinery motors auto pharmaceutical \
+    medical health food foods agriculture agricultural real estate property properties insurance communications \
+    telecom media network networks design research institute university college school centre center foundation fund \
+    funds charity charitable relief organization organisation association society union federation committee council \
+    agency office bureau department ministry government state republic islamic army front party movement brigade \
+    people united new east west north south eastern western northern southern central middle american european asia \
+    asian africa african gulf arab partners partnership associates ventures equity credit exchange money transfer \
+    remittance store stores shop house star ocean sea pacific atlantic spirit star";
+
+/// Numbers as words and Roman numerals.
+const NUMBERS: &[(&str, u32)] = &[
+    ("zero", 0),
+    ("one", 1),
+    ("two", 2),
+    ("three", 3),
+    ("four", 4),
+    ("five", 5),
+    ("six", 6),
+    ("seven", 7),
+    ("eight", 8),
+    ("nine", 9),
+    ("ten", 10),
+    ("eleven", 11),
+    ("twelve", 12),
+    ("thirteen", 13),
+    ("fourteen", 14),
+    ("fifteen", 15),
+    ("sixteen", 16),
+    ("seventeen", 17),
+    ("eighteen", 18),
+    ("nineteen", 19),
+    ("twenty", 20),
+    ("thirty", 30),
+    ("forty", 40),
+    ("fifty", 50),
+    ("sixty", 60),
+    ("seventy", 70),
+    ("eighty", 80),
+    ("ninety", 90),
+    ("hundred", 100),
+    ("first", 1),
+    ("second", 2),
+    ("third", 3),
+    ("fourth", 4),
+    ("fifth", 5),
+    ("sixth", 6),
+    ("seventh", 7),
+    ("eighth", 8),
+    ("ninth", 9),
+    ("tenth", 10),
+    ("ii", 2),
+    ("iii", 3),
+    ("iv", 4),
+    ("vi", 6),
+    ("vii", 7),
+    ("viii", 8),
+    ("ix", 9),
+    ("xi", 11),
+    ("xii", 12),
+    ("xiii", 13),
+    ("xiv", 14),
+    ("xv", 15),
+    ("xvi", 16),
+    ("xvii", 17),
+    ("xviii", 18),
+    ("xix", 19),
+    ("xx", 20),
+];
+
+struct Known {
+    words: HashMap<&'static [u8], (Option<Class>, Option<Family>), FixedState>,
+    legal_letters_max: usize,
+}
+
+fn known() -> &'static Known {
+    static KNOWN: OnceLock<Known> = OnceLock::new();
+    KNOWN.get_or_init(|| {
+        let mut words: HashMap<&'static [u8], (Option<Class>, Option<Family>), FixedState> = HashMap::default();
+        let classes = [
+            (Class::Noise, NOISE),
+            (Class::Title, TITLE),
+            (Class::Common, COMMON_PERSON),
+            (Class::Common, COMMON_COMPANY),
+        ];
+        for (class, table) in classes {
+            for word in table.split_ascii_whitespace() {
+                words.entry(word.as_bytes()).or_insert((Some(class), None));
+            }
+        }
+        let mut legal_letters_max = 0;
+        for &(family, table) in LEGAL {
+            for word in table.split_ascii_whitespace() {
+                words.entry(word.as_bytes()).or_insert((None, None)).1.get_or_insert(family);
+                legal_letters_max = legal_letters_max.max(word.len());
+            }
+        }
+        Known { words, legal_letters_max }
+    })
+}
+
+/// Gives every token of a name its class, legal family and number.
+pub fn classify(letters: &[u8], tokens: &mut [Token]) {
+    let known = known();
+    for token in tokens.iter_mut() {
+        let word = &letters[usize::from(token.start)..token.end()];
+        token.value = number(word).map_or(0, |value| value + 1);
+        token.class = if word.len() == 1 && !word[0].is_ascii_digit() {
+            Class::Initial
+        } else if word.iter().all(u8::is_ascii_digit) {
+            Class::Number
+        } else {
+            known.words.get(word).and_then(|entry| entry.0).unwrap_or(Class::Strong)
+        };
+    }
+    let mut at = 0;
+    while at < tokens.len() {
+        match legal_at(known, letters, tokens, at) {
+            Some((count, family)) => {
+                for token in &mut tokens[at..at + count] {
+                    (token.class, token.family, token.value) = (Class::Legal, family as u8, 0);
+                }
+                at += count;
+            }
+            None => at += 1,
+        }
+    }
+}
+
+/// The longest legal form that begins at token `at`: its tokens and family. One of two letters counts only at
+/// either end of the name or after another, since such words are also names (Ao, Sa, As).
+fn legal_at(known: &Known, letters: &[u8], tokens: &[Token], at: usize) -> Option<(usize, Family)> {
+    let start = usize::from(tokens[at].start);
+    (1..=tokens.len().min(at + PHRASE_TOKENS_MAX) - at).rev().find_map(|count| {
+        let end = tokens[at + count - 1].end();
+        if end - start > known.legal_letters_max {
+            return None;
+        }
+        let family = known.words.get(&letters[start..end]).and_then(|entry| entry.1)?;
+        let outer = at == 0 || at + count == tokens.len() || tokens[at - 1].class == Class::Legal;
+        (end - start > 2 || (count == 1 && outer)).then_some((count, family))
+    })
+}
+
+/// The number a word writes, in digits (up to nine), English words, or as a Roman numeral of two letters and more
+/// up to twenty.
+fn number(word: &[u8]) -> Option<u32> {
+    if word.iter().all(u8::is_ascii_digit) && word.len() <= 9 {
+        return Some(word.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')));
+    }
+    let (_, value) = NUMBERS.iter().find(|(written, _)| written.as_bytes() == word)?;
+    Some(*value)
+}
+
+/// The number that two adjacent words write together ("forty four").
+pub fn joined_number(tens: &Token, ones: &Token) -> Option<u32> {
+    let (tens, ones) = (tens.value.checked_sub(1)?, ones.value.checked_sub(1)?);
+    (tens % 10 == 0 && (20..=90).contains(&tens) && (1..=9).contains(&ones)).then_some(tens + ones)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::similarity::names::fold::Folded;
+
+    fn classes(text: &str) -> Vec<Class> {
+        Folded::new(text).view().tokens.iter().map(|token| token.class).collect()
+    }
+
+    #[test]
+    fn legal_forms_in_their_written_variants() {
+        for (text, legal) in [
+            ("Volkswagen Bank G.m.b.H.", 1),
+            ("Siemens Aktiengesellschaft", 1),
+            ("TACTICAL MISSILES JOINT STOCK COMPANY", 3),
+            ("Iskusstvo Limited Liability Company", 3),
+            ("Faberlic Sp. z o.o.", 3),
+            ("HSBC Holdings p.l.c.", 1),
+            ("Samsung Electronics Co., Ltd.", 2),
+            ("Societatea cu Răspundere Limitată Con", 4),
+            ("ООО Ромашка", 1),
+            ("Cemex S.A.B. de C.V.", 3),
+        ] {
+            let found = classes(text).iter().filter(|class| **class == Class::Legal).count();
+            assert_eq!(found, legal, "{text}: {:?}", classes(text));
+        }
+    }
+
+    #[test]
+    fn a_name_of_only_weak_words_is_made_of_words() {
+        assert_eq!(classes("The Company"), [Class::Common, Class::Common]);
+        assert_eq!(classes("Al Company Bank"), [Class::Noise, Class::Legal, Class::Common]);
+    }
+
+    #[test]
+    fn two_letter_forms_only_at_the_ends() {
+        assert_eq!(classes("Kim Ao Petrow")[1], Class::Strong);
+        assert_eq!(classes("AO Petrow Zavod")[0], Class::Legal);
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number(b"44"), Some(44));
+        assert_eq!(number(b"three"), Some(3));
+        assert_eq!(number(b"viii"), Some(8));
+        assert_eq!(number(b"vi1"), None);
+        assert_eq!(number(b"1234567890"), None);
+        let folded = Folded::new("Brigade Forty-Four");
+        assert_eq!(joined_number(&folded.view().tokens[1], &folded.view().tokens[2]), Some(44));
+    }
+}
