@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Built generations held at once.
+const BUILT_MAX: usize = 4;
+
 /// A data folder.
 pub struct Folder {
     /// Its keys.
@@ -173,6 +176,10 @@ impl<'a> History<'a> {
         }
         match assemble(manifest, self.store) {
             Ok(generation) => {
+                // Folded generations may be many, and are rarely named twice.
+                if self.built.len() >= BUILT_MAX {
+                    self.built.clear();
+                }
                 self.built.insert(id.hash, generation.clone());
                 Ok(generation)
             }

@@ -4,9 +4,11 @@
 use crate::answer::Source;
 use crate::node::{Answered, Node};
 use interdict_engine::domain::{Outcome, ReasonSource};
+use interdict_engine::identity::{Evicted, IdentityStats};
 use interdict_engine::rules::{Class, Mode};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
 use prometheus::{Encoder, Histogram, HistogramOpts, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 type Counters = GenericCounterVec<U64>;
@@ -260,8 +262,8 @@ impl Reading<'_> {
     fn sequencer(&self, node: &Node) {
         let (sequence, features, counts, identity, ready) = node.with_core(|core| {
             let s = &core.sequencer;
-            let identity = (s.identity().len(), s.identity().evicted());
-            (s.last_sequence(), s.features().stats(), s.counts(), identity, core.failed().is_none())
+            let ready = core.failed().is_none();
+            (s.last_sequence(), s.features().stats(), s.counts(), s.identity().stats(), ready)
         });
         let one = |value: i64| vec![(vec![], value)];
         self.gauges("interdict_sequence", "Last sequence given", &[], one(sequence as i64));
@@ -301,12 +303,39 @@ impl Reading<'_> {
             &[],
             vec![(vec![], counts.unmatched)],
         );
-        self.gauges("interdict_identity_keys", "Idempotency keys remembered", &[], one(identity.0 as i64));
+        self.identity(&identity);
+    }
+
+    fn identity(&self, stats: &IdentityStats) {
+        let rows = |rows: &[(&str, u64)]| -> Vec<(Vec<String>, u64)> {
+            rows.iter().map(|(label, value)| (vec![(*label).to_owned()], *value)).collect()
+        };
+        let gauge = |name: &str, help: &str, at: &[(&str, u64)]| {
+            let rows = rows(at).into_iter().map(|(label, value)| (label, value as i64)).collect();
+            self.gauges(name, help, &["place"], rows);
+        };
+        gauge(
+            "interdict_identity_keys",
+            "Idempotency keys remembered, by place",
+            &[("memory", stats.memory_keys), ("disk", stats.disk_keys)],
+        );
+        gauge(
+            "interdict_identity_bytes",
+            "Bytes of the idempotency keys, by place; the filter is in memory and of those on disk",
+            &[("memory", stats.memory_bytes), ("filter", stats.filter_bytes), ("disk", stats.disk_bytes)],
+        );
+        let Evicted { age, room, tenants, failed } = stats.evicted;
         self.counters(
             "interdict_identity_evicted_total",
-            "Idempotency keys forgotten",
+            "Idempotency keys forgotten, by reason",
+            &["reason"],
+            rows(&[("age", age), ("room", room), ("tenants", tenants), ("failed", failed)]),
+        );
+        self.counters(
+            "interdict_identity_failures_total",
+            "Reads and writes of identity's disk store that failed",
             &[],
-            vec![(vec![], identity.1)],
+            vec![(vec![], stats.failures)],
         );
     }
 
@@ -326,6 +355,16 @@ impl Reading<'_> {
             &[],
             vec![(vec![], view.overlay().len() as i64)],
         );
+        let count = |counted: &AtomicU64| counted.load(Ordering::Relaxed);
+        let folds = [("ok", count(&node.folds.ok)), ("failed", count(&node.folds.failed))];
+        self.counters(
+            "interdict_list_folds_total",
+            "Folds of list deltas into the base, by result",
+            &["result"],
+            folds.map(|(result, count)| (vec![result.to_owned()], count)).into(),
+        );
+        let duration = node.folds.duration.clone();
+        self.now.register(Box::new(duration)).expect("the table's names are unique");
         let packs = view.generation().packs().iter();
         let rows =
             packs.map(|pack| (vec![pack.name().to_owned(), pack.manifest.version.clone()], 1)).collect();

@@ -82,7 +82,7 @@ fn works(path: &Path, generation: &Arc<Generation>) -> Vec<Work> {
     let feed = FileFeed::open(path, Decoder::new(Arc::new(TagKeys::new(&[7; 32]))), &options);
     let limits = SequencerLimits {
         features: StateLimits::default(),
-        identity: IdentityLimits { horizon_ms: 1, bytes_max: 1 << 20 },
+        identity: IdentityLimits { horizon_ms: 1, bytes_max: 1 << 20, ..Default::default() },
     };
     let mut sequencer = Sequencer::new(limits, generation.clone());
     let id: GenerationId = View::new(generation.clone(), 1).id();

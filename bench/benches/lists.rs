@@ -222,7 +222,8 @@ fn loading(c: &mut Criterion, world: &World) {
     group.bench_function("open 200k", |b| b.iter(|| Snapshot::open(bytes.clone()).expect("just built")));
     group.throughput(Throughput::Elements((PER_LIST * LISTS) as u64));
     group.bench_function("merge 1M", |b| {
-        b.iter(|| ListBase::new(world.base.lists().to_vec()).expect("five lists"))
+        let snapshots = || world.base.lists().iter().map(|list| list.layers()[0].snapshot().clone());
+        b.iter(|| ListBase::new(snapshots().collect()).expect("five lists"))
     });
     group.finish();
     let (index, files) = (world.base.memory_bytes(), world.base.snapshot_bytes());

@@ -7,7 +7,7 @@ use crate::domain::{Schema, SlotId, SlotView, Transaction, Value};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeaturePlan, Filter, Rates};
 use crate::limits::WATCHLISTS_MAX;
-use crate::lists::{ListBase, ListMeta, ListView, Overlay, Snapshot};
+use crate::lists::{LayerKind, List, ListBase, ListMeta, ListView, Overlay, Snapshot};
 use crate::models::Model;
 use crate::packs::{self, ListDecl, ModelDecl, Pack, ScreenDecl, SlotStarts};
 use crate::patterns::{DatabaseCache, PatternSet, PatternSource};
@@ -67,8 +67,14 @@ pub struct Manifest {
 pub enum PartKind {
     /// A pack archive.
     Pack,
-    /// A list snapshot.
+    /// A list snapshot: the list as the configuration has it.
     List,
+    /// A list snapshot over it: entries that deltas added.
+    Added,
+    /// A list snapshot over it: subjects whose entry deltas ended.
+    Ended,
+    /// The sequence up to which deltas are in the list snapshots, in decimal digits.
+    Folded,
     /// The settings.
     Settings,
     /// The exchange rates.
@@ -78,14 +84,45 @@ pub enum PartKind {
 }
 
 impl PartKind {
-    const ALL: [PartKind; 5] = [Self::Pack, Self::List, Self::Settings, Self::Rates, Self::Watchlist];
+    const ALL: [PartKind; 8] = [
+        Self::Pack,
+        Self::List,
+        Self::Added,
+        Self::Ended,
+        Self::Folded,
+        Self::Settings,
+        Self::Rates,
+        Self::Watchlist,
+    ];
     const fn name(self) -> &'static str {
         match self {
             Self::Pack => "pack",
             Self::List => "list",
+            Self::Added => "added",
+            Self::Ended => "ended",
+            Self::Folded => "folded",
             Self::Settings => "settings",
             Self::Rates => "rates",
             Self::Watchlist => "watchlist",
+        }
+    }
+    /// What a part of this kind says of a list; `None` where it is no list snapshot.
+    pub const fn layer(self) -> Option<LayerKind> {
+        match self {
+            Self::List => Some(LayerKind::File),
+            Self::Added => Some(LayerKind::Added),
+            Self::Ended => Some(LayerKind::Ended),
+            _ => None,
+        }
+    }
+}
+
+impl From<LayerKind> for PartKind {
+    fn from(kind: LayerKind) -> PartKind {
+        match kind {
+            LayerKind::File => PartKind::List,
+            LayerKind::Added => PartKind::Added,
+            LayerKind::Ended => PartKind::Ended,
         }
     }
 }
@@ -172,6 +209,7 @@ pub struct Generation {
     screens: Vec<Screen>,
     banks: Arc<BankPlan>,
     models: Vec<Model>,
+    folded_to: u64,
     settings: Settings,
     rules: RuleSet,
     /// Which packs apply, by position: for tenants that a pack names, and for everybody else.
@@ -252,9 +290,11 @@ impl Generation {
         parts: Parts,
         cache: Option<&dyn DatabaseCache>,
     ) -> Result<Generation, Vec<Error>> {
-        let Parts { packs, lists, settings, rates, watchlists } = parts;
-        let lists = ListBase::new(lists).map_err(|e| vec![e])?;
-        let list_names: Vec<&str> = lists.lists().iter().map(|list| list.meta().name.as_str()).collect();
+        let Parts { packs, lists, folded_to, settings, rates, watchlists } = parts;
+        let lists = ListBase::layered(lists).map_err(|e| vec![e])?;
+        // Those that deltas made have a slot where a pack names them, as before a fold.
+        let configured = lists.lists().iter().filter(|list| list.has_file()).map(List::meta);
+        let list_names: Vec<&str> = configured.map(|meta| meta.name.as_str()).collect();
         let built = packs::schema(&packs.iter().collect::<Vec<_>>(), &list_names)?;
         let slots = Slots {
             starts: built.starts,
@@ -295,6 +335,7 @@ impl Generation {
                 screens,
                 banks: Arc::new(banks),
                 models,
+                folded_to,
                 settings,
                 rules,
                 named,
@@ -331,6 +372,10 @@ impl Generation {
     /// Its base lists.
     pub fn lists(&self) -> &ListBase {
         &self.lists
+    }
+    /// The sequence up to which list deltas are in its base lists; 0 where none is.
+    pub fn folded_to(&self) -> u64 {
+        self.folded_to
     }
     /// Its patterns.
     pub fn patterns(&self) -> &PatternSet {
@@ -383,7 +428,8 @@ impl Generation {
 #[derive(Default)]
 struct Parts {
     packs: Vec<Pack>,
-    lists: Vec<Snapshot>,
+    lists: Vec<(LayerKind, Snapshot)>,
+    folded_to: u64,
     settings: Settings,
     rates: RateTable,
     watchlists: Vec<Watchlist>,
@@ -427,7 +473,6 @@ impl Parts {
                 let files = packs::unarchive((*bytes).as_ref()).map_err(one)?;
                 self.packs.push(packs::load(files)?);
             }
-            PartKind::List => self.lists.push(Snapshot::open(bytes).map_err(one)?),
             PartKind::Watchlist => {
                 if self.watchlists.len() >= WATCHLISTS_MAX {
                     let message = format!("watchlist {name:?} would be one too many, limit {WATCHLISTS_MAX}");
@@ -436,6 +481,17 @@ impl Parts {
                 let bank = Bank::decode((*bytes).as_ref()).map_err(one)?;
                 let screener = Screener::new(&bank, Kernel::best()).map_err(one)?;
                 self.watchlists.push(Watchlist { name: name.into(), bank, screener });
+            }
+            PartKind::List | PartKind::Added | PartKind::Ended => {
+                let layer = kind.layer().expect("these three are list snapshots");
+                self.lists.push((layer, Snapshot::open(bytes).map_err(one)?));
+            }
+            PartKind::Folded => {
+                let digits = std::str::from_utf8((*bytes).as_ref()).ok().and_then(|text| text.parse().ok());
+                let message = "expected a sequence in decimal digits";
+                self.folded_to = digits.ok_or_else(|| {
+                    one(Error::new(ErrorKind::Malformed, format!("folded {name}: {message}")))
+                })?;
             }
             PartKind::Settings => self.settings = Settings::decode((*bytes).as_ref()).map_err(one)?,
             PartKind::Rates => {
@@ -525,12 +581,14 @@ impl View {
         Ok(Arc::new(View { generation, overlay, learned, id }))
     }
     /// The view after another generation is published at a sequence. What deltas have said stays said: they lie
-    /// over the new base as they lay over the old.
+    /// over the new base as they lay over the old, but for those that the new base holds.
     ///
     /// # Errors
-    /// When the deltas do not fit the new base (too many lists); the view is as it was.
+    /// When the deltas do not fit the new base (too many lists), or it lacks some that were folded into the old one;
+    /// the view is as it was.
     pub fn publish(&self, generation: Arc<Generation>, sequence: u64) -> Result<Arc<View>, Error> {
-        let overlay = self.overlay.rebase(self.generation.lists(), generation.lists())?;
+        let folded = (self.generation.folded_to(), generation.folded_to());
+        let overlay = self.overlay.rebase(self.generation.lists(), generation.lists(), folded)?;
         let id = GenerationId { hash: generation.hash(), overlay: sequence };
         Ok(Arc::new(View { generation, overlay, learned: self.learned.clone(), id }))
     }

@@ -1,21 +1,62 @@
-//! Identity (idempotency): the same payment again is the same verdict again. One table per tenant, bounded in time
-//! and in entries, oldest out first; past the bound a retry is a new decision, and that is counted.
+//! Identity (idempotency): the same payment again is the same verdict again. One table per tenant, its newest keys in
+//! memory, older ones in a cold store; bounded in time, in bytes of both, and in tenants, oldest out first. Past a
+//! bound a retry is a new decision, and that is counted.
 
-use hashbrown::HashMap;
-use std::collections::VecDeque;
+mod cold;
+mod drawers;
+mod filter;
+mod table;
+mod tenants;
+
+pub use cold::{Cold, ColdError, Drawer, Entry, Known};
+
+use crate::limits::IDENTITY_TENANTS_MAX;
+use drawers::{DISK_ENTRY_BYTES, DRAWERS};
 use std::sync::Arc;
-
-/// Bytes one entry costs, table and queue together (measured by filling one: 16-byte keys in a table at most 7/8
-/// full, and a queue slot).
-const ENTRY_BYTES: usize = 96;
+use std::sync::atomic::{AtomicU64, Ordering};
+use table::{CHUNK_MAX, ENTRY_BYTES};
+use tenants::Tenants;
 
 /// Bounds of the identity tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentityLimits {
     /// How long a key is remembered, in ms of arrival time.
     pub horizon_ms: i64,
-    /// Memory of one tenant's table, in bytes.
+    /// Memory of one tenant's newest keys, in bytes.
     pub bytes_max: usize,
+    /// Room of one tenant's older keys in the cold store, in bytes; 0: none goes there.
+    pub disk_bytes_max: usize,
+    /// Most tenants with keys in memory, at least 1. The keys of the one unused for longest go to the cold store; of
+    /// sixteen times as many tenants there, that one's are forgotten.
+    pub tenants_max: usize,
+}
+
+impl Default for IdentityLimits {
+    /// A week, 256 MiB, 1 GiB on disk.
+    fn default() -> Self {
+        IdentityLimits {
+            horizon_ms: 7 * 86_400_000,
+            bytes_max: 256 << 20,
+            disk_bytes_max: 1 << 30,
+            tenants_max: IDENTITY_TENANTS_MAX,
+        }
+    }
+}
+
+impl IdentityLimits {
+    /// Keys of a tenant in memory.
+    fn memory_keys(&self) -> usize {
+        (self.bytes_max / ENTRY_BYTES).clamp(1, 1 << 31)
+    }
+    /// Keys of a tenant on disk.
+    fn disk_keys(&self) -> usize {
+        self.disk_bytes_max / DISK_ENTRY_BYTES
+    }
+    /// Keys that leave memory at once: at most an eighth of either bound.
+    fn chunk_keys(&self) -> usize {
+        let disk = if self.disk_keys() == 0 { CHUNK_MAX } else { self.disk_keys() / DRAWERS };
+        CHUNK_MAX.min(self.memory_keys() / 8).min(disk).max(1)
+    }
 }
 
 /// What identity says of a payment.
@@ -29,97 +70,144 @@ pub enum Seen {
     Different(u64),
 }
 
+/// Keys forgotten so far, by what for. A key that was given twice may count twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// Older than the horizon.
+    pub age: u64,
+    /// For a bound of bytes, before the horizon had passed.
+    pub room: u64,
+    /// For the bound of tenants, before the horizon had passed.
+    pub tenants: u64,
+    /// The cold store did not take them.
+    pub failed: u64,
+}
+
+/// Figures of the identity tables, all tenants together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IdentityStats {
+    /// Keys in memory.
+    pub memory_keys: u64,
+    /// Keys in the cold store.
+    pub disk_keys: u64,
+    /// Bytes of the keys in memory.
+    pub memory_bytes: u64,
+    /// Bytes of the filters over the cold store, in memory too.
+    pub filter_bytes: u64,
+    /// Bytes of the cold store.
+    pub disk_bytes: u64,
+    /// Keys forgotten.
+    pub evicted: Evicted,
+    /// Reads and writes that the cold store failed.
+    pub failures: u64,
+}
+
+/// What all tenants share: the store, and the counts.
 #[derive(Debug, Default)]
-struct Table {
-    by_key: HashMap<u128, (u64, u128), foldhash::fast::FixedState>,
-    /// Keys with their arrival time, in the order they came.
-    order: VecDeque<(i64, u128)>,
+struct Shared {
+    cold: Option<Box<dyn Cold>>,
+    drawers: u64,
+    evicted: Evicted,
+    /// Atomic only because a look-up counts too, and changes nothing else.
+    failures: AtomicU64,
+}
+
+impl Shared {
+    fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+    fn next_drawer(&mut self) -> Drawer {
+        self.drawers += 1;
+        Drawer(self.drawers)
+    }
 }
 
 /// All tenants' identity tables.
 #[derive(Debug)]
 pub struct Identity {
     limits: IdentityLimits,
-    tenants: HashMap<Arc<str>, Table, foldhash::fast::FixedState>,
-    evicted: u64,
+    tenants: Tenants,
+    shared: Shared,
 }
 
 impl Identity {
-    /// Empty tables under bounds.
+    /// Empty tables under bounds, in memory only.
     pub fn new(limits: IdentityLimits) -> Identity {
-        Identity { limits, tenants: HashMap::default(), evicted: 0 }
+        Identity { limits, tenants: Tenants::default(), shared: Shared::default() }
     }
-    /// What is known of a key.
-    pub fn look_up(&self, tenant: &str, key: u128, digest: u128) -> Seen {
-        match self.tenants.get(tenant).and_then(|table| table.by_key.get(&key)) {
+    /// With a store for what memory has no room for. It must be empty, and is to be given before the first key.
+    #[must_use]
+    pub fn with_cold(mut self, cold: Box<dyn Cold>) -> Identity {
+        self.shared.cold = Some(cold);
+        self
+    }
+    /// What is known of a key at a moment, in ms. What is older than the horizon is new, whether it is still kept or
+    /// not. Changes nothing, so that answers do not depend on who asked before.
+    pub fn look_up(&self, tenant: &str, key: u128, digest: u128, now_ms: i64) -> Seen {
+        match self.known(tenant, key, now_ms) {
             None => Seen::New,
-            Some((sequence, known)) if *known == digest => Seen::Same(*sequence),
-            Some((sequence, _)) => Seen::Different(*sequence),
+            Some(known) if known.digest == digest => Seen::Same(known.sequence),
+            Some(known) => Seen::Different(known.sequence),
         }
     }
-    /// The sequence of a key, whatever its digest.
+    /// The sequence of a key, whatever its digest, as of the tenant's last arrival.
     pub fn sequence(&self, tenant: &str, key: u128) -> Option<u64> {
-        self.tenants.get(tenant)?.by_key.get(&key).map(|(sequence, _)| *sequence)
+        self.sequence_at(tenant, key, i64::MIN)
     }
-    /// Remembers a key that `look_up` did not know. Arrival times come from one clock; one that goes back is taken
-    /// as it is and merely lives a little longer.
+    /// The sequence of a key, whatever its digest, at a moment, in ms.
+    pub fn sequence_at(&self, tenant: &str, key: u128, now_ms: i64) -> Option<u64> {
+        self.known(tenant, key, now_ms).map(|known| known.sequence)
+    }
+
+    fn known(&self, tenant: &str, key: u128, now_ms: i64) -> Option<Known> {
+        let tenant = self.tenants.get(tenant)?;
+        // A clock that goes back does not bring forgotten keys back.
+        let now_ms = now_ms.max(tenant.clock_ms);
+        let known = tenant.table.get(key).or_else(|| tenant.drawers.get(key, &self.shared))?;
+        (now_ms.saturating_sub(known.arrival_ms) <= self.limits.horizon_ms).then_some(known)
+    }
+
+    /// Remembers a key; what it was known for before is forgotten. Arrival times come from one clock; one that goes
+    /// back counts as the tenant's latest, and its key merely lives a little longer.
     pub fn remember(&mut self, tenant: &Arc<str>, key: u128, digest: u128, sequence: u64, arrival_ms: i64) {
-        let table = self.tenants.entry(tenant.clone()).or_default();
-        let entries_max = (self.limits.bytes_max / ENTRY_BYTES).max(1);
-        while let Some(&(oldest_ms, oldest)) = table.order.front() {
-            if table.order.len() < entries_max && arrival_ms - oldest_ms <= self.limits.horizon_ms {
-                break;
-            }
-            table.order.pop_front();
-            table.by_key.remove(&oldest);
-            self.evicted += 1;
+        let IdentityLimits { horizon_ms, .. } = self.limits;
+        let (limits, shared) = (&self.limits, &mut self.shared);
+        let chunk = limits.chunk_keys();
+        let known = self.tenants.touch(tenant, chunk, arrival_ms);
+        let clock_ms = known.clock_ms;
+        let old = |ms: i64| clock_ms.saturating_sub(ms) > horizon_ms;
+        while known.table.front_newest_ms().is_some_and(old) {
+            shared.evicted.age += known.table.take_front(chunk).len() as u64;
         }
-        table.by_key.insert(key, (sequence, digest));
-        table.order.push_back((arrival_ms, key));
+        known.drawers.expire(clock_ms, horizon_ms, shared);
+        while known.table.places() >= limits.memory_keys() {
+            known.push_out(chunk, limits, shared);
+        }
+        // In order of arrival, so that what comes first is oldest everywhere, and a key's newest entry outlives others.
+        known.table.push(Entry { key, known: Known { sequence, digest, arrival_ms: clock_ms } });
+        self.tenants.keep_within(limits, shared);
     }
-    /// Keys forgotten so far, by age or for room.
-    pub fn evicted(&self) -> u64 {
-        self.evicted
-    }
-    /// Keys remembered.
-    pub fn len(&self) -> usize {
-        self.tenants.values().map(|table| table.order.len()).sum()
-    }
-    /// Whether nothing is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+
+    /// Figures, for metrics; looks at every tenant.
+    pub fn stats(&self) -> IdentityStats {
+        let mut stats = IdentityStats {
+            evicted: self.shared.evicted,
+            failures: self.shared.failures.load(Ordering::Relaxed),
+            ..IdentityStats::default()
+        };
+        if let Some(cold) = &self.shared.cold {
+            stats.disk_bytes = cold.bytes();
+            stats.evicted.failed += cold.lost();
+        }
+        for tenant in self.tenants.iter() {
+            stats.memory_keys += tenant.table.len() as u64;
+            stats.disk_keys += tenant.drawers.len() as u64;
+            stats.memory_bytes += tenant.table.bytes() as u64;
+            stats.filter_bytes += tenant.drawers.bytes() as u64;
+        }
+        stats
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn identity(entries: usize, horizon_ms: i64) -> Identity {
-        Identity::new(IdentityLimits { horizon_ms, bytes_max: entries * ENTRY_BYTES })
-    }
-
-    #[test]
-    fn the_same_payment_is_known_and_another_one_under_its_key_is_told_apart() {
-        let mut ids = identity(8, 1000);
-        let acme: Arc<str> = "acme".into();
-        assert_eq!(ids.look_up("acme", 1, 10), Seen::New);
-        ids.remember(&acme, 1, 10, 7, 0);
-        assert_eq!(ids.look_up("acme", 1, 10), Seen::Same(7));
-        assert_eq!(ids.look_up("acme", 1, 11), Seen::Different(7));
-        assert_eq!(ids.look_up("other", 1, 10), Seen::New, "tenants do not share keys");
-    }
-
-    #[test]
-    fn the_oldest_goes_first_by_age_and_for_room() {
-        let mut ids = identity(2, 1000);
-        let acme: Arc<str> = "acme".into();
-        for (key, arrival) in [(1, 0), (2, 10), (3, 20)] {
-            ids.remember(&acme, key, 0, key as u64, arrival);
-        }
-        assert_eq!((ids.sequence("acme", 1), ids.sequence("acme", 3)), (None, Some(3)));
-        ids.remember(&acme, 4, 0, 4, 1021);
-        assert_eq!((ids.sequence("acme", 3), ids.len()), (None, 1), "2 and 3 are older than the horizon");
-        assert_eq!(ids.evicted(), 3);
-    }
-}
+mod tests;

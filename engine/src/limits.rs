@@ -48,6 +48,11 @@ pub const FEATURE_KEY_PARTS_MAX: usize = 4;
 pub const FEATURE_AMOUNT_MINOR_MAX: i64 = 1 << 56;
 /// Most tenants with feature state; the transactions of further ones have all their features undecided.
 pub const FEATURE_TENANTS_MAX: usize = 4096;
+/// Most tenants with identity keys in memory; past it the keys of the one unused for longest go to the disk.
+pub const IDENTITY_TENANTS_MAX: usize = 4096;
+/// So many times as many tenants have identity keys on disk; past it those of the one unused for longest are
+/// forgotten, and counted.
+pub const IDENTITY_TENANTS_KNOWN: usize = 16;
 /// Most evicted keys remembered per tenant and group; past it the whole group is undecided as far back as what is
 /// forgotten.
 pub const FEATURE_EVICTED_MAX: usize = 65_536;
@@ -73,8 +78,10 @@ pub const LIST_ENTRIES_MAX: u64 = 1 << 28;
 /// Highest severity of a list entry.
 pub const SEVERITY_MAX: u8 = 100;
 /// Most live entries that deltas have added plus base entries they have ended; a delta past it is refused whole
-/// until a generation is published that folds the deltas into its base. About 0.8 kB each: 210 MB at the bound.
+/// until they have been folded into the base, which begins at `FOLD_AT`. About 0.8 kB each: 210 MB at the bound.
 pub const OVERLAY_ENTRIES_MAX: usize = 1 << 18;
+/// So many of them begin a fold, where the config says nothing else: half, so that deltas go on meanwhile.
+pub const FOLD_AT: usize = OVERLAY_ENTRIES_MAX / 2;
 /// Most ended delta entries kept so that `explain` finds them; past it the one ended first is forgotten.
 pub const OVERLAY_ENDED_MAX: usize = 1 << 16;
 /// List hits of one transaction held without allocating; more hits allocate (a verdict is never cut short).
@@ -150,6 +157,7 @@ const _: () = assert!(AMOUNT_MINOR_MAX < i64::MAX / 8192);
 const _: () =
     assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
+const _: () = assert!(IDENTITY_TENANTS_KNOWN >= 2);
 const _: () = assert!(LISTS_MAX <= 64);
 const _: () = assert!(MODEL_FILE_BYTES_MAX <= PACK_FILE_BYTES_MAX);
 const _: () = assert!(LIST_ENTRIES_MAX < u32::MAX as u64);

@@ -5,7 +5,7 @@ use crate::domain::{Accepted, Body, Event, GenerationId, Transaction, Transactio
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeatureState, Found, StateLimits};
 use crate::generation::{Generation, View};
-use crate::identity::{Identity, IdentityLimits, Seen};
+use crate::identity::{Cold, Identity, IdentityLimits, Seen};
 use crate::similarity::vectors::{Banks, Prints};
 use std::sync::Arc;
 
@@ -108,6 +108,13 @@ impl Sequencer {
         }
     }
 
+    /// With a store for identity keys that memory has no room for; to be given before the first payment.
+    #[must_use]
+    pub fn with_cold(mut self, cold: Box<dyn Cold>) -> Sequencer {
+        self.identity = self.identity.with_cold(cold);
+        self
+    }
+
     /// What the next transaction is judged by.
     pub fn view(&self) -> &Arc<View> {
         &self.view
@@ -162,13 +169,13 @@ impl Sequencer {
         let Submission { mut event, identity, alias, payment_digest, refers_to } = submission;
         let tenant = event.tenant.clone();
         if let (Body::Payment(_), Some(key)) = (&event.body, identity) {
-            match self.identity.look_up(&tenant, key, payment_digest) {
+            match self.identity.look_up(&tenant, key, payment_digest, event.arrival_ms) {
                 Seen::New => {}
                 Seen::Same(sequence) => return Taken::Same(sequence),
                 Seen::Different(sequence) => return Taken::Different(sequence),
             }
         }
-        let original = refers_to.and_then(|key| self.identity.sequence(&tenant, key));
+        let original = refers_to.and_then(|key| self.identity.sequence_at(&tenant, key, event.arrival_ms));
         if let Body::Label { target, .. } = &mut event.body
             && refers_to.is_some()
         {

@@ -431,7 +431,7 @@ fn changes_are_bounded_and_at_the_bound_a_delta_is_refused_whole() {
     let next = full as u64 + 1;
     let error = overlay.apply(&base, next, "acme", &chunk(next, rest + 1)).err().unwrap();
     assert_eq!(error.kind, ErrorKind::TooLarge);
-    assert!(error.message.contains("publish another"), "{error}");
+    assert!(error.message.contains("after a fold"), "{error}");
     assert_eq!(overlay.apply(&base, next, "acme", &chunk(next, rest)).unwrap().len(), OVERLAY_ENTRIES_MAX);
     let mut hits = Hits::new();
     ListView { base: &base, overlay: &overlay }

@@ -197,7 +197,7 @@ fn config(loaded: &Loaded) -> Row {
             Err(e) => wrong.push(format!("{e:#}")),
         }
     }
-    for (name, list) in &loaded.config.lists {
+    for (name, list) in &loaded.config.lists.named {
         let read = passing_keys().and_then(|keys| {
             let meta = list_meta(name, list, &packs, &keys)?;
             list_snapshot(&loaded.resolve(&list.file), &meta, &keys)
@@ -207,7 +207,7 @@ fn config(loaded: &Loaded) -> Row {
         }
     }
     if wrong.is_empty() {
-        let lists = loaded.config.lists.len();
+        let lists = loaded.config.lists.named.len();
         let found = format!("{}: {} packs pass, {lists} lists read", loaded.path.display(), packs.len());
         return Row::new("config", State::Ok, found, "Nothing to do.");
     }

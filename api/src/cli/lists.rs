@@ -125,7 +125,7 @@ impl Input {
         for dir in loaded.iter().flat_map(|l| l.config.rules.packs.iter().map(|dir| l.resolve(dir))) {
             packs.push(checked_pack(read_pack_folder(&dir)?, &dir.display().to_string())?);
         }
-        let known = loaded.as_ref().and_then(|l| l.config.lists.get(&self.name));
+        let known = loaded.as_ref().and_then(|l| l.config.lists.named.get(&self.name));
         let list = List {
             file: self.file.clone(),
             tenant: self.tenant.clone().or_else(|| known?.tenant.clone()),

@@ -129,7 +129,11 @@ fn check(config: &Config) -> Result<()> {
             }
         }
     }
-    for (name, list) in &config.lists {
+    let (fold_at, fold_at_max) = (config.lists.fold_at, interdict_engine::limits::OVERLAY_ENTRIES_MAX);
+    if !(1..=fold_at_max).contains(&fold_at) {
+        bail!("lists.fold_at = {fold_at}: expected 1 to {fold_at_max} changes");
+    }
+    for (name, list) in &config.lists.named {
         let outcome = list.block_outcome.as_deref().unwrap_or("decline");
         if Outcome::by_name(outcome).is_none_or(|o| o <= Outcome::Approve) {
             bail!("lists.{name}.block_outcome = {outcome:?}: expected review, challenge, hold or decline");
@@ -231,6 +235,20 @@ mod tests {
         assert!(error.contains("decision.levers.chip") && error.contains("cancel_capture"), "{error}");
         let error = format!("{:#}", load_text("profile = \"serverr\"\n").unwrap_err());
         assert!(error.contains("did you mean \"server\""), "{error}");
+    }
+
+    #[test]
+    fn lists_have_a_key_of_their_own_beside_the_lists() {
+        let loaded = load_text("[lists]\nfold_at = 7\n[lists.a]\nfile = \"a.csv\"\n").unwrap();
+        assert_eq!((loaded.config.lists.fold_at, loaded.config.lists.named.len()), (7, 1));
+        let origins = loaded.origins().unwrap();
+        assert!(origins.iter().any(|(key, value, _)| key == "lists.fold_at" && value == "7"));
+        assert!(origins.iter().any(|(key, ..)| key == "lists.a.file"));
+        let error = format!("{:#}", load_text("[lists]\nfold_at = 262145\n").unwrap_err());
+        assert!(error.contains("expected 1 to 262144"), "{error}");
+        let error = load_text("[lists.a]\nfile = \"a.csv\"\nsanction = true\n").unwrap_err().to_string();
+        assert!(error.contains("c.toml:3") && error.contains("\"sanctions\""), "{error}");
+        assert_eq!(load_text("").unwrap().config.lists.fold_at, interdict_engine::limits::FOLD_AT);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
-use serde::{Deserialize, Serialize};
+use interdict_engine::limits::FOLD_AT;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The whole file.
@@ -18,8 +21,8 @@ pub struct Config {
     pub feed: Feed,
     /// Velocity state.
     pub features: Features,
-    /// Exact lists: name → list.
-    pub lists: BTreeMap<String, List>,
+    /// Exact lists.
+    pub lists: Lists,
     /// Listed names to be screened against: name → watchlist.
     pub watchlists: BTreeMap<String, Watchlist>,
     /// Rule packs.
@@ -108,6 +111,46 @@ impl Default for Features {
     }
 }
 
+/// `[lists]`
+#[derive(Debug, Clone, Serialize)]
+pub struct Lists {
+    /// Changes by deltas since the base at which they are folded into it.
+    pub fold_at: usize,
+    /// Name → list.
+    #[serde(flatten)]
+    pub named: BTreeMap<String, List>,
+}
+impl Default for Lists {
+    fn default() -> Self {
+        Lists { fold_at: FOLD_AT, named: BTreeMap::new() }
+    }
+}
+
+/// Read by hand: serde's `flatten` would lose the line of a wrong key.
+impl<'de> Deserialize<'de> for Lists {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lists, D::Error> {
+        struct Section;
+        impl<'de> Visitor<'de> for Section {
+            type Value = Lists;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of lists")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Lists, M::Error> {
+                let mut lists = Lists::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "fold_at" {
+                        lists.fold_at = map.next_value()?;
+                    } else {
+                        lists.named.insert(key, map.next_value()?);
+                    }
+                }
+                Ok(lists)
+            }
+        }
+        deserializer.deserialize_map(Section)
+    }
+}
+
 /// `[lists.NAME]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -171,10 +214,12 @@ impl Default for Decision {
 pub struct IdentitySection {
     /// How long a key is remembered, in hours of arrival time.
     pub horizon_h: i64,
+    /// Bound of one tenant's keys on disk, beyond those in memory, in MiB; 0: in memory only.
+    pub disk_mib: usize,
 }
 impl Default for IdentitySection {
     fn default() -> Self {
-        IdentitySection { horizon_h: 7 * 24 }
+        IdentitySection { horizon_h: 7 * 24, disk_mib: 1024 }
     }
 }
 
@@ -222,7 +267,7 @@ pub struct Hardware {
     pub durability: String,
     /// Bound of the feature state, in MiB.
     pub feature_memory_mib: usize,
-    /// Bound of one tenant's identity table, in MiB.
+    /// Bound of one tenant's identity keys in memory, in MiB.
     pub identity_memory_mib: usize,
     /// Transactions that labels and reversals can still find.
     pub originals: usize,

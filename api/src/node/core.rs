@@ -2,6 +2,7 @@
 //! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread.
 
 use super::failpoint;
+use super::folding::Caller;
 use super::tally::Tally;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
 use interdict_engine::lane::{self, Gate, Scratch};
@@ -73,6 +74,7 @@ pub struct Core {
     /// Where the last record lies: what an answer without a record of its own may rest on.
     last: Option<Position>,
     failed: Option<String>,
+    fold: Option<Caller>,
 }
 
 /// The encoded records of a micro-batch.
@@ -115,11 +117,17 @@ impl Core {
             tally,
             last: None,
             failed: None,
+            fold: None,
         }
     }
     /// Why the journal takes no records, if it does not.
     pub fn failed(&self) -> Option<&str> {
         self.failed.as_deref()
+    }
+    /// Has folds asked for by `caller`, from now on and at once where one is due.
+    pub fn fold_by(&mut self, caller: Caller) {
+        caller.grown(self.sequencer.view().overlay().len());
+        self.fold = Some(caller);
     }
     /// What tells when everything written so far is durable.
     pub fn durable(&self) -> impl FnOnce() -> Result<(), String> + use<> {
@@ -192,6 +200,9 @@ impl Core {
         match taken {
             Taken::Noted(accepted) => {
                 self.records.accepted(&accepted);
+                if let (Body::ListDelta(_), Some(caller)) = (&accepted.event.body, &self.fold) {
+                    caller.grown(self.sequencer.view().overlay().len());
+                }
                 Answered::Noted(accepted)
             }
             Taken::Same(sequence) => Answered::Same(sequence),

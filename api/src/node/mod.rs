@@ -3,8 +3,11 @@
 
 pub mod keys;
 pub mod cache;
+pub mod cold;
 pub mod store;
 pub mod publish;
+pub mod fold;
+pub mod folding;
 pub mod tally;
 pub mod core;
 pub mod failpoint;
@@ -16,6 +19,7 @@ pub mod lookup;
 pub use self::core::{Answered, Job, Reply, Settled};
 
 use self::core::Core;
+use self::folding::{Folding, Folds};
 use self::keys::NodeKeys;
 use self::lanes::Lanes;
 use self::store::Store;
@@ -65,8 +69,15 @@ pub struct Node {
     pub recovered: recovery::Found,
     queue: Mutex<VecDeque<Job>>,
     waiting: AtomicUsize,
+    /// What folds of list deltas came to.
+    pub folds: Folds,
     core: Arc<Mutex<Core>>,
     lanes: Option<Lanes>,
+    folding: Mutex<Option<Folding>>,
+    /// Held from the view that a generation is made from to its publication, so that none is made from a view that
+    /// is no longer in force.
+    publishing: Mutex<()>,
+    recent_folds: Mutex<VecDeque<[u8; 32]>>,
     reader: Reader,
     /// Generations built so far, for looking verdicts up; any can be built again from the store.
     generations: Mutex<BTreeMap<[u8; 32], Arc<Generation>>>,
@@ -110,8 +121,12 @@ impl Node {
             waiting: AtomicUsize::new(0),
             core,
             lanes,
+            folds: Folds::default(),
+            folding: Mutex::default(),
+            publishing: Mutex::default(),
+            recent_folds: Mutex::default(),
             reader,
-            published: Mutex::new(opened.generations.keys().copied().collect()),
+            published: Mutex::new(opened.published),
             generations: Mutex::new(opened.generations),
             uploaded: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -119,6 +134,9 @@ impl Node {
             loaded,
         });
         node.publish_configured(wanted, now_ms)?;
+        let (folding, caller) = Folding::start(Arc::downgrade(&node), node.loaded.config.lists.fold_at);
+        *node.folding.lock() = Some(folding);
+        node.core.lock().fold_by(caller);
         Ok(node)
     }
 
@@ -132,8 +150,10 @@ impl Node {
             self.keep_uploaded(&wanted);
             return Ok(());
         }
+        let _publishing = self.publishing.lock();
+        let wanted = fold::under(&wanted, self.view().generation(), &self.store)?;
         if in_force != wanted.hash() {
-            self.publish(wanted, now_ms)?;
+            self.publish_next(wanted, now_ms)?;
         }
         failpoint::reached("publish.before_mark");
         store::write_whole(&mark, format!("{hash}\n").as_bytes())
@@ -152,11 +172,12 @@ impl Node {
         }
     }
 
-    /// Publishes a generation: an event in the journal, visible to every later transaction.
+    /// Publishes a generation made while `publishing` was held: an event in the journal, visible to every later
+    /// transaction.
     ///
     /// # Errors
     /// When deltas do not fit the new base, or the journal takes no records; the old generation is in force then.
-    pub fn publish(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
+    fn publish_next(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
         {
             let mut built = self.generations.lock();
             if built.len() >= BUILT_MAX {
@@ -169,6 +190,9 @@ impl Node {
             Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
         failpoint::reached("publish.before_append");
         let mut core = self.core.lock();
+        if let Some(why) = core.failed() {
+            anyhow::bail!("{why}");
+        }
         let taken = core.sequencer.publish(generation, event);
         match core.note(taken) {
             Answered::Noted(accepted) => {
@@ -204,11 +228,13 @@ impl Node {
     /// Publishes configuration and uploaded packs as they are now.
     ///
     /// # Errors
-    /// As [`publish::build`] and [`Node::publish`].
+    /// As [`publish::build`]; when deltas do not fit the new lists, or the journal takes no records.
     pub fn publish_current(&self, now_ms: i64) -> Result<GenerationId> {
         let uploaded = self.uploaded.lock().clone();
-        let generation = publish::build(&self.loaded, &self.store, &self.keys, &uploaded)?;
-        self.publish(generation, now_ms)
+        let configured = publish::build(&self.loaded, &self.store, &self.keys, &uploaded)?;
+        let _publishing = self.publishing.lock();
+        let generation = fold::under(&configured, self.view().generation(), &self.store)?;
+        self.publish_next(generation, now_ms)
     }
 
     /// Submits jobs; their replies are called when their answers are durable, on some thread.
@@ -294,6 +320,9 @@ impl Node {
     /// # Errors
     /// When the last sync fails.
     pub fn close(self: Arc<Node>) -> Result<()> {
+        // It may hold the node while it folds.
+        let folding = self.folding.lock().take();
+        folding.into_iter().for_each(Folding::end);
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
         drop(node.lanes);
         let core = Arc::into_inner(node.core).context("a lane still holds the core")?.into_inner();
@@ -316,6 +345,8 @@ pub fn limits(loaded: &Loaded) -> SequencerLimits {
         identity: IdentityLimits {
             horizon_ms: loaded.config.identity.horizon_h * HOUR_MS,
             bytes_max: hardware.identity_memory_mib << 20,
+            disk_bytes_max: loaded.config.identity.disk_mib << 20,
+            ..IdentityLimits::default()
         },
     }
 }

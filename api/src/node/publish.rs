@@ -151,7 +151,7 @@ pub fn build(
     for pack in &packs {
         parts.push((PartKind::Pack, pack.name().to_owned(), store.put(&pack.archive())?));
     }
-    for (name, list) in &loaded.config.lists {
+    for (name, list) in &loaded.config.lists.named {
         let meta = list_meta(name, list, &packs, keys)?;
         let snapshot = list_snapshot(&loaded.resolve(&list.file), &meta, keys)?;
         parts.push((PartKind::List, name.clone(), store.put(&snapshot)?));

@@ -1,6 +1,7 @@
 //! Opening a data folder: the journal's records go through the sequencer again in their order, and what was accepted
 //! but not decided is decided now, marked `recovered`, so that a retry gets that verdict.
 
+use super::cold::Told;
 use super::core::Records;
 use super::failpoint;
 use super::keys::NodeKeys;
@@ -12,11 +13,12 @@ use interdict_engine::domain::{Accepted, Decided, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
+use interdict_ledger::identity_store::IdentityStore;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
 use interdict_ledger::storage::FileStorage;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,21 +45,32 @@ pub struct Opened {
     pub journal: Journal,
     /// What was found.
     pub found: Found,
-    /// The generations that were met.
+    /// The generations that were met last.
     pub generations: BTreeMap<[u8; 32], Arc<Generation>>,
+    /// Every generation that the journal names.
+    pub published: BTreeSet<[u8; 32]>,
 }
 
-/// Generations by hash, built from the store once each.
+/// Built generations held at once: a journal may name hundreds of folded ones, each with an index of all lists.
+const BUILT_MAX: usize = 4;
+
+/// Generations by hash, built from the store; the last ones stay built.
 pub struct Generations<'a> {
     store: &'a Store,
     built: RefCell<BTreeMap<[u8; 32], Arc<Generation>>>,
+    named: RefCell<BTreeSet<[u8; 32]>>,
     missing: RefCell<Option<String>>,
 }
 
 impl<'a> Generations<'a> {
     /// None built yet.
     pub fn new(store: &'a Store) -> Generations<'a> {
-        Generations { store, built: RefCell::default(), missing: RefCell::default() }
+        Generations {
+            store,
+            built: RefCell::default(),
+            named: RefCell::default(),
+            missing: RefCell::default(),
+        }
     }
     /// The generation of an id, where it is kept.
     pub fn get(&self, id: &GenerationId) -> Option<Arc<Generation>> {
@@ -71,7 +84,12 @@ impl<'a> Generations<'a> {
         };
         match built {
             Ok(generation) => {
-                self.built.borrow_mut().insert(id.hash, generation.clone());
+                let mut built = self.built.borrow_mut();
+                if built.len() >= BUILT_MAX {
+                    built.clear();
+                }
+                built.insert(id.hash, generation.clone());
+                self.named.borrow_mut().insert(id.hash);
                 Some(generation)
             }
             Err(why) => {
@@ -84,9 +102,9 @@ impl<'a> Generations<'a> {
     pub fn why(&self) -> Option<String> {
         self.missing.borrow().clone()
     }
-    /// Those built.
-    pub fn into_built(self) -> BTreeMap<[u8; 32], Arc<Generation>> {
-        self.built.into_inner()
+    /// Those still built, and the hashes of all that were.
+    pub fn into_built(self) -> (BTreeMap<[u8; 32], Arc<Generation>>, BTreeSet<[u8; 32]>) {
+        (self.built.into_inner(), self.named.into_inner())
     }
 }
 
@@ -124,7 +142,8 @@ pub fn open(
 ) -> Result<Opened> {
     let storage = FileStorage::create(data.join("journal")).map_err(|e| anyhow!("{e}"))?;
     let generations = Generations::new(store);
-    let mut sequencer = Sequencer::new(limits, empty_generation());
+    let cold = Box::new(Told::new(IdentityStore::new(&data.join("identity.redb"))));
+    let mut sequencer = Sequencer::new(limits, empty_generation()).with_cold(cold);
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
     let opened =
         Journal::open_with(Arc::new(storage), &keys.master, options(loaded), &mut |stored: &Stored<'_>| {
@@ -159,7 +178,8 @@ pub fn open(
         restored_differently: sequencer.counts().restored_differently,
         torn: recovery.torn,
     };
-    Ok(Opened { sequencer, journal, found, generations: generations.into_built() })
+    let (generations, published) = generations.into_built();
+    Ok(Opened { sequencer, journal, found, generations, published })
 }
 
 fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<()> {

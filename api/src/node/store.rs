@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use interdict_engine::generation::{Manifest, hex};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ impl Store {
         manifests.sort();
         let is_used = |path: &Path| in_use.iter().any(|hash| path.ends_with(hex(hash)));
         let cut = manifests.len().saturating_sub(keep);
-        let (mut dropped, mut kept_objects) = (0, Vec::new());
+        let (mut dropped, mut kept_objects) = (0, HashSet::new());
         for (at, (_, path)) in manifests.iter().enumerate() {
             if at < cut && !is_used(path) {
                 fs::remove_file(path)?;

@@ -81,9 +81,7 @@ impl Pane {
                 total.unknown += u64::from(after.is_none());
                 let after = after.unwrap_or(0);
                 total.sum += i128::from(after) - i128::from(before);
-                if total.count == 1 {
-                    (total.max, self.is_bound) = (after, false);
-                } else if after > total.max {
+                if total.count == 1 || after > total.max {
                     (total.max, self.is_bound) = (after, false);
                 } else if before >= total.max && after < before {
                     self.is_bound = true;

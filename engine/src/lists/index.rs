@@ -2,6 +2,7 @@
 //! that a probe costs the same for one list as for sixty-four.
 
 use super::check::{BIN_DIGITS, address_bits};
+use super::layers::{Layer, LayerKind, List};
 use super::layout::Row;
 use super::meta::ListMeta;
 use super::ranges::Ranges;
@@ -17,11 +18,12 @@ use std::sync::Arc;
 
 /// The lists of a generation, without what deltas have changed since; immutable.
 pub struct ListBase {
-    lists: Vec<Snapshot>,
+    lists: Vec<List>,
     /// The first number of each list's rows among all rows, in list order; one more than there are lists.
     starts: Vec<u32>,
-    /// Override targets by list and string number, shared, so that a hit carries its target without allocating.
-    targets: Vec<HashMap<u32, Arc<str>>>,
+    /// Override targets by list, first row of their snapshot and string number, shared, so that a hit carries its
+    /// target without allocating.
+    targets: Vec<HashMap<(u64, u32), Arc<str>>>,
     state: Table,
     shared: Table,
     v4: Ranges<u32>,
@@ -42,49 +44,64 @@ impl ListBase {
     /// `TooLarge` past `LISTS_MAX` lists or `LIST_ENTRIES_MAX` entries; `Invalid` for two lists of one name and
     /// owner, and for tags that collide by design.
     pub fn new(lists: Vec<Snapshot>) -> Result<ListBase, Error> {
+        ListBase::layered(lists.into_iter().map(|list| (LayerKind::File, list)).collect())
+    }
+    /// Merges lists of stacks of snapshots: those of one name and owner are one list, the first at its bottom; a
+    /// list's number is its place among the bottoms.
+    ///
+    /// # Errors
+    /// As [`ListBase::new`]; hidden rows count as entries, and a file that is not a bottom is a second one.
+    pub fn layered(parts: Vec<(LayerKind, Snapshot)>) -> Result<ListBase, Error> {
+        let rows: u64 = parts.iter().map(|(_, snapshot)| snapshot.len()).sum();
+        if rows > LIST_ENTRIES_MAX {
+            let message = format!("{rows} list entries in one generation, limit {LIST_ENTRIES_MAX}");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let mut lists: Vec<List> = Vec::new();
+        for (part, (kind, snapshot)) in parts.into_iter().enumerate() {
+            let meta = snapshot.meta();
+            let known = lists.iter_mut().find(|list| list.meta().is(&meta.name, meta.tenant.as_deref()));
+            match known {
+                Some(_) if kind == LayerKind::File => {
+                    let owner = meta.tenant.as_deref().unwrap_or("all tenants");
+                    let message = format!("list {:?} of {owner:?} is there twice", meta.name);
+                    return Err(Error::new(ErrorKind::Invalid, message));
+                }
+                Some(known) => known.put(kind, snapshot, part),
+                None => lists.push(List::new(kind, snapshot, part)),
+            }
+        }
         if lists.len() > LISTS_MAX {
             let message = format!("{} lists in one generation, limit {LISTS_MAX}", lists.len());
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let entries: u64 = lists.iter().map(Snapshot::len).sum();
-        if entries > LIST_ENTRIES_MAX {
-            let message = format!("{entries} list entries in one generation, limit {LIST_ENTRIES_MAX}");
-            return Err(Error::new(ErrorKind::TooLarge, message));
-        }
-        for (number, list) in lists.iter().enumerate() {
-            let meta = list.meta();
-            if lists[..number].iter().any(|other| other.meta().is(&meta.name, meta.tenant.as_deref())) {
-                let owner = meta.tenant.as_deref().unwrap_or("all tenants");
-                let message = format!("list {:?} of {owner:?} is there twice", meta.name);
-                return Err(Error::new(ErrorKind::Invalid, message));
-            }
-        }
+        ListBase::index(lists)
+    }
+
+    fn index(lists: Vec<List>) -> Result<ListBase, Error> {
         let mut starts = vec![0u32];
         for list in &lists {
-            starts.push(starts[starts.len() - 1] + list.len() as u32);
+            starts.push(starts[starts.len() - 1] + list.rows() as u32);
         }
-        let rows = |list: usize| {
-            let snapshot: &Snapshot = &lists[list];
-            (0..snapshot.len()).map(move |row| (row, snapshot.row(row)))
-        };
-        let targets = (0..lists.len()).map(|list| targets_of(&lists[list], rows(list))).collect();
+        let targets = lists.iter().map(targets_of).collect();
         let table = |key: KeyId| {
             let of_key = || (0..lists.len()).filter(|list| lists[*list].meta().key() == key);
-            let tags = of_key().map(|list| lists[list].tags()).sum();
+            // Hidden ones are counted too: a table a little larger, and no pass more.
+            let snapshots = of_key().flat_map(|list| lists[list].layers()).map(Layer::snapshot);
+            let tags = snapshots.map(Snapshot::tags).sum();
             Table::new(tags, || {
-                // Tags come first in a list, since rows are sorted by subject.
                 of_key().flat_map(|list| {
                     let start = starts[list];
-                    rows(list)
-                        .take(lists[list].tags() as usize)
-                        .map(move |(row, r)| (r.subject, start + row as u32))
+                    let tags =
+                        lists[list].visible().filter(|(_, row)| matches!(row.subject, Subject::Tag { .. }));
+                    tags.map(move |(row, stored)| (stored.subject, start + row as u32))
                 })
             })
         };
         let (state, shared) = (table(KeyId::STATE)?, table(KeyId::SHARED)?);
         let (mut v4, mut v6, mut bins) = (Vec::new(), Vec::new(), Vec::new());
         for list in 0..lists.len() {
-            for (row, stored) in rows(list).skip(lists[list].tags() as usize) {
+            for (row, stored) in lists[list].visible() {
                 let number = starts[list] + row as u32;
                 match stored.subject {
                     Subject::Ip { network, prefix } => {
@@ -112,8 +129,8 @@ impl ListBase {
     /// # Errors
     /// `Invalid`, naming the list and both fingerprints.
     pub fn check_keys(&self, expected: impl Fn(Option<&str>) -> u64) -> Result<(), Error> {
-        for list in self.lists.iter().filter(|list| list.has_tags()) {
-            let meta = list.meta();
+        let snapshots = self.lists.iter().flat_map(List::layers).map(Layer::snapshot);
+        for meta in snapshots.filter(|snapshot| snapshot.has_tags()).map(Snapshot::meta) {
             let ours = expected(meta.tenant.as_deref());
             if meta.key_check != ours {
                 let message = format!(
@@ -135,19 +152,19 @@ impl ListBase {
     }
     /// Entries of all lists together.
     pub fn entries(&self) -> u64 {
-        self.starts.last().copied().unwrap_or(0).into()
+        self.lists.iter().map(List::len).sum()
     }
     /// A list by its number.
-    pub fn list(&self, number: u16) -> Option<&Snapshot> {
+    pub fn list(&self, number: u16) -> Option<&List> {
         self.lists.get(usize::from(number))
     }
-    /// The lists' snapshots, by number.
-    pub fn lists(&self) -> &[Snapshot] {
+    /// The lists, by number.
+    pub fn lists(&self) -> &[List] {
         &self.lists
     }
     /// What a list is, by its number.
     pub fn meta(&self, number: u16) -> Option<&ListMeta> {
-        self.list(number).map(Snapshot::meta)
+        self.list(number).map(List::meta)
     }
     /// The number of the list of this name and owner (`None`: shared).
     pub fn number(&self, name: &str, tenant: Option<&str>) -> Option<u16> {
@@ -160,15 +177,16 @@ impl ListBase {
     }
     /// Bytes of the snapshots, mapped or held.
     pub fn snapshot_bytes(&self) -> usize {
-        self.lists.iter().map(Snapshot::bytes_len).sum()
+        self.lists.iter().map(List::bytes_len).sum()
     }
 
     /// An entry by list and row; `None` where there is none.
     pub(super) fn entry(&self, list: u16, row: u64) -> Option<Entry> {
-        self.list(list).filter(|list| row < list.len()).map(|list| list.entry(row))
+        self.list(list).filter(|list| row < list.rows()).map(|list| list.entry(row))
     }
-    pub(super) fn target(&self, list: u16, row: &Row) -> Option<Arc<str>> {
-        row.overrides.and_then(|text| self.targets[usize::from(list)].get(&text).cloned())
+    pub(super) fn target(&self, list: u16, row: u64, stored: &Row) -> Option<Arc<str>> {
+        let (text, list) = (stored.overrides?, usize::from(list));
+        self.targets[list].get(&(self.lists[list].start_of(row), text)).cloned()
     }
     fn table(&self, key: KeyId) -> Option<&Table> {
         match key {
@@ -221,10 +239,11 @@ impl ListBase {
     }
 }
 
-fn targets_of(list: &Snapshot, rows: impl Iterator<Item = (u64, Row)>) -> HashMap<u32, Arc<str>> {
+fn targets_of(list: &List) -> HashMap<(u64, u32), Arc<str>> {
     let mut out = HashMap::new();
-    for text in rows.filter_map(|(_, row)| row.overrides) {
-        out.entry(text).or_insert_with(|| list.text(text).expect("strings were checked at opening").into());
+    for (row, text) in list.visible().filter_map(|(row, stored)| Some((row, stored.overrides?))) {
+        out.entry((list.start_of(row), text))
+            .or_insert_with(|| list.text(row, text).expect("strings were checked at opening").into());
     }
     out
 }

@@ -13,16 +13,20 @@ mod table;
 pub mod meta;
 pub mod snapshot;
 pub mod build;
+pub mod layers;
 pub mod index;
 pub mod overlay;
 mod rebase;
+pub mod fold;
 pub mod probe;
 pub mod precedence;
 #[cfg(test)]
 mod tests;
 
 pub use build::build;
+pub use fold::{ListFold, fold};
 pub use index::ListBase;
+pub use layers::{Layer, LayerKind, List};
 pub use meta::ListMeta;
 pub use overlay::{DELTA_IDS_FROM, Overlay, added_by};
 pub use precedence::{Resolution, RuleHit, resolve};

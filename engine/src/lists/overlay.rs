@@ -61,8 +61,12 @@ struct State {
     ended: Map<(u16, u64), u64>,
     /// Delta entries that ended, in order, so that the oldest can be forgotten.
     ended_order: imbl::Vector<(u16, u64)>,
-    /// Base entries that ended; these are never forgotten.
-    ended_in_base: usize,
+    /// Base entries that ended, in order; these are never forgotten.
+    ended_in_base: imbl::Vector<(u16, u64)>,
+    /// Entries in the order in which deltas added them, some of which have ended since.
+    added_order: imbl::Vector<Arc<Added>>,
+    /// The sequence up to which ended delta entries may have been forgotten.
+    forgotten_to: u64,
     live: usize,
     lengths: Lengths,
     filter: SharedFilter,
@@ -87,7 +91,9 @@ impl Overlay {
             by_id: Map::default(),
             ended: Map::default(),
             ended_order: imbl::Vector::new(),
-            ended_in_base: 0,
+            ended_in_base: imbl::Vector::new(),
+            added_order: imbl::Vector::new(),
+            forgotten_to: 0,
             live: 0,
             lengths: Lengths::default(),
             filter: SharedFilter::new(),
@@ -155,10 +161,10 @@ impl Overlay {
             next.add(base, list, index, entry)
                 .or_else(|message| refuse(ErrorKind::Invalid, delta, message))?;
         }
-        let size = next.live + next.ended_in_base;
+        let size = next.live + next.ended_in_base.len();
         if size > OVERLAY_ENTRIES_MAX {
             let message = format!(
-                "{size} changes since the generation was published, limit {OVERLAY_ENTRIES_MAX}: publish another"
+                "{size} changes that are not folded into the base, limit {OVERLAY_ENTRIES_MAX}: try again after a fold"
             );
             return refuse(ErrorKind::TooLarge, delta, message);
         }
@@ -167,36 +173,75 @@ impl Overlay {
         Ok(Overlay(Arc::new(next)))
     }
 
-    /// Over another base: lists as `made` and `number` (old number to new) say; see `rebase.rs`.
+    /// Over another base, which holds already what deltas up to `since` have said: lists as `made` and `number` (old
+    /// number to new) say; see `rebase.rs`. Costs as much as has changed since, not as much as there is: it is done
+    /// while payments wait.
     pub(super) fn moved(
         &self,
-        old: &ListBase,
-        new: &ListBase,
+        (old, new): (&ListBase, &ListBase),
         made: Vec<Arc<ListMeta>>,
         number: impl Fn(u16) -> Option<u16>,
+        since: u64,
     ) -> Overlay {
         let mut next = State::clone(&Overlay::new(new).0);
         next.sequence = self.0.sequence;
         next.lists = Arc::new(made);
-        for (&(list, id), &sequence) in &self.0.ended {
-            let ended =
-                old.list(list).filter(|snapshot| id < snapshot.len()).map(|snapshot| snapshot.entry(id));
-            if let (Some(entry), Some(list)) = (ended, number(list)) {
-                next.end_in_base(new, list, &entry.subject, sequence);
-            }
+        let recent = self.0.added_order.iter().rev().take_while(|added| added.visible_from > since);
+        let mut recent: Vec<&Arc<Added>> = recent.filter(|added| self.0.is_current(added)).collect();
+        recent.reverse();
+        let mut ended = self.ended_since(old, since);
+        ended.extend(recent.iter().map(|added| (added.visible_from, added.list, added.entry.subject)));
+        ended.sort_by_key(|(sequence, ..)| *sequence);
+        for (sequence, list, subject) in ended {
+            number(list).map(|list| next.end_in_base(new, list, &subject, sequence));
         }
-        for added in self.0.current.values().flatten() {
+        for added in recent {
             let Some(list) = number(added.list) else { continue };
-            next.end_in_base(new, list, &added.entry.subject, added.visible_from);
             let (entry, target) = (added.entry.clone(), added.target.clone());
             next.insert(Added { list, entry, target, visible_from: added.visible_from });
         }
         Overlay(Arc::new(next))
     }
+    /// What has ended after a sequence and was there at it, as far as it is not forgotten: when, list, subject.
+    fn ended_since(&self, old: &ListBase, since: u64) -> Vec<(u64, u16, Subject)> {
+        let state = &*self.0;
+        let latest = |order: &imbl::Vector<(u16, u64)>| -> Vec<(u64, u16, u64)> {
+            let ended = order.iter().rev().map(|key| (state.ended[key], key.0, key.1));
+            ended.take_while(|(sequence, ..)| *sequence > since).collect()
+        };
+        let of_base = latest(&state.ended_in_base)
+            .into_iter()
+            .filter_map(|(sequence, list, row)| Some((sequence, list, old.list(list)?.row(row).subject)));
+        let of_deltas = latest(&state.ended_order).into_iter().filter_map(|(sequence, list, id)| {
+            let added = self.added(list, id).filter(|added| added.visible_from <= since)?;
+            Some((sequence, list, added.entry.subject))
+        });
+        of_base.chain(of_deltas).collect()
+    }
+    /// Ends base entries that should have ended, and nobody remembers when: as of the last delta.
+    pub(super) fn end_all(&mut self, base: &ListBase, ended: impl Iterator<Item = (u16, Subject)>) {
+        let sequence = self.sequence();
+        let next = Arc::make_mut(&mut self.0);
+        for (list, subject) in ended {
+            next.end_in_base(base, list, &subject, sequence);
+        }
+    }
+    /// The sequence up to which ended delta entries may have been forgotten.
+    pub(super) fn forgotten_to(&self) -> u64 {
+        self.0.forgotten_to
+    }
+    /// The base entries that have ended: list and row.
+    pub(super) fn ended_in_base(&self) -> impl Iterator<Item = (u16, u64)> {
+        self.0.ended_in_base.iter().copied()
+    }
+    /// All live entries that deltas added.
+    pub(super) fn all_current(&self) -> impl Iterator<Item = &Added> {
+        self.0.current.values().flatten().map(Arc::as_ref)
+    }
 
     /// Live entries that deltas added, plus base entries that they ended; at most `OVERLAY_ENTRIES_MAX`.
     pub fn len(&self) -> usize {
-        self.0.live + self.0.ended_in_base
+        self.0.live + self.0.ended_in_base.len()
     }
     /// Whether nothing has changed (a list without entries may have been made).
     pub fn is_empty(&self) -> bool {
@@ -229,7 +274,7 @@ impl Overlay {
         self.0.current.get(subject)
     }
     pub(super) fn current_of_list(&self, list: u16) -> impl Iterator<Item = &Added> {
-        self.0.current.values().flatten().map(Arc::as_ref).filter(move |added| added.list == list)
+        self.all_current().filter(move |added| added.list == list)
     }
     #[inline]
     pub(super) fn prefetch(&self, subject: &Subject) {
@@ -240,7 +285,7 @@ impl Overlay {
     /// Whether a base entry has been removed or replaced.
     #[inline]
     pub(super) fn has_ended(&self, list: u16, row: u64) -> bool {
-        self.0.ended_in_base > 0 && self.0.ended.contains_key(&(list, row))
+        !self.0.ended_in_base.is_empty() && self.0.ended.contains_key(&(list, row))
     }
     pub(super) fn ended_at(&self, list: u16, id: u64) -> Option<u64> {
         self.0.ended.get(&(list, id)).copied()
@@ -284,7 +329,7 @@ impl State {
         let row = base.list(list).and_then(|snapshot| snapshot.row_of(subject));
         let Some(row) = row.filter(|row| !self.ended.contains_key(&(list, *row))) else { return false };
         self.ended.insert((list, row), sequence);
-        self.ended_in_base += 1;
+        self.ended_in_base.push_back((list, row));
         true
     }
     /// Ends the list's entry of a subject, if it has one.
@@ -336,6 +381,7 @@ impl State {
         let place = current.partition_point(|other| other.list < list);
         current.insert(place, Arc::clone(&added));
         self.current.insert(subject, current);
+        self.added_order.push_back(Arc::clone(&added));
         self.by_id.insert((list, id), added);
         self.lengths.add(&subject);
         self.filter.add(hash(&subject, 0));
@@ -348,14 +394,21 @@ impl State {
             self.filter = SharedFilter::new();
             self.current.keys().for_each(|subject| self.filter.add(hash(subject, 0)));
             self.filtered = self.live;
+            let mut order = std::mem::take(&mut self.added_order);
+            order.retain(|added| self.is_current(added));
+            self.added_order = order;
         }
+    }
+    fn is_current(&self, added: &Added) -> bool {
+        let of_subject = self.current.get(&added.entry.subject).into_iter().flatten();
+        of_subject.into_iter().any(|other| other.list == added.list && other.entry.id == added.entry.id)
     }
     /// Forgets the delta entries that ended first, past the bound.
     fn forget(&mut self) {
         while self.ended_order.len() > OVERLAY_ENDED_MAX {
             let Some(oldest) = self.ended_order.pop_front() else { return };
             self.by_id.remove(&oldest);
-            self.ended.remove(&oldest);
+            self.forgotten_to = self.ended.remove(&oldest).unwrap_or(self.forgotten_to);
         }
     }
 }

@@ -151,11 +151,12 @@ impl<'a> ListView<'a> {
     pub fn entry(&self, list: u16, id: u64) -> Option<Entry> {
         self.base.entry(list, id).or_else(|| self.overlay.added(list, id).map(|added| added.entry.clone()))
     }
-    /// From which sequence (exclusive) to which (inclusive) transactions see an entry: 0 for an entry of the base,
+    /// From which sequence (exclusive) to which (inclusive) transactions see an entry: 0 for an entry of the base
+    /// (whenever a delta put it there, where a fold did so since),
     /// `None` for one that has not ended.
     pub fn visibility(&self, list: u16, id: u64) -> Option<(u64, Option<u64>)> {
         let from = match self.base.list(list) {
-            Some(snapshot) if id < snapshot.len() => 0,
+            Some(base) if id < base.rows() => 0,
             _ => self.overlay.added(list, id)?.visible_from,
         };
         Some((from, self.overlay.ended_at(list, id)))
@@ -170,7 +171,7 @@ impl<'a> ListView<'a> {
     }
     /// The live entries of a list, in the order of their subjects: what a new base would be built of.
     pub fn entries(&self, list: u16) -> Vec<Entry> {
-        let base = self.base.list(list).into_iter().flat_map(|snapshot| snapshot.entries());
+        let base = self.base.list(list).into_iter().flat_map(|list| list.entries());
         let kept = base.filter(|entry| !self.overlay.has_ended(list, entry.id));
         let added = self.overlay.current_of_list(list).map(|added| added.entry.clone());
         let mut out: Vec<Entry> = kept.chain(added).collect();
@@ -238,7 +239,7 @@ impl Probe<'_, '_> {
             overridable: stored.overridable,
             severity: stored.severity,
             block_outcome: meta.block_outcome,
-            overrides: self.view.base.target(list, stored),
+            overrides: self.view.base.target(list, row, stored),
         });
     }
     fn added(&mut self, added: &Added) {

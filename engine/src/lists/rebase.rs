@@ -1,20 +1,34 @@
 //! What deltas have said stays said when another generation is published: lists are matched by name and owner, live
-//! entries lie over the new base with the ids and sequences they had, and what they ended stays ended there.
+//! entries lie over the new base with the ids and sequences they had, and what they ended stays ended there. What a
+//! fold has put into the new base leaves the overlay.
 
 use super::index::ListBase;
+use super::layers::LayerKind;
 use super::meta::ListMeta;
 use super::overlay::Overlay;
+use super::probe::ListView;
+use crate::domain::Subject;
 use crate::error::{Error, ErrorKind};
 use crate::limits::LISTS_MAX;
 use std::sync::Arc;
 
 impl Overlay {
     /// The overlay over another base. Entries that had ended before are forgotten; a list that only the old base had
-    /// lives on where deltas have entries in it.
+    /// lives on where deltas have entries in it. `folded`: the sequences up to which deltas have been folded into
+    /// the old and the new base; what was said up to the second leaves the overlay.
     ///
     /// # Errors
-    /// `TooLarge` when old and new lists together are too many; this overlay is as it was.
-    pub fn rebase(&self, old: &ListBase, new: &ListBase) -> Result<Overlay, Error> {
+    /// `TooLarge` when old and new lists together are too many; `Invalid` for a new base that lacks deltas which the
+    /// old one holds. This overlay is as it was.
+    pub fn rebase(&self, old: &ListBase, new: &ListBase, folded: (u64, u64)) -> Result<Overlay, Error> {
+        let (before, since) = folded;
+        if since < before {
+            let message = format!(
+                "the generation holds list deltas up to sequence {since}, the one in force up to {before}: \
+                 build it again"
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let mut made: Vec<Arc<ListMeta>> = Vec::new();
         // The old lists by number, base before made, so that new numbers do not depend on any map's order.
         let numbers: Vec<Option<u16>> = (0..)
@@ -34,7 +48,32 @@ impl Overlay {
             let message = format!("{lists} lists with those that deltas made, limit {LISTS_MAX}");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        Ok(self.moved(old, new, made, |list| numbers.get(usize::from(list)).copied().flatten()))
+        let number = |list: u16| numbers.get(usize::from(list)).copied().flatten();
+        let mut moved = self.moved((old, new), made, number, since);
+        if since > before && self.forgotten_to() > since {
+            let gone = self.gone_since(old, new);
+            moved.end_all(new, gone.into_iter());
+        }
+        Ok(moved)
+    }
+
+    /// What a fold has put into `new` and is not there any more, without looking at what ended when: so much has
+    /// ended since the fold was begun that some of it is forgotten. Costs a look-up for each entry folded, which is
+    /// a pause of a tenth of a second at most, and correct.
+    fn gone_since(&self, old: &ListBase, new: &ListBase) -> Vec<(u16, Subject)> {
+        let view = ListView { base: old, overlay: self };
+        let mut gone = Vec::new();
+        for (number, list) in (0..).zip(new.lists()) {
+            let Some(before) = view.number(&list.meta().name, list.meta().tenant.as_deref()) else {
+                continue;
+            };
+            for layer in list.layers().iter().filter(|layer| layer.kind() == LayerKind::Added) {
+                let subjects = layer.snapshot().entries().map(|entry| entry.subject);
+                let ended = subjects.filter(|subject| view.entry_of(before, subject).is_none());
+                gone.extend(ended.map(|subject| (number, subject)));
+            }
+        }
+        gone
     }
 }
 
@@ -100,7 +139,7 @@ mod tests {
             overlay = overlay.apply(&old, sequence, "t", &change).unwrap();
         }
         let new = base(&[("b", &[7]), ("a", &[1, 2, 8])]);
-        let moved = overlay.rebase(&old, &new).unwrap();
+        let moved = overlay.rebase(&old, &new, (0, 0)).unwrap();
         let expected: [(u128, &[&str]); 8] = [
             (1, &[]),
             (2, &["a"]),
