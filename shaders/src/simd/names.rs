@@ -11,13 +11,13 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-/// Up to this many survivors in a block are scored one by one; more of them cost less as one block.
-const SINGLES_MAX: u32 = 4;
-
 /// What an instruction set does with blocks of names.
 pub(crate) trait NameKernel: Copy {
     /// The query as this instruction set wants to look it up.
     type Table;
+
+    /// Up to this many survivors in a block are scored one by one; more of them cost less as one block.
+    const SINGLES_MAX: u32;
 
     /// Prepares the query, once a search.
     fn prepare(self, query: &NameQuery) -> Self::Table;
@@ -130,7 +130,7 @@ fn search<K: NameKernel>(
         let lengths = &bank.lengths()[block * LANES..(block + 1) * LANES];
         let ids = &bank.ids()[block * LANES..(block + 1) * LANES];
         let rows = bank.block_rows(block);
-        if lanes.count_ones() <= SINGLES_MAX {
+        if lanes.count_ones() <= K::SINGLES_MAX {
             for lane in lanes_of(lanes) {
                 let score = score_lane(query, rows, lane);
                 if score >= need.least(lengths[lane]) {

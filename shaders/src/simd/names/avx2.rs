@@ -15,6 +15,7 @@ pub(crate) struct Planes {
 }
 
 impl NameKernel for Avx2 {
+    const SINGLES_MAX: u32 = 5;
     type Table = Planes;
 
     fn prepare(self, query: &NameQuery) -> Planes {

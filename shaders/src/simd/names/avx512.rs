@@ -12,6 +12,7 @@ use crate::layout::{LANES, NameBank, NameQuery, Row, lanes_between};
 const STEP: i32 = 0xF4;
 
 impl NameKernel for Avx512 {
+    const SINGLES_MAX: u32 = 2;
     type Table = NameQuery;
 
     fn prepare(self, query: &NameQuery) -> NameQuery {

@@ -13,6 +13,7 @@ pub(crate) struct Table {
 
 impl NameKernel for Portable {
     type Table = Table;
+    const SINGLES_MAX: u32 = 24;
 
     fn prepare(self, query: &NameQuery) -> Table {
         Table {
@@ -60,32 +61,37 @@ impl NameKernel for Portable {
     }
 }
 
+/// Lanes that are taken together: their places stay in registers.
+const GROUP: usize = 8;
+
 fn score_narrow(masks: &[u32; 32], rows: &[Row], lcs: &mut [u8; LANES]) {
-    let mut places = [u32::MAX; LANES];
-    for row in rows {
-        for shift in [0, 8, 16, 24] {
-            for (places, word) in places.iter_mut().zip(&row.0) {
-                let matching = *places & masks[(word >> shift & 31) as usize];
-                *places = places.wrapping_add(matching) | (*places & !matching);
+    for (group, lcs) in lcs.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+        let mut places = [u32::MAX; GROUP];
+        for row in rows {
+            let words = &row.0.as_chunks::<GROUP>().0[group];
+            for shift in [0, 8, 16, 24] {
+                let masks = words.map(|word| masks[(word >> shift & 31) as usize]);
+                for (places, mask) in places.iter_mut().zip(masks) {
+                    *places = places.wrapping_add(*places & mask) | (*places & !mask);
+                }
             }
         }
-    }
-    for (lcs, places) in lcs.iter_mut().zip(&places) {
-        *lcs = places.count_zeros() as u8;
+        *lcs = places.map(|places| places.count_zeros() as u8);
     }
 }
 
 fn score_wide(masks: &[u64; 32], rows: &[Row], lcs: &mut [u8; LANES]) {
-    let mut places = [u64::MAX; LANES];
-    for row in rows {
-        for shift in [0, 8, 16, 24] {
-            for (places, word) in places.iter_mut().zip(&row.0) {
-                let matching = *places & masks[(word >> shift & 31) as usize];
-                *places = places.wrapping_add(matching) | (*places & !matching);
+    for (group, lcs) in lcs.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+        let mut places = [u64::MAX; GROUP];
+        for row in rows {
+            let words = &row.0.as_chunks::<GROUP>().0[group];
+            for shift in [0, 8, 16, 24] {
+                let masks = words.map(|word| masks[(word >> shift & 31) as usize]);
+                for (places, mask) in places.iter_mut().zip(masks) {
+                    *places = places.wrapping_add(*places & mask) | (*places & !mask);
+                }
             }
         }
-    }
-    for (lcs, places) in lcs.iter_mut().zip(&places) {
-        *lcs = places.count_zeros() as u8;
+        *lcs = places.map(|places| places.count_zeros() as u8);
     }
 }
