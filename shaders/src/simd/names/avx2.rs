@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 use super::NameKernel;
 use crate::kernel::Avx2;
-use crate::layout::{LANES, NameBank, NameQuery, Row, lanes_between};
+use crate::layout::{LANES, NameBank, NameQuery, Row, blocks_of, lanes_between};
 
 /// Byte `p` of the 64-bit match mask of symbol `s` is `planes[p][s]`.
 pub(crate) struct Planes {
@@ -85,7 +85,7 @@ fn signature_masks(
     let (signatures, _) = bank.signatures().as_chunks::<LANES>();
     let (overflows, _) = bank.overflows().as_chunks::<LANES>();
     let full = query.signature().overflow == 0;
-    for block in names.start / LANES..names.end.div_ceil(LANES) {
+    for block in blocks_of(&names) {
         let mut lanes = 0u64;
         for (group, stored) in signatures[block].as_chunks::<4>().0.iter().enumerate() {
             // SAFETY: `stored` is four u64, and the load needs no alignment.

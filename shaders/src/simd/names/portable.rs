@@ -2,7 +2,7 @@
 
 use super::NameKernel;
 use crate::kernel::Portable;
-use crate::layout::{LANES, NameBank, NameQuery, Row, Signature, lanes_between};
+use crate::layout::{LANES, NameBank, NameQuery, Row, Signature, blocks_of, lanes_between};
 
 /// The match masks, and whether their high halves are all zero.
 pub(crate) struct Table {
@@ -31,9 +31,8 @@ impl NameKernel for Portable {
         names: std::ops::Range<usize>,
         masks: &mut [u64],
     ) {
-        for (block, mask) in
-            masks.iter_mut().enumerate().take(names.end.div_ceil(LANES)).skip(names.start / LANES)
-        {
+        let blocks = blocks_of(&names);
+        for (block, mask) in blocks.clone().zip(&mut masks[blocks]) {
             let first = block * LANES;
             let mut lanes = 0u64;
             for lane in 0..LANES {
