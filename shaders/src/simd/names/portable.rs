@@ -79,7 +79,8 @@ fn score_narrow(masks: &[u32; 32], rows: &[Row], lcs: &mut [u8; LANES]) {
     }
 }
 
-fn score_wide(masks: &[u64; 32], rows: &[Row], lcs: &mut [u8; LANES]) {
+/// Queries of 33 to 64 symbols. Also AVX2's path for them.
+pub(super) fn score_wide(masks: &[u64; 32], rows: &[Row], lcs: &mut [u8; LANES]) {
     for (group, lcs) in lcs.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
         let mut places = [u64::MAX; GROUP];
         for row in rows {
