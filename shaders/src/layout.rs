@@ -96,6 +96,11 @@ impl PartialOrd for DotHit {
     }
 }
 
+/// The blocks that hold the names or vectors `indices`.
+pub(crate) fn blocks_of(indices: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+    indices.start / LANES..indices.end.div_ceil(LANES)
+}
+
 /// The lanes of block `block` whose index lies in `low..high`, one bit a lane.
 pub(crate) fn lanes_between(block: usize, low: usize, high: usize) -> u64 {
     let base = block * LANES;

@@ -2,7 +2,9 @@
 //! bit-parallel LCS (Hyyrö 2004) of 64 names at a time. Complete: every name that reaches its need is found.
 
 use crate::kernel::{Kernel, with_kernel};
-use crate::layout::{LANES, NAME_SYMBOLS_MAX, NameBank, NameHit, NameQuery, Need, Row, lanes_between};
+use crate::layout::{
+    LANES, NAME_SYMBOLS_MAX, NameBank, NameHit, NameQuery, Need, Row, blocks_of, lanes_between,
+};
 use crate::simd::lanes_of;
 
 mod portable;
@@ -11,13 +13,13 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-/// Up to this many survivors in a block are scored one by one; more of them cost less as one block.
-const SINGLES_MAX: u32 = 4;
-
 /// What an instruction set does with blocks of names.
 pub(crate) trait NameKernel: Copy {
     /// The query as this instruction set wants to look it up.
     type Table;
+
+    /// Up to this many survivors in a block are scored one by one; more of them cost less as one block.
+    const SINGLES_MAX: u32;
 
     /// Prepares the query, once a search.
     fn prepare(self, query: &NameQuery) -> Self::Table;
@@ -103,26 +105,27 @@ fn search<K: NameKernel>(
     let masks = &mut scratch.masks;
     masks.clear();
     masks.resize(bank.blocks().len(), 0);
-    let mut window = usize::MAX..0;
+    let mut window: Option<std::ops::Range<usize>> = None;
     for len in 1..=NAME_SYMBOLS_MAX as u8 {
         let least = need.least(len);
         let names = bank.range_of_length(len);
         if names.is_empty() || least > len.min(query.symbols_len()) {
             continue;
         }
-        window = window.start.min(names.start / LANES)..names.end.div_ceil(LANES);
+        let blocks = blocks_of(&names);
+        window = Some(window.map_or(blocks.start, |window| window.start)..blocks.end);
         if prune {
             kernel.signature_masks(bank, query, least, names, masks);
         } else {
-            for block in names.start / LANES..names.end.div_ceil(LANES) {
-                masks[block] |= lanes_between(block, names.start, names.end);
+            for (block, mask) in blocks.clone().zip(&mut masks[blocks]) {
+                *mask |= lanes_between(block, names.start, names.end);
             }
         }
     }
     let table = kernel.prepare(query);
     let mut needs = LaneNeeds::new(need);
     let mut lcs = [0u8; LANES];
-    for block in window {
+    for block in window.unwrap_or_default() {
         let mut lanes = masks[block];
         if lanes == 0 {
             continue;
@@ -130,7 +133,7 @@ fn search<K: NameKernel>(
         let lengths = &bank.lengths()[block * LANES..(block + 1) * LANES];
         let ids = &bank.ids()[block * LANES..(block + 1) * LANES];
         let rows = bank.block_rows(block);
-        if lanes.count_ones() <= SINGLES_MAX {
+        if lanes.count_ones() <= K::SINGLES_MAX {
             for lane in lanes_of(lanes) {
                 let score = score_lane(query, rows, lane);
                 if score >= need.least(lengths[lane]) {

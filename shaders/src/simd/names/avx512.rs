@@ -6,12 +6,13 @@ use std::arch::x86_64::*;
 
 use super::NameKernel;
 use crate::kernel::Avx512;
-use crate::layout::{LANES, NameBank, NameQuery, Row, lanes_between};
+use crate::layout::{LANES, NameBank, NameQuery, Row, blocks_of, lanes_between};
 
 /// `places + matching | places & !matching` of (sum, places, mask): a | (b & !c).
 const STEP: i32 = 0xF4;
 
 impl NameKernel for Avx512 {
+    const SINGLES_MAX: u32 = 2;
     type Table = NameQuery;
 
     fn prepare(self, query: &NameQuery) -> NameQuery {
@@ -56,7 +57,7 @@ fn signature_masks(
     let (signatures, _) = bank.signatures().as_chunks::<LANES>();
     let (overflows, _) = bank.overflows().as_chunks::<LANES>();
     let full = query.signature().overflow == 0;
-    for block in names.start / LANES..names.end.div_ceil(LANES) {
+    for block in blocks_of(&names) {
         let mut lanes = 0u64;
         for (eighth, stored) in signatures[block].as_chunks::<8>().0.iter().enumerate() {
             // SAFETY: `stored` is eight u64, and the load needs no alignment.

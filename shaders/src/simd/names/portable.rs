@@ -2,7 +2,7 @@
 
 use super::NameKernel;
 use crate::kernel::Portable;
-use crate::layout::{LANES, NameBank, NameQuery, Row, Signature, lanes_between};
+use crate::layout::{LANES, NameBank, NameQuery, Row, Signature, blocks_of, lanes_between};
 
 /// The match masks, and whether their high halves are all zero.
 pub(crate) struct Table {
@@ -13,6 +13,7 @@ pub(crate) struct Table {
 
 impl NameKernel for Portable {
     type Table = Table;
+    const SINGLES_MAX: u32 = 24;
 
     fn prepare(self, query: &NameQuery) -> Table {
         Table {
@@ -30,9 +31,8 @@ impl NameKernel for Portable {
         names: std::ops::Range<usize>,
         masks: &mut [u64],
     ) {
-        for (block, mask) in
-            masks.iter_mut().enumerate().take(names.end.div_ceil(LANES)).skip(names.start / LANES)
-        {
+        let blocks = blocks_of(&names);
+        for (block, mask) in blocks.clone().zip(&mut masks[blocks]) {
             let first = block * LANES;
             let mut lanes = 0u64;
             for lane in 0..LANES {
@@ -60,32 +60,38 @@ impl NameKernel for Portable {
     }
 }
 
+/// Lanes that are taken together: their places stay in registers.
+const GROUP: usize = 8;
+
 fn score_narrow(masks: &[u32; 32], rows: &[Row], lcs: &mut [u8; LANES]) {
-    let mut places = [u32::MAX; LANES];
-    for row in rows {
-        for shift in [0, 8, 16, 24] {
-            for (places, word) in places.iter_mut().zip(&row.0) {
-                let matching = *places & masks[(word >> shift & 31) as usize];
-                *places = places.wrapping_add(matching) | (*places & !matching);
+    for (group, lcs) in lcs.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+        let mut places = [u32::MAX; GROUP];
+        for row in rows {
+            let words = &row.0.as_chunks::<GROUP>().0[group];
+            for shift in [0, 8, 16, 24] {
+                let masks = words.map(|word| masks[(word >> shift & 31) as usize]);
+                for (places, mask) in places.iter_mut().zip(masks) {
+                    *places = places.wrapping_add(*places & mask) | (*places & !mask);
+                }
             }
         }
-    }
-    for (lcs, places) in lcs.iter_mut().zip(&places) {
-        *lcs = places.count_zeros() as u8;
+        *lcs = places.map(|places| places.count_zeros() as u8);
     }
 }
 
-fn score_wide(masks: &[u64; 32], rows: &[Row], lcs: &mut [u8; LANES]) {
-    let mut places = [u64::MAX; LANES];
-    for row in rows {
-        for shift in [0, 8, 16, 24] {
-            for (places, word) in places.iter_mut().zip(&row.0) {
-                let matching = *places & masks[(word >> shift & 31) as usize];
-                *places = places.wrapping_add(matching) | (*places & !matching);
+/// Queries of 33 to 64 symbols. Also AVX2's path for them.
+pub(super) fn score_wide(masks: &[u64; 32], rows: &[Row], lcs: &mut [u8; LANES]) {
+    for (group, lcs) in lcs.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+        let mut places = [u64::MAX; GROUP];
+        for row in rows {
+            let words = &row.0.as_chunks::<GROUP>().0[group];
+            for shift in [0, 8, 16, 24] {
+                let masks = words.map(|word| masks[(word >> shift & 31) as usize]);
+                for (places, mask) in places.iter_mut().zip(masks) {
+                    *places = places.wrapping_add(*places & mask) | (*places & !mask);
+                }
             }
         }
-    }
-    for (lcs, places) in lcs.iter_mut().zip(&places) {
-        *lcs = places.count_zeros() as u8;
+        *lcs = places.map(|places| places.count_zeros() as u8);
     }
 }
