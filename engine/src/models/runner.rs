@@ -92,7 +92,8 @@ fn tensor<T: Datum>((rows, columns): (usize, usize), row: impl Iterator<Item = T
     Tensor::from(array.expect("the row is as long as it has columns")).into()
 }
 
-fn plan(graph: &Graph) -> TractResult<Plan> {
+/// tract's plan of a graph whose inputs are one row each.
+pub(super) fn plan(graph: &Graph) -> TractResult<Plan> {
     let mut model = tract_onnx::onnx().with_ignore_output_shapes(true).parse(&graph.proto, None)?.model;
     for (at, input) in graph.inputs.iter().enumerate() {
         let of = match input.elem {
