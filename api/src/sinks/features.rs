@@ -12,6 +12,7 @@ use interdict_engine::domain::{Label, SlotId, SlotView, Value, ValueType};
 use interdict_engine::generation::{Generation, View};
 use interdict_engine::lane::Row;
 use interdict_engine::models::{Model, ModelScratch};
+use interdict_engine::packs::Pack;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -56,15 +57,8 @@ fn slots(generation: &Generation) -> Vec<(SlotId, String)> {
 }
 
 fn models(generation: &Generation) -> Result<Vec<Model>> {
-    let mut models = Vec::new();
-    for (number, pack) in generation.packs().iter().enumerate() {
-        for declared in &pack.models {
-            let source = declared.source(number as u16, generation.schema(), pack.files());
-            let model = source.and_then(|source| Model::compile(&source));
-            models.push(model.map_err(|errors| anyhow!("pack {:?}: {}", pack.name(), errors[0]))?);
-        }
-    }
-    Ok(models)
+    let packs: Vec<&Pack> = generation.packs().iter().collect();
+    interdict_engine::packs::models(&packs, generation.schema()).map_err(|errors| anyhow!("{}", errors[0]))
 }
 
 fn schema(columns: impl Iterator<Item = String>) -> Schema {

@@ -12,6 +12,6 @@ mod runner;
 mod model;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use model::{Input, Kind, Missing, Model, ModelScratch, ModelSource, ScoreFrom};

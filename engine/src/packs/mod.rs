@@ -22,7 +22,7 @@ pub use codes::{CodeMap, CodeRow, Codes};
 pub use features::FeatureDecl;
 pub use load::{Pack, load};
 pub use manifest::{ListDecl, Manifest};
-pub use models::{ModelDecl, ModelInput};
+pub use models::{ModelDecl, ModelInput, models};
 pub use rules::RuleDecl;
 pub use schema::{FeatureGroup, PackSchema, schema};
 pub use slots::{Row, SlotValues};

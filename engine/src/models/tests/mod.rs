@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod build;
+pub(crate) mod build;
 mod forests;
 mod hostile;
 mod networks;
