@@ -23,6 +23,9 @@ pub struct Args {
     /// Files that feed the state first, without verdicts.
     #[arg(long, num_args = 1..)]
     warmup: Vec<PathBuf>,
+    /// Also write a Parquet file of every number that a rule or model could read, as it was stamped, with the labels.
+    #[arg(long)]
+    features: Option<PathBuf>,
     /// Threads that evaluate; wins over the profile's.
     #[arg(long)]
     lanes: Option<usize>,
@@ -74,6 +77,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         feeds: args.feed,
         warmup: args.warmup,
         speed: args.speed.0,
+        features: args.features,
         progress: std::io::stderr().is_terminal(),
     };
     let summary = replay::run(&node, &plan);

@@ -6,10 +6,13 @@ use super::source::PRINTED_MAX;
 use crate::answer::Source;
 use crate::node::{Answered, Node, Settled};
 use crate::sinks::decisions::DecisionsFile;
+use crate::sinks::features::FeaturesFile;
 use anyhow::{Context, Result, anyhow};
+use interdict_engine::domain::Label;
 use interdict_engine::generation::hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -22,6 +25,8 @@ pub struct Message {
     pub answered: Answered,
     /// From submission to answer.
     pub took: Duration,
+    /// The payment's label, where the feed has one.
+    pub label: Option<Label>,
 }
 
 /// What was collected.
@@ -59,18 +64,20 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Starts collecting from the node's next sequence on.
+    /// Starts collecting from the node's next sequence on; `features`: a file for the stamped slots as well.
     ///
     /// # Errors
     /// When the sink cannot be made.
-    pub fn start(node: &Arc<Node>) -> Result<Collector> {
+    pub fn start(node: &Arc<Node>, features: Option<&Path>) -> Result<Collector> {
         let sink = DecisionsFile::create(&node.data, "part-00000")?;
+        let features = features.map(|path| FeaturesFile::create(path, &node.view())).transpose()?;
         let next = node.with_core(|core| core.sequencer.last_sequence()) + 1;
         let (send, receive) = channel();
         let failed = Arc::new(AtomicBool::new(false));
         let flag = failed.clone();
         let run = move || {
-            let order = Order { next, early: BTreeMap::new(), sink, hash: Sha256::new(), took: Vec::new() };
+            let (early, hash, took) = (BTreeMap::new(), Sha256::new(), Vec::new());
+            let order = Order { next, early, sink, features, hash, took };
             order.run(&receive).inspect_err(|_| flag.store(true, Ordering::Release))
         };
         let thread =
@@ -105,8 +112,9 @@ impl Collector {
 struct Order {
     next: u64,
     /// What came before its turn; `None` for sequences without a verdict.
-    early: BTreeMap<u64, Option<(Box<Settled>, Duration)>>,
+    early: BTreeMap<u64, Option<(Box<Settled>, Duration, Option<Label>)>>,
     sink: DecisionsFile,
+    features: Option<FeaturesFile>,
     hash: Sha256,
     took: Vec<u32>,
 }
@@ -114,10 +122,10 @@ struct Order {
 impl Order {
     fn run(mut self, receive: &Receiver<Message>) -> Result<Collected> {
         let mut collected = Collected::default();
-        for Message { answered, took } in receive {
+        for Message { answered, took, label } in receive {
             match answered {
                 Answered::Decided(settled) => {
-                    self.early.insert(settled.verdict.sequence, Some((settled, took)));
+                    self.early.insert(settled.verdict.sequence, Some((settled, took, label)));
                 }
                 Answered::Noted(accepted) => {
                     self.early.insert(accepted.sequence, None);
@@ -135,20 +143,23 @@ impl Order {
             }
             while let Some(turn) = self.early.remove(&self.next) {
                 self.next += 1;
-                if let Some((settled, took)) = turn {
+                if let Some((settled, took, label)) = turn {
                     collected.verdicts += 1;
-                    self.add(&settled, took)?;
+                    self.add(&settled, took, label)?;
                 }
             }
         }
         assert!(self.early.is_empty(), "every sequence up to the last is answered");
         self.sink.close()?;
+        if let Some(features) = self.features {
+            features.close()?;
+        }
         collected.digest = hex(&self.hash.finalize());
         collected.latency = percentiles(&mut self.took);
         Ok(collected)
     }
 
-    fn add(&mut self, settled: &Settled, took: Duration) -> Result<()> {
+    fn add(&mut self, settled: &Settled, took: Duration, label: Option<Label>) -> Result<()> {
         self.hash.update(settled.verdict.encode());
         let ns = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
         self.took.push(ns);
@@ -161,6 +172,9 @@ impl Order {
             recalled: &[],
             recorded: &settled.recorded,
         };
+        if let Some(features) = &mut self.features {
+            features.add(&source, label)?;
+        }
         self.sink.add(&source, ns as f32 / 1000.0)
     }
 }

@@ -30,6 +30,8 @@ pub struct Plan {
     pub warmup: Vec<PathBuf>,
     /// Event seconds per second; `None`: as fast as it goes.
     pub speed: Option<f64>,
+    /// A Parquet file for the slots as they were stamped, and the labels.
+    pub features: Option<PathBuf>,
     /// Whether to show progress on stderr.
     pub progress: bool,
 }
@@ -96,7 +98,7 @@ pub fn run(node: &Arc<Node>, plan: &Plan) -> Result<Summary> {
     let bar = progress(plan, source.records());
     let mut labels = Labels::default();
     let (warmup, warmup_s) = warm_up(node, plan, &mut labels, &bar)?;
-    let collector = Collector::start(node)?;
+    let collector = Collector::start(node, plan.features.as_deref())?;
     let began = Instant::now();
     let mut feeder =
         Feeder { node, collector: &collector, out: Arc::default(), jobs: Vec::new(), labels, first: None };
@@ -225,10 +227,11 @@ impl Feeder<'_> {
         let mut due = Vec::new();
         self.labels.due(time_ms, |label| due.push(label));
         for label in due {
-            self.push(label);
+            self.push(label, None);
         }
         self.labels.remember(&prepared);
-        self.push(prepared.submission);
+        let label = prepared.label.map(|known| known.label);
+        self.push(prepared.submission, label);
         if self.jobs.len() >= interdict_engine::limits::MICRO_BATCH_MAX || speed.is_some() {
             self.flush();
             self.wait_below(OUT_MAX)?;
@@ -241,12 +244,12 @@ impl Feeder<'_> {
         let due = began + Duration::from_secs_f64(offset_s);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
-    fn push(&mut self, submission: Submission) {
+    fn push(&mut self, submission: Submission, label: Option<Label>) {
         let (out, send) = (self.out.clone(), self.collector.sender());
         out.fetch_add(1, Ordering::AcqRel);
         let began = Instant::now();
         let reply = Box::new(move |answered: Answered| {
-            drop(send.send(Message { answered, took: began.elapsed() }));
+            drop(send.send(Message { answered, took: began.elapsed(), label }));
             out.fetch_sub(1, Ordering::AcqRel);
         });
         self.jobs.push(Job { submission, deadline: None, reply });

@@ -11,4 +11,7 @@ mod widths;
 mod runner;
 mod model;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use model::{Input, Kind, Missing, Model, ModelScratch, ModelSource, ScoreFrom};

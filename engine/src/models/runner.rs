@@ -92,8 +92,13 @@ fn tensor<T: Datum>((rows, columns): (usize, usize), row: impl Iterator<Item = T
     Tensor::from(array.expect("the row is as long as it has columns")).into()
 }
 
-fn plan(graph: &Graph) -> TractResult<Plan> {
-    let mut model = tract_onnx::onnx().with_ignore_output_shapes(true).parse(&graph.proto, None)?.model;
+/// tract's plan of a graph whose inputs are one row each.
+pub(super) fn plan(graph: &Graph) -> TractResult<Plan> {
+    // tract wants every operator's name only once, ONNX does not.
+    let mut proto = graph.proto.clone();
+    let nodes = proto.graph.iter_mut().flat_map(|graph| &mut graph.node);
+    nodes.enumerate().for_each(|(at, node)| node.name = format!("{at} {}", node.name));
+    let mut model = tract_onnx::onnx().with_ignore_output_shapes(true).parse(&proto, None)?.model;
     for (at, input) in graph.inputs.iter().enumerate() {
         let of = match input.elem {
             Elem::F32 => f32::datum_type(),

@@ -88,7 +88,7 @@ impl Trees {
     }
 
     /// Base and leaves, in units of 2^-32. `check_sum` bounds it far below an i64.
-    fn sum(&self, scratch: &mut ModelScratch) -> i64 {
+    pub(super) fn sum(&self, scratch: &mut ModelScratch) -> i64 {
         let ModelScratch { values, ints, .. } = scratch;
         ints.clear();
         let value = |column: &u32| values[*column as usize];

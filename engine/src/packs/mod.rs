@@ -29,7 +29,7 @@ pub use codes::{CodeMap, CodeRow, Codes};
 pub use features::FeatureDecl;
 pub use load::{Pack, load};
 pub use manifest::{ListDecl, Manifest};
-pub use models::{ModelDecl, ModelInput};
+pub use models::{ModelDecl, ModelInput, models};
 pub use rules::RuleDecl;
 pub use screens::ScreenDecl;
 pub use schema::{FeatureGroup, PackSchema, SlotStarts, schema};

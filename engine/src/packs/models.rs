@@ -1,11 +1,12 @@
 //! `models/*.yaml`: an ONNX file beside it, the slots that are its inputs, and what its output is.
 
 use super::archive::Files;
+use super::load::{Pack, sorted};
 use super::yaml::{Node, Reader, Yaml};
 use crate::domain::{Schema, ValueType};
 use crate::error::{Error, ErrorKind, Place, nearest};
-use crate::limits::MODEL_INPUTS_MAX;
-use crate::models::{Input, Missing, ModelSource, ScoreFrom};
+use crate::limits::{MODEL_INPUTS_MAX, MODELS_MAX};
+use crate::models::{Input, Missing, Model, ModelSource, ScoreFrom};
 
 /// A declared input of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,37 @@ impl ModelInput {
     }
 }
 
+/// Compiles the models of packs, in the packs' order and each pack's own; their numbers are the packs' positions.
+///
+/// # Errors
+/// Everything that is wrong with any of them: unknown slots, files that are missing or broken, operators we do not run
+/// (by name); `Invalid` for one id in two packs, `TooLarge` past `MODELS_MAX`.
+pub fn models(packs: &[&Pack], schema: &Schema) -> Result<Vec<Model>, Vec<Error>> {
+    let (mut models, mut errors) = (Vec::<Model>::new(), Vec::new());
+    for (number, pack) in packs.iter().enumerate() {
+        for declared in &pack.models {
+            let refuse = |kind, message: String| Error::new(kind, message).at(declared.place.clone());
+            if let Some(known) = models.iter().find(|known| known.id() == declared.id) {
+                let other = packs[usize::from(known.pack())].name();
+                let message = format!("model {:?} is pack {other:?}'s already", declared.id);
+                errors.push(refuse(ErrorKind::Invalid, message));
+                continue;
+            }
+            if models.len() == MODELS_MAX {
+                let message = format!("model {:?} would be one too many, limit {MODELS_MAX}", declared.id);
+                errors.push(refuse(ErrorKind::TooLarge, message));
+                continue;
+            }
+            let source = declared.source(number as u16, schema, pack.files());
+            match source.and_then(|source| Model::compile(&source)) {
+                Ok(model) => models.push(model),
+                Err(found) => errors.extend(found),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(models) } else { Err(sorted(errors)) }
+}
+
 /// Reports models of one id.
 pub(super) fn duplicates(models: &[ModelDecl], errors: &mut Vec<Error>) {
     for (at, model) in models.iter().enumerate() {
@@ -193,6 +225,126 @@ fn missing(reader: &mut Reader<'_>, node: &Node) -> Option<Missing> {
         Yaml::Text(word) if word == "gap" => Some(Missing::Gap),
         _ => {
             reader.refuse_node(node, "missing: expected an integer, undecided, or gap (the model knows gaps)")
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::models::tests::build::{Dice, forest};
+    use crate::models::{Kind, ModelScratch};
+    use crate::packs::{Files, load, schema};
+
+    const PACK: &str = "name: p\nversion: 1.0.0\nowner: o\n";
+
+    fn files(yaml: &str) -> Files {
+        let mut drawn = forest(&mut Dice(1), 1, 2);
+        drawn.features = 2;
+        drawn.trees.truncate(1);
+        drawn.trees[0] = vec![crate::models::tests::build::Branch::Leaf(vec![(1, 0.5)])];
+        let file = |path: &str, bytes: &[u8]| (path.to_string(), bytes.to_vec());
+        Files::from([
+            file("pack.yaml", PACK.as_bytes()),
+            file("models/m.yaml", yaml.as_bytes()),
+            file("models/m.onnx", &drawn.file()),
+        ])
+    }
+
+    const MODEL: &str = "id: m\nfile: m.onnx\ndoc: d\ninputs:\n  - {slot: amount.minor, divide_by: 100}\n  \
+        - {slot: cross_border, missing: gap}\n";
+
+    #[test]
+    fn a_declared_model_is_read_and_compiled() {
+        let pack =
+            load(files(&format!("{MODEL}output: p\nclass: 1\ncounts: true\nscore: {{from: probability}}\n")));
+        let pack = pack.unwrap();
+        let declared = &pack.models[0];
+        assert_eq!(
+            (declared.slot_path().as_str(), declared.counts, declared.class),
+            ("models.m", true, Some(1))
+        );
+        let (first, second) = (&declared.inputs[0], &declared.inputs[1]);
+        assert_eq!((first.divide_by, first.missing), (100, Missing::Undecided));
+        assert_eq!((second.divide_by, second.missing), (1, Missing::Gap));
+        let built = schema(&[&pack], &[]).unwrap();
+        let models = models(&[&pack], &built.schema).unwrap();
+        assert_eq!((models[0].id(), models[0].kind(), models[0].counts()), ("m", Kind::Trees, true));
+        let twice = super::models(&[&pack, &pack], &built.schema).unwrap_err();
+        assert!(twice[0].message.contains("is pack \"p\"'s already"), "{}", twice[0]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let wrong = |yaml: &str| {
+            let errors = match load(files(yaml)) {
+                Err(errors) => errors,
+                Ok(pack) => models(&[&pack], &schema(&[&pack], &[]).unwrap().schema).unwrap_err(),
+            };
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        let with = |from: &str, to: &str| wrong(&MODEL.replace(from, to));
+        assert_eq!(
+            with("amount.minor", "amount.minro"),
+            "models/m.yaml:5:5: unknown slot \"amount.minro\"; did you mean amount.minor?"
+        );
+        assert!(with("amount.minor", "merchant.mcc").contains("is a string, a model reads numbers"));
+        assert!(with("amount.minor", "models.m").contains("unknown slot"));
+        assert!(with("missing: gap", "missing: 1.5").contains("expected an integer, undecided, or gap"));
+        assert!(with("divide_by: 100", "divide_by: 0").contains("divide_by is 0, limit 1 to"));
+        assert!(with("m.onnx", "../m.onnx").contains("expected the name of an .onnx file"));
+        assert!(with("m.onnx", "n.onnx").contains("the pack has no file \"models/n.onnx\""));
+        assert!(with("doc: d\n", "").contains("doc is missing"));
+        assert!(
+            with("doc: d\n", "doc: d\noutput: q\n").starts_with("models/m.onnx: model has no output \"q\"")
+        );
+        let mut broken = files(MODEL);
+        broken.get_mut("models/m.onnx").unwrap().truncate(100);
+        let pack = load(broken).unwrap();
+        let built = schema(&[&pack], &[]).unwrap();
+        let errors = models(&[&pack], &built.schema).unwrap_err();
+        assert!(errors[0].to_string().starts_with("models/m.onnx: not an ONNX file"), "{}", errors[0]);
+    }
+
+    /// The cards pack's own model: lowered, small, and with an opinion.
+    #[test]
+    fn the_cards_model_is_lowered_and_ranks_a_stolen_card_above_an_ordinary_one() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packs/cards");
+        let read = |path: &str| (path.to_string(), std::fs::read(root.join(path)).unwrap());
+        let paths = ["pack.yaml", "features.yaml", "models/cards.yaml", "models/cards.onnx"];
+        let pack = load(paths.map(read).into()).unwrap();
+        assert!(pack.files()["models/cards.onnx"].len() < 1_000_000);
+        let built = schema(&[&pack], &[]).unwrap();
+        let model = models(&[&pack], &built.schema).unwrap().remove(0);
+        assert_eq!(model.kind(), Kind::Trees);
+        let score = |amount: i64, week: i64| {
+            let value = |path: &str| match path {
+                "amount.minor" => Some(amount),
+                "features.card.count_7d" => Some(10),
+                "features.card.count_14d" => Some(20),
+                "features.card.count_30d" => Some(40),
+                "features.card.sum_7d" => Some(10 * week),
+                "features.card.mean_7d" => Some(week),
+                "features.card.sum_14d" => Some(10 * week + 50_000),
+                "features.card.mean_14d" => Some((10 * week + 50_000) / 20),
+                "features.card.sum_30d" => Some(10 * week + 150_000),
+                "features.card.mean_30d" => Some((10 * week + 150_000) / 40),
+                path if path.contains("terminal") => Some(0),
+                _ => None,
+            };
+            let row = Slots(model.inputs().iter().map(|input| (input.slot, value(&input.path))).collect());
+            model.score(&row, &mut ModelScratch::default())
+        };
+        let (ordinary, stolen) = (score(5000, 5000).unwrap(), score(24_000, 20_000).unwrap());
+        assert!(ordinary < 20 && stolen > 500, "{ordinary} {stolen}");
+    }
+
+    struct Slots(Vec<(crate::domain::SlotId, Option<i64>)>);
+    impl crate::domain::SlotView for Slots {
+        fn value(&self, slot: crate::domain::SlotId) -> Option<crate::domain::Value<'_>> {
+            let found = self.0.iter().find(|(known, _)| *known == slot)?;
+            found.1.map(crate::domain::Value::Int)
         }
     }
 }
