@@ -69,6 +69,24 @@ pub const EXPRESSION_DEPTH_MAX: usize = 64;
 pub const MACRO_STEPS_MAX: usize = 10_000;
 /// Largest compiled form of one constant pattern, in bytes; a larger one is refused.
 pub const PATTERN_PROGRAM_BYTES_MAX: usize = 1 << 20;
+/// Most patterns in one pack; more are refused.
+pub const PATTERNS_PER_PACK_MAX: usize = 20_000;
+/// Most declared patterns in one generation (each is a slot); more are refused.
+pub const PATTERNS_MAX: usize = 40_000;
+/// Most `matches(…)` of rules that the pattern stage answers; further ones are evaluated by the rules themselves.
+pub const PATTERN_LIFTS_MAX: usize = 20_000;
+/// Longest pattern, in bytes as written; a longer one is refused.
+pub const PATTERN_BYTES_MAX: usize = 2048;
+/// Deepest nesting of a pattern.
+pub const PATTERN_DEPTH_MAX: usize = 64;
+/// Most characters of a pattern whose repeats are written out; a larger one is refused.
+pub const PATTERN_POSITIONS_MAX: usize = 16_000;
+/// Largest edit or Hamming distance of a pattern.
+pub const PATTERN_DISTANCE_MAX: u8 = 4;
+/// Largest compiled form of a pattern's regex twin, in bytes; a pattern that needs one and is larger is refused.
+pub const PATTERN_TWIN_BYTES_MAX: usize = 10 << 20;
+/// Most places of one pattern in one text that are shown.
+pub const PATTERN_PLACES_MAX: usize = 64;
 /// Most lists in one generation (a hit set is a bitmap of this many bits).
 pub const LISTS_MAX: usize = 64;
 /// Longest list name, in bytes.
@@ -162,4 +180,5 @@ const _: () = assert!(LISTS_MAX <= 64);
 const _: () = assert!(MODEL_FILE_BYTES_MAX <= PACK_FILE_BYTES_MAX);
 const _: () = assert!(LIST_ENTRIES_MAX < u32::MAX as u64);
 const _: () = assert!(DELTA_ENTRIES_MAX <= 1 << 16);
-const _: () = assert!(FEATURE_SLOTS_MAX + 512 < u16::MAX as usize);
+const _: () = assert!(PATTERNS_MAX + FEATURE_SLOTS_MAX + 512 < u16::MAX as usize);
+const _: () = assert!(PATTERNS_PER_PACK_MAX <= PATTERNS_MAX);
