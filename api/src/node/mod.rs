@@ -4,6 +4,7 @@
 pub mod keys;
 pub mod store;
 pub mod publish;
+pub mod watchlists;
 pub mod tally;
 pub mod core;
 pub mod failpoint;
