@@ -7,6 +7,7 @@ pub mod verify;
 pub mod explain;
 pub mod packs;
 pub mod lists;
+pub mod screen;
 pub mod doctor;
 pub mod keys;
 pub mod letters;
@@ -39,8 +40,10 @@ enum Verb {
     Explain(explain::Args),
     /// Check, test or build a rule pack.
     Packs(packs::Args),
-    /// Import, build or inspect an exact list.
+    /// Import, build or inspect an exact list or a watchlist.
     Lists(lists::Args),
+    /// Screen names against watchlists, or score pairs of names.
+    Screen(screen::Args),
     /// Look at this machine and a configuration, and say what is wrong.
     Doctor(doctor::Args),
     /// Make API keys.
@@ -69,6 +72,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Explain(args) => explain::run(args),
         Verb::Packs(args) => packs::run(args),
         Verb::Lists(args) => lists::run(args),
+        Verb::Screen(args) => screen::run(args),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Keys(args) => keys::run(args),
         Verb::DeadLetters(args) => letters::run(args),

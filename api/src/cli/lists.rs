@@ -1,7 +1,9 @@
-//! `interdict lists`: exact lists before they are published. `import` only says what a file holds and what is wrong
-//! with it; `build` makes the snapshot under the data folder's keys; `inspect` reads one without any key.
+//! `interdict lists`: exact lists and watchlists before they are published. `import` only says what a file holds and what
+//! is wrong with it; `build` makes the snapshot, an exact list's under the data folder's keys; `inspect` reads one
+//! without any key.
 
 mod counts;
+mod watchlist;
 
 use self::counts::{Counts, Validity};
 use super::keys::DataFolder;
@@ -9,13 +11,14 @@ use crate::config::schema::List;
 use crate::node::keys::NodeKeys;
 use crate::node::publish::{checked_pack, list_meta, read_pack_folder};
 use crate::node::store::write_whole;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use indicatif::ProgressBar;
 use interdict_engine::domain::Entry;
 use interdict_engine::generation::hex;
 use interdict_engine::lists::{ListMeta, Snapshot};
 use interdict_ingest::TagKeys;
+use interdict_ingest::watchlists::bank::is_built;
 use interdict_ledger::MasterKey;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -32,7 +35,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Validate a list file: counts by type and effect, every error by line and column. Builds and keeps nothing.
+    /// Validate list files: counts by type and effect, every error by line and column. Builds and keeps nothing.
     Import {
         #[command(flatten)]
         input: Input,
@@ -43,15 +46,20 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Build a snapshot of a list file, tagged under the data folder's keys (made where they are missing).
+    /// Build a snapshot: of an exact list, tagged under the data folder's keys (made where they are missing); of a
+    /// watchlist, which needs none.
     Build {
         #[command(flatten)]
         input: Input,
-        /// Where the snapshot goes.
-        #[arg(long, value_name = "F.ilist")]
+        /// Where the snapshot goes: F.ilist, of a watchlist F.inames.
+        #[arg(long, value_name = "FILE")]
         out: PathBuf,
-        #[command(flatten)]
-        place: DataFolder,
+        /// The data folder; its keys are in DIR/keys unless the config says otherwise.
+        #[arg(long, value_name = "DIR", required_unless_present = "watchlist")]
+        data: Option<PathBuf>,
+        /// The configuration, where it names another place for keys.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Header, counts, validity, content hash and checksum of a snapshot.
     Inspect {
@@ -66,11 +74,15 @@ enum Verb {
 /// A list file and what the list is. What is left open the config says, then the config's packs.
 #[derive(Debug, clap::Args)]
 struct Input {
-    /// A .csv or .jsonl file.
-    file: PathBuf,
+    /// A .csv or .jsonl file; of a watchlist one or more of OFAC's sdn.csv, the UN's XML, a CSV with a name column.
+    #[arg(required = true, num_args = 1..)]
+    file: Vec<PathBuf>,
     /// The list's name, as rules read it (`lists.NAME`).
-    #[arg(long)]
+    #[arg(long, required_unless_present = "watchlist", default_value = "", hide_default_value = true)]
     name: String,
+    /// The name of a watchlist: names to screen against, instead of an exact list.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "tenant", "outcome", "code", "audience", "sanctions"])]
+    watchlist: Option<String>,
     /// The tenant it belongs to; shared by all without.
     #[arg(long)]
     tenant: Option<String>,
@@ -97,8 +109,16 @@ struct Input {
 /// A file that does not read, every wrong line of it, a snapshot that is not whole, keys that do not open.
 pub fn run(args: Args) -> Result<ExitCode> {
     match args.verb {
-        Verb::Import { input, data: _, config } => import(&input, config.as_deref())?,
-        Verb::Build { input, out, place } => build(&input, &out, &place)?,
+        Verb::Import { input, data: _, config } => match &input.watchlist {
+            Some(name) => watchlist::import(name, &input.file, input.json)?,
+            None => import(&input, config.as_deref())?,
+        },
+        Verb::Build { input, out, data, config } => match (&input.watchlist, data) {
+            (Some(name), _) => watchlist::build(name, &input.file, &out, input.json)?,
+            (None, Some(data)) => build(&input, &out, &DataFolder { data, config })?,
+            (None, None) => bail!("--data DIR is needed"),
+        },
+        Verb::Inspect { file, json } if is_built(&file) => watchlist::inspect(&file, json)?,
         Verb::Inspect { file, json } => inspect(&file, json)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -118,6 +138,13 @@ pub(super) fn out_path(path: &Path) -> PathBuf {
 }
 
 impl Input {
+    /// The one file of an exact list.
+    fn file(&self) -> Result<&Path> {
+        match self.file.as_slice() {
+            [file] => Ok(file),
+            files => bail!("{} files: an exact list is made of one", files.len()),
+        }
+    }
     /// What the list is, by the arguments, else the config, else the config's packs.
     fn meta(&self, config: Option<&Path>, keys: &NodeKeys) -> Result<ListMeta> {
         let loaded = config.map(crate::config::load).transpose()?;
@@ -127,7 +154,7 @@ impl Input {
         }
         let known = loaded.as_ref().and_then(|l| l.config.lists.named.get(&self.name));
         let list = List {
-            file: self.file.clone(),
+            file: self.file()?.to_owned(),
             tenant: self.tenant.clone().or_else(|| known?.tenant.clone()),
             block_outcome: self.outcome.clone().or_else(|| known?.block_outcome.clone()),
             code: self.code.clone().or_else(|| known?.code.clone()),
@@ -140,9 +167,10 @@ impl Input {
     }
     /// The entries, and the snapshot they make.
     fn read(&self, meta: &ListMeta, keys: &NodeKeys) -> Result<(Vec<Entry>, Vec<u8>)> {
-        let place = || self.file.display().to_string();
+        let file = self.file()?;
+        let place = || file.display().to_string();
         let bar = working("reading");
-        let bytes = std::fs::read(&self.file).with_context(place)?;
+        let bytes = std::fs::read(file).with_context(place)?;
         bar.set_message(format!("reading and tagging {} kB", bytes.len().div_ceil(1000)));
         let entries = keys.import(&place(), &bytes, meta)?;
         bar.set_message(format!("building {} entries", entries.len()));
@@ -164,14 +192,14 @@ fn import(input: &Input, config: Option<&Path>) -> Result<()> {
     let meta = input.meta(config, &keys)?;
     let (entries, _) = input.read(&meta, &keys)?;
     let counts = Counts::of(entries.iter());
+    let file = input.file()?.display().to_string();
     if input.json {
-        let file = input.file.display().to_string();
         println!(
             "{}",
             json!({"file": file, "list": meta_json(&meta), "entries": counts.total, "counts": counts.json()})
         );
     } else {
-        println!("{}: {} entries, no errors", input.file.display(), counts.total);
+        println!("{file}: {} entries, no errors", counts.total);
         counts.print();
     }
     Ok(())

@@ -8,6 +8,7 @@ pub mod store;
 pub mod publish;
 pub mod fold;
 pub mod folding;
+pub mod watchlists;
 pub mod tally;
 pub mod core;
 pub mod failpoint;

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Place};
 use crate::limits::{
     BANKS_MAX, FEATURE_SLOTS_MAX, LISTS_MAX, MODELS_MAX, PATTERNS_MAX, SCREENS_MAX, SPACES_MAX,
 };
+use crate::patterns::PatternSource;
 use crate::similarity::vectors::BankSlots;
 use crate::rules::Predicate;
 use std::collections::HashMap;
@@ -145,7 +146,7 @@ fn found_slots(packs: &[&Pack], built: &mut PackSchema, errors: &mut Vec<Error>)
     let declared = packs.iter().flat_map(|pack| pack.patterns.iter().map(move |decl| (pack.name(), decl)));
     let patterns = shared("pattern", declared, PATTERNS_MAX, errors);
     for decl in &patterns {
-        add(&mut built.schema, format!("patterns.{}", decl.id), ValueType::Bool, "", &decl.doc);
+        add(&mut built.schema, format!("patterns.{}", decl.source.id), ValueType::Bool, "", &decl.doc);
     }
     built.starts.names = at(&built.schema);
     let declared = packs.iter().flat_map(|pack| pack.screens.iter().map(move |decl| (pack.name(), decl)));
@@ -207,7 +208,20 @@ macro_rules! shared {
         fn is_same(&self, other: &Self) -> bool { <$decl>::is_same(self, other) }
     })* };
 }
-shared!(PatternDecl, ScreenDecl, BankDecl);
+shared!(ScreenDecl, BankDecl);
+impl Shared for PatternDecl {
+    fn id(&self) -> &str {
+        &self.source.id
+    }
+    fn place(&self) -> &Place {
+        &self.place
+    }
+    fn is_same(&self, other: &Self) -> bool {
+        let same_text = self.source.text.text() == other.source.text.text();
+        let of = |s: &PatternSource| (s.fields.clone(), s.literal, s.view, s.case_sensitive, s.extended);
+        same_text && of(&self.source) == of(&other.source)
+    }
+}
 
 /// Declarations of all packs, each id once, in the order of the packs.
 fn shared<'p, D: Shared + 'p>(

@@ -2,6 +2,7 @@
 //! shape: entries with their names as the list writes them. Screening is the similarity stage's; here nothing is folded.
 //! Unlike exact lists a watchlist is public text, but its names still stay out of errors.
 
+pub mod bank;
 mod csv;
 mod ofac;
 mod un;
@@ -10,15 +11,15 @@ mod tests;
 
 use crate::decode::entries::ERRORS_MAX;
 use crate::error::FieldError;
-use interdict_engine::limits::TEXT_BYTES_MAX;
+use interdict_engine::limits::{TEXT_BYTES_MAX, WATCHLIST_ENTRIES_MAX, WATCHLIST_NAMES_PER_ENTRY_MAX};
 use std::path::{Path, PathBuf};
 
 /// Largest watchlist file, in bytes; a larger one is refused. OFAC's and the UN's are 2 MB.
 pub const FILE_BYTES_MAX: u64 = 512 << 20;
 /// Most names of one watchlist, aliases counted; more are refused.
-pub const NAMES_MAX: usize = 4_000_000;
+pub const NAMES_MAX: usize = WATCHLIST_ENTRIES_MAX;
 /// Most aliases of one entry.
-pub const ALIASES_MAX: usize = 4096;
+pub const ALIASES_MAX: usize = WATCHLIST_NAMES_PER_ENTRY_MAX - 1;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -200,3 +200,19 @@ fn any_csv_with_a_name_column() {
     let many = wrong(&format!("name,kind\n{}", "x,wrong\n".repeat(1000)));
     assert_eq!(many.len(), 100);
 }
+
+#[test]
+fn a_built_bank_is_read_back_and_a_damaged_one_refused() {
+    let folder =
+        files(&[("own.csv", b"name,kind\nAna Silva,person\n"), ("x.inames", b"IWLBx"), ("y.inames", b"")]);
+    let own = bank::load(&folder.path().join("own.csv")).unwrap();
+    assert_eq!(own.bank.entries()[0].names[0].name, "Ana Silva");
+    let built = folder.path().join("names.bin");
+    fs::write(&built, own.bank.encode()).unwrap();
+    let again = bank::load(&built).unwrap();
+    assert_eq!((again.name.as_str(), &again.bank), ("names", &own.bank));
+    for wrong in ["x.inames", "y.inames"] {
+        let errors = bank::load(&folder.path().join(wrong)).unwrap_err();
+        assert!(errors[0].to_string().contains(wrong), "{}", errors[0]);
+    }
+}
