@@ -9,7 +9,7 @@ use super::FINDING;
 use crate::history::{Folder, Gone, History};
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use interdict_engine::domain::{Accepted, Body, Decided, Verdict};
+use interdict_engine::domain::{Accepted, Body, Decided};
 use interdict_engine::generation::hex;
 use interdict_engine::lane::{AsRecorded, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Work};

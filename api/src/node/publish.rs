@@ -3,6 +3,7 @@
 
 use super::keys::NodeKeys;
 use super::store::Store;
+use super::watchlists::watchlist_bank;
 use crate::config::{Loaded, schema};
 use anyhow::{Context, Result, bail};
 use interdict_engine::domain::{Audience, Lever, Outcome, Subject};

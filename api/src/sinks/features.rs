@@ -2,7 +2,7 @@
 //! on exactly the numbers it will be given and nothing computes them a second time.
 
 use crate::answer::Source;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use arrow::array::{
     ArrayRef, BooleanBuilder, Int64Builder, StringBuilder, TimestampMillisecondBuilder, UInt64Builder,
 };
@@ -11,8 +11,6 @@ use arrow::record_batch::RecordBatch;
 use interdict_engine::domain::{Label, SlotId, SlotView, Value, ValueType};
 use interdict_engine::generation::{Generation, View};
 use interdict_engine::lane::Row;
-use interdict_engine::models::{Model, ModelScratch};
-use interdict_engine::packs::Pack;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -28,10 +26,8 @@ pub struct FeaturesFile {
     path: PathBuf,
     schema: Arc<Schema>,
     writer: ArrowWriter<File>,
-    /// Numbers of the payment itself and features, in the order of their columns; the models' scores follow.
+    /// Numbers of the payment itself, features and what the stages found, in the order of their columns.
     slots: Vec<SlotId>,
-    models: Vec<Model>,
-    scratch: ModelScratch,
     rows: Rows,
 }
 
@@ -46,19 +42,13 @@ struct Rows {
     values: Vec<Int64Builder>,
 }
 
-/// The slots that have a column: what a model could read of the payment (integers, booleans) and all features.
+/// The slots that have a column: the integers and booleans, which is what a model can read, and the models' scores.
 fn slots(generation: &Generation) -> Vec<(SlotId, String)> {
-    let lists = generation.slots().lists;
     let slots = generation
         .schema()
         .slots()
-        .filter(|(slot, def)| slot.0 < lists && matches!(def.ty, ValueType::Int | ValueType::Bool));
+        .filter(|(_, def)| matches!(def.ty, ValueType::Int | ValueType::Bool));
     slots.map(|(slot, def)| (slot, def.path.clone())).collect()
-}
-
-fn models(generation: &Generation) -> Result<Vec<Model>> {
-    let packs: Vec<&Pack> = generation.packs().iter().collect();
-    interdict_engine::packs::models(&packs, generation.schema()).map_err(|errors| anyhow!("{}", errors[0]))
 }
 
 fn schema(columns: impl Iterator<Item = String>) -> Schema {
@@ -81,9 +71,7 @@ impl FeaturesFile {
     /// When the file cannot be made, or a pack's model cannot be compiled.
     pub fn create(path: &Path, view: &View) -> Result<FeaturesFile> {
         let slots = slots(view.generation());
-        let models = models(view.generation())?;
-        let scores = models.iter().map(|model| format!("models.{}", model.id()));
-        let schema = Arc::new(schema(slots.iter().map(|(_, path)| path.clone()).chain(scores)));
+        let schema = Arc::new(schema(slots.iter().map(|(_, path)| path.clone())));
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let file = File::create(path).with_context(|| path.display().to_string())?;
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))?;
@@ -91,10 +79,8 @@ impl FeaturesFile {
             path: path.into(),
             schema,
             writer,
-            rows: Rows::new(slots.len() + models.len()),
+            rows: Rows::new(slots.len()),
             slots: slots.into_iter().map(|(slot, _)| slot).collect(),
-            models,
-            scratch: ModelScratch::default(),
         })
     }
 
@@ -103,7 +89,8 @@ impl FeaturesFile {
     /// # Errors
     /// When the file cannot be written.
     pub fn add(&mut self, source: &Source<'_>, label: Option<Label>) -> Result<()> {
-        let row = Row::new(source.transaction, source.features, source.view, None);
+        let found = source.found();
+        let row = Row::new(source.transaction, source.features, source.view, &found);
         let rows = &mut self.rows;
         rows.len += 1;
         rows.sequence.append_value(source.verdict.sequence);
@@ -111,22 +98,18 @@ impl FeaturesFile {
         rows.transaction_id.append_option(source.transaction.id.as_deref());
         rows.tenant.append_value(&source.transaction.tenant);
         rows.label.append_option(label.map(|label| label == Label::Fraud));
-        let (of_slots, of_models) = rows.values.split_at_mut(self.slots.len());
-        for (slot, column) in self.slots.iter().zip(of_slots) {
+        for (slot, column) in self.slots.iter().zip(&mut rows.values) {
             column.append_option(row.value(*slot).and_then(|value| match value {
                 Value::Int(value) => Some(value),
                 Value::Bool(value) => Some(value.into()),
                 _ => None,
             }));
         }
-        for (model, column) in self.models.iter().zip(of_models) {
-            column.append_option(model.score(&row, &mut self.scratch).map(i64::from));
-        }
         if rows.len == ROWS { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {
-        let rows = std::mem::replace(&mut self.rows, Rows::new(self.slots.len() + self.models.len()));
+        let rows = std::mem::replace(&mut self.rows, Rows::new(self.slots.len()));
         if rows.len == 0 {
             return Ok(());
         }

@@ -142,15 +142,9 @@ impl Found {
                     let watchlist = &generation.watchlists()[usize::from(*number)];
                     watchlist.screener.screen(name, None, screen.cutoff, scratch, matches);
                     screened.matches += matches.len() as u32;
-                    for found in matches.first() {
-                        if screened.best.is_none_or(|best| found.score > best.score) {
-                            screened.best = Some(ScreenMatch {
-                                watchlist: *number,
-                                entry: found.entry,
-                                name: found.name,
-                                score: found.score,
-                            });
-                        }
+                    let best = matches.first().filter(|m| screened.best.is_none_or(|b| m.score > b.score));
+                    if let Some(Match { entry, name, score }) = best.copied() {
+                        screened.best = Some(ScreenMatch { watchlist: *number, entry, name, score });
                     }
                 }
             }
