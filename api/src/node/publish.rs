@@ -44,7 +44,7 @@ pub fn read_pack_folder(dir: &Path) -> Result<packs::Files> {
 }
 
 fn is_pack_file(name: &str) -> bool {
-    name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".onnx")
+    [".yaml", ".yml", ".onnx"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// Loads, checks and tests a pack; its errors name file, line and column.

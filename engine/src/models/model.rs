@@ -174,8 +174,9 @@ impl Model {
         match &self.body {
             Body::Trees(trees) => Some(trees.score(scratch)),
             Body::Tract(runner) => {
-                let score =
-                    runner.run(&self.inputs, &scratch.values).and_then(|raw| rounded(raw, self.score));
+                scratch.ints.clear();
+                scratch.ints.extend(scratch.values.iter().flatten());
+                let score = runner.run(&self.inputs, &scratch.ints).and_then(|raw| rounded(raw, self.score));
                 scratch.failed += u64::from(score.is_none());
                 score
             }

@@ -1,9 +1,9 @@
 //! An ONNX file, read with suspicion: bounded before it is decoded, in topological order, without subgraphs or data
 //! outside, reduced to what the chosen output depends on.
 
-use super::ModelSource;
+use super::{ModelSource, messages};
 use crate::error::{Error, ErrorKind, nearest};
-use crate::limits::{MODEL_MESSAGES_MAX, MODEL_OPERATORS_MAX};
+use crate::limits::MODEL_OPERATORS_MAX;
 use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dim;
@@ -61,14 +61,14 @@ pub(super) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }
 
-fn malformed(message: impl Into<String>) -> Error {
+pub(super) fn malformed(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Malformed, message)
 }
 
 impl Graph {
     /// Reads a file.
     pub(super) fn read(source: &ModelSource<'_>) -> Result<Graph, Error> {
-        shape_of_file(source.onnx)?;
+        messages::bound(source.onnx)?;
         let mut bytes = source.onnx;
         let decoded = tract_onnx::onnx().proto_model_for_read(&mut bytes);
         let mut proto = decoded.map_err(|e| malformed(format!("not an ONNX file: {}", e.root_cause())))?;
@@ -245,88 +245,4 @@ fn check_names(proto: &ModelProto, source: &ModelSource<'_>) -> Result<(), Error
     let at = trained.iter().zip(&declared).take_while(|(a, b)| a == b).count();
     let (was, is) = (trained.get(at).unwrap_or(&"nothing"), declared.get(at).unwrap_or(&"nothing"));
     Err(invalid(format!("input {} is {is}, but the model was trained on {was} there", at + 1)))
-}
-
-/// Walks the file's messages before they are decoded: a decoder makes hundreds of bytes of each two-byte message, and
-/// subgraphs could nest.
-fn shape_of_file(bytes: &[u8]) -> Result<(), Error> {
-    walk(bytes, Level::Model, &mut 0)
-}
-
-#[derive(Clone, Copy)]
-enum Level {
-    Model,
-    Graph,
-    Node,
-    Attribute,
-}
-
-/// Recursion goes three deep: model, graph, node, attribute.
-fn walk(mut bytes: &[u8], level: Level, messages: &mut usize) -> Result<(), Error> {
-    while !bytes.is_empty() {
-        let (field, content) = field(&mut bytes)?;
-        let Some(content) = content else { continue };
-        // An attribute's numbers and strings (9: one a node of a tree) cost little more decoded than encoded.
-        if !matches!((level, field), (Level::Attribute, 7..=9)) {
-            *messages += 1;
-        }
-        if *messages > MODEL_MESSAGES_MAX {
-            let message = format!("model has more than {MODEL_MESSAGES_MAX} messages");
-            return Err(Error::new(ErrorKind::TooLarge, message));
-        }
-        match (level, field) {
-            (Level::Model, 7) => walk(content, Level::Graph, messages)?,
-            (Level::Graph, 1) => walk(content, Level::Node, messages)?,
-            (Level::Node, 5) => walk(content, Level::Attribute, messages)?,
-            (Level::Model, 20) => return Err(invalid("training information is not supported")),
-            (Level::Model, 25) => return Err(invalid("functions of the model's own are not supported")),
-            (Level::Graph, 15) | (Level::Attribute, 22 | 23) => {
-                return Err(invalid("sparse tensors are not supported"));
-            }
-            (Level::Attribute, 6 | 11) => {
-                return Err(invalid("subgraphs (If, Loop, Scan) are not supported"));
-            }
-            (Level::Attribute, 10 | 15) => {
-                return Err(invalid("lists of tensors or types are not supported"));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// One field of a protobuf message: its number, and its bytes where it has a length.
-fn field<'b>(bytes: &mut &'b [u8]) -> Result<(u64, Option<&'b [u8]>), Error> {
-    let broken = || malformed("not an ONNX file: it ends within a field or is no protobuf message");
-    let key = varint(bytes).ok_or_else(broken)?;
-    let skip = match key & 7 {
-        0 => {
-            varint(bytes).ok_or_else(broken)?;
-            0
-        }
-        1 => 8,
-        2 => {
-            let len = varint(bytes).and_then(|len| usize::try_from(len).ok()).ok_or_else(broken)?;
-            let (content, rest) = bytes.split_at_checked(len).ok_or_else(broken)?;
-            *bytes = rest;
-            return Ok((key >> 3, Some(content)));
-        }
-        5 => 4,
-        _ => return Err(broken()),
-    };
-    *bytes = bytes.get(skip..).ok_or_else(broken)?;
-    Ok((key >> 3, None))
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 127) << shift;
-        if byte & 128 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }

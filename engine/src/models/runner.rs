@@ -4,7 +4,7 @@
 use super::columns::{bind, entered};
 use super::onnx::{Elem, Graph, invalid};
 use super::widths::{self, Cost};
-use super::{Input, ModelSource};
+use super::{Input, Missing, ModelSource};
 use crate::error::{Error, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -35,6 +35,10 @@ impl Runner {
     /// Whatever `widths` refuses, a class that is not there, and what tract itself refuses.
     pub(super) fn prepare(graph: &Graph, source: &ModelSource<'_>) -> Result<Runner, Error> {
         let cost = widths::check(graph)?;
+        // What NaN becomes in a network is each runtime's own affair (a Relu may make 0 of it).
+        if let Some(input) = source.inputs.iter().find(|input| input.missing == Missing::Gap) {
+            return Err(invalid(format!("input {}: only tree ensembles take gaps", input.path)));
+        }
         let inputs: Vec<(Elem, Vec<usize>)> =
             graph.inputs.iter().map(|input| input.elem).zip(bind(graph, source)?).collect();
         let class = match source.class.map(usize::from) {
@@ -50,31 +54,26 @@ impl Runner {
         let plan = plan.map_err(|e| invalid(format!("tract cannot run it: {}", e.root_cause())))?;
         let runner = Runner { plan, inputs, class, cost };
         // One row of ones: what fails always fails now.
-        match runner.run(&source.inputs, &vec![Some(1); source.inputs.len()]) {
+        match runner.run(&source.inputs, &vec![1; source.inputs.len()]) {
             Some(_) => Ok(runner),
             None => Err(Error::new(ErrorKind::Invalid, "tract cannot run it: a row of ones gives no number")),
         }
     }
 
     /// The output's number for declared inputs; `None` where tract fails.
-    pub(super) fn run(&self, declared: &[Input], values: &[Option<i64>]) -> Option<f64> {
+    pub(super) fn run(&self, declared: &[Input], values: &[i64]) -> Option<f64> {
         let tensors = self.inputs.iter().map(|(elem, columns)| {
-            let number = |at: &usize| {
-                values[*at].map_or(f64::NAN, |value| entered(value, declared[*at].divide_by, *elem))
-            };
-            let row = columns.iter().map(number);
+            let row = columns.iter().map(|at| entered(values[*at], declared[*at].divide_by, *elem));
             let shape = (1, columns.len());
-            Some(match elem {
+            match elem {
                 Elem::F32 => tensor(shape, row.map(|v| v as f32)),
                 Elem::F64 => tensor(shape, row),
-                // No integer stands for a gap.
-                _ if columns.iter().any(|at| values[*at].is_none()) => return None,
                 Elem::I64 => tensor(shape, row.map(|v| v as i64)),
                 Elem::I32 => tensor(shape, row.map(|v| v as i32)),
                 Elem::Bool => tensor(shape, row.map(|v| v != 0.0)),
-            })
+            }
         });
-        let tensors: TVec<TValue> = tensors.collect::<Option<_>>()?;
+        let tensors: TVec<TValue> = tensors.collect();
         let outputs = contained(|| self.plan.run(tensors))?.ok()?;
         let output = outputs.first()?.cast_to::<f64>().ok()?;
         let number = *output.to_plain_array_view::<f64>().ok()?.iter().nth(self.class)?;

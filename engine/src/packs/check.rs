@@ -76,6 +76,10 @@ pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
             Err(errors) => report.errors.extend(errors),
         }
     }
+    match super::models(&[pack], &built.schema) {
+        Ok(models) => read.extend(models.iter().flat_map(|model| model.inputs()).map(|input| input.slot)),
+        Err(errors) => report.errors.extend(errors),
+    }
     cases(pack, built, &mut report.errors);
     stages(pack, built, &mut read, &mut report);
     report.costs.push(StageCost::of(pack, Stage::Rules, 0, rule_costs));
@@ -197,7 +201,7 @@ fn advise(decl: &super::RuleDecl, rule: &Rule, warnings: &mut Vec<Error>) {
     }
 }
 
-/// Features and lists that no rule reads: features cost time and memory at every payment.
+/// Features that no rule and no model reads, and lists that no rule does: features cost time and memory at every payment.
 fn unused(pack: &Pack, built: &PackSchema, read: &HashSet<SlotId>, warnings: &mut Vec<Error>) {
     for feature in &pack.features {
         let slots = feature.spec.slots();
@@ -211,7 +215,7 @@ fn unused(pack: &Pack, built: &PackSchema, read: &HashSet<SlotId>, warnings: &mu
                 note(
                     warnings,
                     &feature.place,
-                    format!("feature {name:?} is unused: no rule reads any of it"),
+                    format!("feature {name:?} is unused: no rule or model reads any of it"),
                 );
             }
             some => {

@@ -242,8 +242,9 @@ mod tests {
     fn files(yaml: &str) -> Files {
         let mut drawn = forest(&mut Dice(1), 1, 2);
         drawn.features = 2;
+        drawn.base.clear();
         drawn.trees.truncate(1);
-        drawn.trees[0] = vec![crate::models::tests::build::Branch::Leaf(vec![(1, 0.5)])];
+        drawn.trees[0] = vec![crate::models::tests::build::Branch::Leaf(vec![(0, -0.5), (1, 0.5)])];
         let file = |path: &str, bytes: &[u8]| (path.to_string(), bytes.to_vec());
         Files::from([
             file("pack.yaml", PACK.as_bytes()),

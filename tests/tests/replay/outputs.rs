@@ -1,8 +1,8 @@
 //! What a replay leaves: the summary, the verdicts' table, a data folder; and that the same feed gives the same.
 
-use super::{BINARY, COLUMNS, Place, Row, feed, table, write_parquet};
+use super::{BINARY, COLUMNS, Place, Row, feed, read, table, write_parquet};
 use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Field, TimeUnit, UInt64Type};
+use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, UInt64Type};
 use interdict_tests::blackbox::{payment, run, text, write};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -206,4 +206,33 @@ fn a_table_is_read_by_its_mapping_and_several_files_in_their_order() {
     let bare = place.path("bare");
     std::fs::copy(&one, &bare).unwrap();
     assert_eq!(place.summary("bare-out", &[&bare], &[])["verdict_digest"], summary["verdict_digest"]);
+}
+
+#[test]
+fn the_features_file_holds_what_was_stamped_and_the_labels() {
+    let place = Place::new(COLUMNS);
+    // Two cards in turn, 20 minutes apart: each has two payments an hour.
+    let rows: Vec<Row> =
+        (0..50).map(|n| (n, n * 1200, Some(n % 2), n as f64, i64::from(n % 5 == 0))).collect();
+    let feed = place.path("a.parquet");
+    write_parquet(&feed, &table(&rows));
+    let file = place.path("features.parquet");
+    let with = place.summary("with", &[&feed], &["--features", text(&file)]);
+    let without = place.summary("without", &[&feed], &[]);
+    assert_eq!(with["verdict_digest"], without["verdict_digest"], "it changes nothing");
+    let batches = read(&file);
+    let whole = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
+    let column =
+        |name: &str| whole.column_by_name(name).unwrap_or_else(|| panic!("no column {name}")).clone();
+    let ids: Vec<String> =
+        column("transaction_id").as_string::<i32>().iter().map(|id| id.unwrap().into()).collect();
+    assert_eq!(ids, rows.iter().map(|row| row.0.to_string()).collect::<Vec<_>>());
+    let labels: Vec<Option<bool>> = column("label").as_boolean().iter().collect();
+    assert_eq!(labels, rows.iter().map(|row| Some(row.4 == 1)).collect::<Vec<_>>());
+    let ints = |name: &str| column(name).as_primitive::<Int64Type>().iter().collect::<Vec<_>>();
+    assert_eq!(ints("amount.minor"), rows.iter().map(|row| Some((row.3 * 100.0) as i64)).collect::<Vec<_>>());
+    let counts = ints("features.card.count_1h");
+    // No window is covered before an hour has passed.
+    assert_eq!((counts[0], counts[6], counts[21]), (None, Some(2), Some(2)), "{counts:?}");
+    assert!(whole.column_by_name("card.tag").is_none() && whole.column_by_name("terminal.id").is_none());
 }

@@ -57,9 +57,7 @@ proptest! {
         let mut drawn = forest(&mut dice, 6, 1);
         drawn.base.truncate(1);
         let file = drawn.file();
-        let compiled = Model::compile(&ModelSource { class: Some(class), ..source(&file, drawn.features) });
-        // A forest of positive leaves only is refused as ambiguous.
-        let Ok(model) = compiled else { return Ok(()) };
+        let model = Model::compile(&ModelSource { class: Some(class), ..source(&file, drawn.features) }).unwrap();
         for _ in 0..10 {
             let row: Vec<Option<i64>> = (0..drawn.features).map(|_| dice.value()).collect();
             let second = exact(&drawn, &widened(&row), 0);
@@ -94,12 +92,13 @@ proptest! {
         let mut dice = Dice(seed);
         // The first four kinds of decision: tract takes a GTE node for a leaf, and NEQ of a gap for false.
         let mut drawn = forest(&mut dice, 4, columns);
-        if columns == 1 && !drawn.base.is_empty() {
-            drawn.base = vec![drawn.base[0]; 2];
+        if columns == 1 {
+            // Of one column tract wants two bases, and onnxruntime makes something else of them.
+            drawn.base.clear();
         }
         let file = drawn.file();
         let source = source(&file, drawn.features);
-        let Ok(model) = Model::compile(&source) else { return Ok(()) };
+        let model = Model::compile(&source).unwrap();
         let plan = runner::plan(&Graph::read(&source).unwrap()).unwrap();
         for _ in 0..20 {
             let row: Vec<Option<i64>> = (0..drawn.features).map(|_| dice.value()).collect();

@@ -4,6 +4,13 @@ use super::build::{AttributeProto, NodeProto, encode, floats, graph, int, ints, 
 use super::*;
 use crate::models::Kind;
 
+/// Two inputs, neither of which may be missing.
+fn whole(file: &[u8]) -> ModelSource<'_> {
+    let mut source = source(file, 2);
+    source.inputs.iter_mut().for_each(|input| input.missing = Missing::Undecided);
+    source
+}
+
 /// A perceptron with one hidden layer of two, as skl2onnx writes it.
 fn perceptron() -> Vec<NodeProto> {
     vec![
@@ -34,7 +41,7 @@ fn file(nodes: Vec<NodeProto>) -> Vec<u8> {
 #[test]
 fn a_perceptron_runs_on_tract() {
     let file = file(perceptron());
-    let mut source = source(&file, 2);
+    let mut source = whole(&file);
     source.inputs[0].divide_by = 10;
     let model = Model::compile(&source).unwrap();
     assert_eq!(model.kind(), Kind::Tract);
@@ -45,10 +52,8 @@ fn a_perceptron_runs_on_tract() {
         let score = f64::from(score(&model, &[Some(a), Some(b)]).unwrap());
         assert!((score - wanted).abs() <= 0.51, "{score} {wanted}");
     }
-    // A gap is no number, and what comes out of it is none either.
-    let mut scratch = ModelScratch::default();
-    assert_eq!(model.score(&Numbers(&[None, Some(1)]), &mut scratch), None);
-    assert_eq!(scratch.failed, 1);
+    source.inputs[1].missing = Missing::Gap;
+    assert!(refusal(&source).contains("input slot_1: only tree ensembles take gaps"));
 }
 
 #[test]
@@ -64,7 +69,7 @@ fn a_logistic_regression_runs_on_tract() {
         ..node("LinearClassifier", &["x"], &["label", "p"])
     };
     let model = file(vec![linear]);
-    let model = Model::compile(&source(&model, 2)).unwrap();
+    let model = Model::compile(&whole(&model)).unwrap();
     let score = f64::from(score(&model, &[Some(3), Some(2)]).unwrap());
     assert!((score - 1000.0 / (1.0 + (-1.1f64).exp())).abs() <= 0.51, "{score}");
 }
@@ -91,7 +96,7 @@ fn what_the_output_does_not_need_is_left_out() {
     let mut nodes = perceptron();
     nodes.push(node("ArrayFeatureExtractor", &["p"], &["label"]));
     let file = file(nodes);
-    assert_eq!(Model::compile(&source(&file, 2)).unwrap().kind(), Kind::Tract);
+    assert_eq!(Model::compile(&whole(&file)).unwrap().kind(), Kind::Tract);
 }
 
 #[test]
@@ -102,7 +107,7 @@ fn rows_do_not_multiply() {
         let graph = graph(vec![node("Add", &["x", "k"], &["p"])], &[("x", 1, 2)], "p", vec![constant]);
         encode(&model(graph))
     };
-    assert!(Model::compile(&source(&pair(&[1, 2]), 2)).is_ok());
+    assert!(Model::compile(&whole(&pair(&[1, 2]))).is_ok());
     assert!(refusal(&source(&pair(&[3, 2]), 2)).contains("several rows"));
     assert!(refusal(&source(&pair(&[3]), 2)).contains("2 and 3 wide"));
     // Doubled 16 times, a row of two would be 131,072 wide.
