@@ -4,6 +4,7 @@
 use super::edits::{allowed, within};
 use super::fold::{Class, Token, View};
 use super::forms::joined_number;
+use crate::limits::TOKEN_LETTERS_MAX;
 
 /// Most adjacent words that one word may join.
 pub const JOINED_MAX: usize = 3;
@@ -97,18 +98,22 @@ fn words_alike(a: View<'_>, i: usize, b: View<'_>, j: usize, initials: bool) -> 
     let (s, t) = (&a.tokens[i], &b.tokens[j]);
     let (x, y) = (a.word(i), b.word(j));
     let letters = s.len.max(t.len);
+    // A particle answers a particle and a legal form a legal form, however alike they are to a word.
+    if is_word(s) != is_word(t) && s.class != Class::Initial && t.class != Class::Initial {
+        return None;
+    }
     if x == y {
         return Some((SAME, letters));
     }
     if s.value != 0 && s.value == t.value {
         return Some((NUMBER, letters));
     }
-    if is_legal(s) || is_legal(t) || s.class == Class::Number || t.class == Class::Number {
-        return None;
-    }
     if s.class == Class::Initial || t.class == Class::Initial {
-        let one_is_a_word = s.class != t.class && s.class != Class::Noise && t.class != Class::Noise;
+        let one_is_a_word = is_word(s) || is_word(t);
         return (initials && one_is_a_word && x[0] == y[0]).then_some((INITIAL, 1));
+    }
+    if s.class == Class::Number || t.class == Class::Number {
+        return None;
     }
     let edits = within(x, y, allowed(usize::from(letters)))?;
     Some((edited(SAME, edits, usize::from(letters)), letters))
@@ -122,7 +127,7 @@ fn join_alike(joined: View<'_>, at: usize, count: usize, single: View<'_>, j: us
     if letters.abs_diff(usize::from(word.len)) > 1 {
         return number_alike(parts, word);
     }
-    if parts.iter().any(|part| part.class == Class::Number) || is_legal(word) {
+    if letters > TOKEN_LETTERS_MAX || !joinable(parts) || !is_word(word) || word.class == Class::Number {
         return None;
     }
     let longer = letters.max(usize::from(word.len));
@@ -140,6 +145,12 @@ fn edited(best: u16, edits: usize, letters: usize) -> u16 {
     best - (EDIT_COST * edits / letters) as u16
 }
 
-fn is_legal(token: &Token) -> bool {
-    token.class == Class::Legal
+/// A word proper, neither an initial nor a particle nor of a legal form.
+pub fn is_word(token: &Token) -> bool {
+    matches!(token.class, Class::Strong | Class::Common | Class::Number | Class::Title)
+}
+
+/// Adjacent words of which one is a word proper and none a number in digits.
+pub fn joinable(parts: &[Token]) -> bool {
+    parts.iter().any(is_word) && parts.iter().all(|part| part.class != Class::Number)
 }

@@ -14,6 +14,8 @@ pub const CONTRADICTED_MAX: u16 = 780;
 const UNEQUAL_MAX: u16 = 999;
 /// Equal letters, other spaces.
 const RESPACED: u16 = 990;
+/// The same words in another order.
+const REORDERED: u16 = 985;
 /// Least score of one edit in a whole name of [`WHOLE_LETTERS_MIN`] letters or more: just over the default cut-off.
 const ONE_EDIT_MIN: u16 = CUTOFF_DEFAULT + 5;
 /// Fewest letters of a name that may differ by one edit.
@@ -62,7 +64,8 @@ pub fn score(a: View<'_>, b: View<'_>, kind: Kind, alignment: &mut Alignment) ->
     }
     // One order for both directions, so that the greedy alignment cannot tell them apart.
     let (a, b) = if (a.letters, a.tokens.len()) <= (b.letters, b.tokens.len()) { (a, b) } else { (b, a) };
-    whole(a, b, kind).max(words(a, b, kind, alignment)).min(UNEQUAL_MAX)
+    let bag = if same_words(a, b) { REORDERED } else { 0 };
+    whole(a, b, kind).max(bag).max(words(a, b, kind, alignment)).min(UNEQUAL_MAX)
 }
 
 fn whole(a: View<'_>, b: View<'_>, kind: Kind) -> u16 {
@@ -77,6 +80,23 @@ fn whole(a: View<'_>, b: View<'_>, kind: Kind) -> u16 {
     }
     let score = 1000 - (WHOLE_EDIT_COST * edits / letters) as u16;
     if edits == 1 { score.max(ONE_EDIT_MIN) } else { score }
+}
+
+/// Whether both names have the same words, as often, in any order. Legal forms of several words are one only in their
+/// order, so that the alignment alone would not see it.
+fn same_words(a: View<'_>, b: View<'_>) -> bool {
+    let sorted = |view| {
+        let mut words = words_of(view);
+        words.sort_unstable();
+        words
+    };
+    a.letters.len() == b.letters.len() && a.tokens.len() == b.tokens.len() && sorted(a) == sorted(b)
+}
+
+/// A name's words, and last the letters past its last token.
+pub fn words_of(view: View<'_>) -> smallvec::SmallVec<[&[u8]; 16]> {
+    let rest = &view.letters[view.tokens.last().map_or(0, Token::end)..];
+    (0..view.tokens.len()).map(|at| view.word(at)).chain([rest]).collect()
 }
 
 /// What a word proves, by its class; an ordinary word by its length.
@@ -124,6 +144,7 @@ fn left(name: View<'_>, bits: u32, other: View<'_>, kind: Kind) -> Left {
     left
 }
 
+/// The words' reading: 0 unless a word proper answers one.
 fn words(a: View<'_>, b: View<'_>, kind: Kind, alignment: &mut Alignment) -> u16 {
     alignment.align(a, b, matches!(kind, Kind::Person | Kind::Other));
     let (mut matched, mut alike, mut evidence, mut strong) = (0, 0, 0, 0);
