@@ -10,5 +10,6 @@ pub mod story;
 pub mod metrics;
 pub mod http;
 pub mod replay;
+pub mod follow;
 pub mod sinks;
 pub mod cli;

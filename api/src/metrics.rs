@@ -28,6 +28,7 @@ pub struct Metrics {
     defaults: Counters,
     rule_hits: Counters,
     reloads: Counters,
+    reload_duration: Histogram,
     replays: GenericCounter<U64>,
     conflicts: GenericCounter<U64>,
     skew: Histogram,
@@ -91,6 +92,11 @@ impl Metrics {
                 &["rule", "mode"],
             ),
             reloads: counters("interdict_reload_total", "Publications asked for, by result", &["result"]),
+            reload_duration: histogram(
+                "interdict_reload_duration_seconds",
+                "From asking for a publication to its generation in force, or its refusal",
+                vec![0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0],
+            ),
             replays: counter(
                 "interdict_idempotent_replays_total",
                 "Retries answered with the verdict given before",
@@ -127,8 +133,8 @@ impl Metrics {
         }
     }
 
-    /// A verdict was given.
-    pub fn decided(&self, source: &Source<'_>, took: Duration) {
+    /// A verdict was given on a message of a protocol.
+    pub fn decided(&self, protocol: &str, source: &Source<'_>, took: Duration) {
         let generation = source.view.generation();
         let strongest = source.verdict.reasons.first();
         let (class, pack) = match strongest.map(|reason| &reason.source) {
@@ -147,7 +153,7 @@ impl Metrics {
         let outcome = source.verdict.outcome.name();
         self.decisions.with_label_values(&[outcome, class, pack]).inc();
         self.duration.observe(took.as_secs_f64());
-        self.messages.with_label_values(&["http", "ok"]).inc();
+        self.messages.with_label_values(&[protocol, "ok"]).inc();
         for reason in &source.verdict.reasons {
             if let Some(number) = reason.source.rule() {
                 let rule = generation.rules().rule(number);
@@ -179,7 +185,8 @@ impl Metrics {
         self.dropped.with_label_values(&[stage, reason]).inc();
     }
     /// A publication was asked for.
-    pub fn reloaded(&self, ok: bool) {
+    pub fn reloaded(&self, ok: bool, took: Duration) {
+        self.reload_duration.observe(took.as_secs_f64());
         self.reloads.with_label_values(&[if ok { "ok" } else { "refused" }]).inc();
     }
     /// Event time lay this far from arrival time.
@@ -255,6 +262,15 @@ impl Reading<'_> {
         let shadow = node.tally.shadow_hits(&node.view());
         let rows = shadow.into_iter().map(|(rule, hits)| (vec![rule], hits)).collect();
         self.counters("interdict_shadow_hits_total", "Hits of rules in shadow mode", &["rule"], rows);
+        let diffs = node.tally.shadow_diffs();
+        let rows =
+            diffs.map(|(from, to, count)| (vec![from.name().into(), to.name().into()], count)).collect();
+        self.counters(
+            "interdict_shadow_diff_total",
+            "Verdicts with a shadow hit: as given, and as they were if shadow rules counted",
+            &["from", "to"],
+            rows,
+        );
         self.sequencer(node);
         self.generation(node);
     }
@@ -349,6 +365,13 @@ impl Reading<'_> {
             })
             .collect();
         self.gauges("interdict_list_entries", "Entries of a list's base", &["list"], rows);
+        let times = node.list_times().into_iter();
+        self.gauges(
+            "interdict_list_version_timestamp_seconds",
+            "When a list's content was last changed: its file when it was read, or a delta",
+            &["list"],
+            times.map(|(name, changed_ms)| (vec![name], changed_ms.div_euclid(1000))).collect(),
+        );
         self.gauges(
             "interdict_list_overlay_entries",
             "Changes by deltas since the base",

@@ -7,12 +7,14 @@ use anyhow::{Result, bail};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Arguments of `replay`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Feeds: Parquet with the config's column mapping, or JSONL.
-    #[arg(required = true)]
+    /// Feeds: Parquet, Arrow IPC or CSV with the config's column mapping, or JSONL.
+    #[arg(required_unless_present = "follow")]
     feed: Vec<PathBuf>,
     /// Configuration file.
     #[arg(long)]
@@ -20,6 +22,9 @@ pub struct Args {
     /// Data folder to write; must not hold a journal yet.
     #[arg(long)]
     out: PathBuf,
+    /// A JSONL file to read after the feeds, and on as it grows, until SIGINT or SIGTERM.
+    #[arg(long, value_name = "FILE")]
+    follow: Option<PathBuf>,
     /// Files that feed the state first, without verdicts.
     #[arg(long, num_args = 1..)]
     warmup: Vec<PathBuf>,
@@ -75,11 +80,16 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let node = Node::open(&args.out, loaded, &options, 0)?;
     let plan = Plan {
         feeds: args.feed,
+        follow: args.follow,
+        stop: Arc::default(),
         warmup: args.warmup,
         speed: args.speed.0,
         features: args.features,
         progress: std::io::stderr().is_terminal(),
     };
+    if plan.follow.is_some() {
+        stop_when_asked(plan.stop.clone())?;
+    }
     let summary = replay::run(&node, &plan);
     node.close()?;
     let summary = summary?;
@@ -88,6 +98,16 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     println!("{}", serde_json::to_string(&summary)?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets `stop` when the process is asked to end; the run then ends as at the end of its feeds, with its summary.
+fn stop_when_asked(stop: Arc<AtomicBool>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(crate::http::server::signalled());
+        stop.store(true, Ordering::Relaxed);
+    })?;
+    Ok(())
 }
 
 fn print_table(summary: &replay::Summary) {

@@ -1,6 +1,7 @@
 //! `interdict serve`: the node behind HTTP, until SIGTERM.
 
 use crate::config;
+use crate::follow::Following;
 use crate::http::auth::ApiKeys;
 use crate::http::{App, server};
 use crate::metrics::Metrics;
@@ -29,6 +30,9 @@ pub struct Args {
     /// Address and port; wins over `http.listen`.
     #[arg(long)]
     http: Option<String>,
+    /// A JSONL file of requests to take as well, on as it grows.
+    #[arg(long, value_name = "FILE")]
+    follow: Option<PathBuf>,
     /// Threads that evaluate; wins over the profile's.
     #[arg(long)]
     lanes: Option<usize>,
@@ -98,7 +102,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let address = listening.address;
     tracing::info!(%address, "listening");
-    runtime.block_on(server::serve(listening, app))?;
+    let following = args.follow.as_deref().map(|path| Following::start(&app, path)).transpose()?;
+    let served = runtime.block_on(server::serve(listening, app));
+    if let Some(following) = following {
+        following.end();
+    }
+    served?;
     // Handlers that were cut hold the node until their tasks are gone.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     tracing::info!("drained");

@@ -52,7 +52,7 @@ async fn decide_inner(
         return batch(app, &caller, body, &context, arrived).await;
     }
     let decoded = app.decoder.decode(body, &context).map_err(|error| {
-        app.dead_letter(&error, RecordKind::Request, body);
+        app.dead_letter("http", &error, RecordKind::Request, body);
         Problem::from(&error)
     })?;
     caller.for_tenant(&decoded.tx.tenant)?;
@@ -71,7 +71,7 @@ async fn batch(
     arrived: Instant,
 ) -> Result<Response, Problem> {
     let whole = |error: FieldError| {
-        app.dead_letter(&error, RecordKind::Request, body);
+        app.dead_letter("http", &error, RecordKind::Request, body);
         Problem::from(&error)
     };
     let elements = app.decoder.decode_batch(body, context).map_err(whole)?;
@@ -84,7 +84,7 @@ async fn batch(
             Ok(decoded) => caller.for_tenant(&decoded.tx.tenant).map(|()| decoded),
             Err(error) => {
                 let bytes = raw.get(at).map_or(&[][..], |raw| raw.get().as_bytes());
-                app.dead_letter(&error, RecordKind::Request, bytes);
+                app.dead_letter("http", &error, RecordKind::Request, bytes);
                 Err(Problem::from(&error))
             }
         };
@@ -171,7 +171,7 @@ fn render(
                 recalled: &[],
                 recorded: &settled.recorded,
             };
-            app.metrics.decided(&source, arrived.elapsed());
+            app.metrics.decided("http", &source, arrived.elapsed());
             Ok(source.answer(reader, meta(false, false)))
         }
         Answered::Same(sequence) => {

@@ -39,7 +39,7 @@ async fn label_inner(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Res
     let caller = app.caller(headers, Role::Submit)?;
     let tenant = app.tenant(headers, &caller)?;
     let labels = app.decoder.decode_labels(body, &tenant).map_err(|error| {
-        app.dead_letter(&error, RecordKind::Label, body);
+        app.dead_letter("http", &error, RecordKind::Label, body);
         Problem::from(&error)
     })?;
     let arrival_ms = now_ms();

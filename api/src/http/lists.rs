@@ -103,14 +103,12 @@ async fn change(
         Problem::all(&errors)
     })?;
     let changes = delta.add.len() + delta.remove.len();
-    let event = Event {
-        tenant: tenant.as_str().into(),
-        arrival_ms: now_ms(),
-        body: Body::ListDelta(Box::new(delta)),
-    };
+    let (list, arrival_ms) = (delta.list.clone(), now_ms());
+    let event = Event { tenant: tenant.as_str().into(), arrival_ms, body: Body::ListDelta(Box::new(delta)) };
     let submission = Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None };
     match app.call(submission, None).await {
         Answered::Noted(accepted) => {
+            app.node.list_changed(&list, arrival_ms);
             tracing::info!(caller = caller.name, changes, sequence = accepted.sequence, "list delta");
             let published =
                 Published { sequence: accepted.sequence + 1, generation: accepted.generation.to_string() };

@@ -142,8 +142,14 @@ impl App {
 
     /// Keeps a wrong record as a dead letter, masked and encrypted, and counts it. A letter that cannot be kept is
     /// counted too: the caller has its error either way.
-    fn dead_letter(&self, error: &FieldError, kind: interdict_ingest::dead_letter::RecordKind, raw: &[u8]) {
-        self.metrics.rejected("http", error.status.name());
+    pub fn dead_letter(
+        &self,
+        protocol: &str,
+        error: &FieldError,
+        kind: interdict_ingest::dead_letter::RecordKind,
+        raw: &[u8],
+    ) {
+        self.metrics.rejected(protocol, error.status.name());
         let masked = interdict_ingest::dead_letter::mask_as(kind, raw);
         if !matches!(self.letters.lock().keep(&error.to_string(), &masked), Ok(true)) {
             self.metrics.dropped("decode", "dead_letter");

@@ -98,16 +98,16 @@ pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap) -> Respons
         Err(problem) => return problem.into_response(),
     };
     // Building reads folders and compiles rules: off the I/O threads.
-    let node = app.node.clone();
+    let (node, began) = (app.node.clone(), std::time::Instant::now());
     let published = tokio::task::spawn_blocking(move || node.publish_current(now_ms())).await;
     match published {
         Ok(Ok(generation)) => {
-            app.metrics.reloaded(true);
+            app.metrics.reloaded(true, began.elapsed());
             tracing::info!(caller = caller.name, generation = generation.to_string(), "generation published");
             json(StatusCode::OK, &Publication { generation: generation.to_string() })
         }
         Ok(Err(error)) => {
-            app.metrics.reloaded(false);
+            app.metrics.reloaded(false, began.elapsed());
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}; nothing was changed"))
                 .into_response()
         }

@@ -99,7 +99,8 @@ pub async fn serve(listening: Listening, app: Arc<App>) -> Result<()> {
     Ok(())
 }
 
-async fn signalled() {
+/// Ends when the process is asked to end.
+pub async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     let terminate = async {
         match signal(SignalKind::terminate()) {

@@ -85,6 +85,8 @@ pub struct Node {
     /// Every generation that the journal names: recovery builds each again, so the store must keep them all.
     published: Mutex<BTreeSet<[u8; 32]>>,
     uploaded: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// When each list's content was last changed, ms since the Unix epoch.
+    list_times: Mutex<BTreeMap<String, i64>>,
     draining: AtomicBool,
     micro_batch: usize,
 }
@@ -102,6 +104,7 @@ impl Node {
         let keys = Arc::new(NodeKeys::open(&key_dir, true)?);
         let store = Store::open(data)?;
         // Built before the journal is touched: a broken pack must not cost a running node its folder's lock.
+        let list_times = publish::list_times(&loaded);
         let wanted = publish::build(&loaded, &store, &keys, &BTreeMap::new())?;
         let lane_count = options.lanes.unwrap_or(loaded.hardware.lanes);
         let tally = Arc::new(Tally::new(lane_count, options.full_stats));
@@ -130,6 +133,7 @@ impl Node {
             published: Mutex::new(opened.published),
             generations: Mutex::new(opened.generations),
             uploaded: Mutex::default(),
+            list_times: Mutex::new(list_times),
             draining: AtomicBool::new(false),
             micro_batch,
             loaded,
@@ -232,10 +236,25 @@ impl Node {
     /// As [`publish::build`]; when deltas do not fit the new lists, or the journal takes no records.
     pub fn publish_current(&self, now_ms: i64) -> Result<GenerationId> {
         let uploaded = self.uploaded.lock().clone();
+        let times = publish::list_times(&self.loaded);
         let configured = publish::build(&self.loaded, &self.store, &self.keys, &uploaded)?;
         let _publishing = self.publishing.lock();
         let generation = fold::under(&configured, self.view().generation(), &self.store)?;
-        self.publish_next(generation, now_ms)
+        let id = self.publish_next(generation, now_ms)?;
+        times.into_iter().for_each(|(name, time_ms)| self.list_changed(&name, time_ms));
+        Ok(id)
+    }
+
+    /// A list's content was changed at a time, in ms since the Unix epoch.
+    pub fn list_changed(&self, name: &str, time_ms: i64) {
+        let mut times = self.list_times.lock();
+        let known = times.entry(name.to_owned()).or_insert(time_ms);
+        *known = (*known).max(time_ms);
+    }
+    /// When each list's content was last changed, ms since the Unix epoch: its file's own time when it was read, or a
+    /// delta's arrival (deltas of before a restart are not counted, so that a list never looks fresher than it is).
+    pub fn list_times(&self) -> BTreeMap<String, i64> {
+        self.list_times.lock().clone()
     }
 
     /// Submits jobs; their replies are called when their answers are durable, on some thread.

@@ -125,6 +125,17 @@ pub fn list_snapshot(path: &Path, meta: &ListMeta, keys: &NodeKeys) -> Result<Ve
     interdict_engine::lists::build(&meta, entries).with_context(|| name)
 }
 
+/// When each list's file was last changed, ms since the Unix epoch. Asked before the files are read: a change in
+/// between makes a list look older than it is, never fresher.
+pub fn list_times(loaded: &Loaded) -> BTreeMap<String, i64> {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified()).ok();
+    let time = |(name, list): (&String, &schema::List)| {
+        let since = changed(&loaded.resolve(&list.file))?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some((name.clone(), i64::try_from(since.as_millis()).ok()?))
+    };
+    loaded.config.lists.iter().filter_map(time).collect()
+}
+
 /// Builds a generation from the configuration, keeping its parts in the store. `uploaded` packs take the place of
 /// the config's of the same name, or come after them.
 ///

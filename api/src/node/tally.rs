@@ -40,6 +40,8 @@ pub struct Tally {
     defaults: AtomicU64,
     /// Shadow hits by generation and rule number.
     shadow: RwLock<BTreeMap<[u8; 32], Arc<[AtomicU64]>>>,
+    /// Verdicts with a shadow hit, by outcome as given and as it were if shadow rules counted.
+    diffs: [[AtomicU64; Outcome::ALL.len()]; Outcome::ALL.len()],
 }
 
 /// One stage's counts.
@@ -67,6 +69,7 @@ impl Tally {
             undecided: AtomicU64::new(0),
             defaults: AtomicU64::new(0),
             shadow: RwLock::default(),
+            diffs: Default::default(),
         }
     }
 
@@ -76,7 +79,7 @@ impl Tally {
         self.outcomes[verdict.outcome as usize].fetch_add(1, Relaxed);
         self.undecided.fetch_add(scratch.rules.undecided.len() as u64, Relaxed);
         self.defaults.fetch_add(u64::from(verdict.default_applied), Relaxed);
-        self.count_shadow(work, scratch);
+        self.count_shadow(work, verdict, scratch);
         let generation = work.view.generation();
         for (stage, counts) in STAGES.iter().zip(&self.stages).filter(|(stage, _)| generation.has(**stage)) {
             let found = match stage {
@@ -101,8 +104,9 @@ impl Tally {
     }
 
     /// Shadow rules are in no verdict; here is where their hits are seen.
-    fn count_shadow(&self, work: &Work, scratch: &Scratch) {
+    fn count_shadow(&self, work: &Work, verdict: &Verdict, scratch: &Scratch) {
         let (id, rules) = (work.view.id(), work.view.generation().rules());
+        let mut live = None;
         for hit in scratch.rules.hits.iter().filter(|hit| rules.rule(hit.rule).mode() == Mode::Shadow) {
             let known = self.shadow.read().get(&id.hash).cloned();
             let counts = known.unwrap_or_else(|| {
@@ -110,7 +114,23 @@ impl Tally {
                 self.shadow.write().entry(id.hash).or_insert_with(fresh).clone()
             });
             counts[hit.rule as usize].fetch_add(1, Relaxed);
+            // A verdict is the strongest of what was not cancelled, so a rule that counts can only make it stronger.
+            let rule = rules.rule(hit.rule);
+            let cancelled = scratch.hits.iter().any(|hit| hit.overrides.as_deref() == Some(rule.id()));
+            let outcome = if cancelled { verdict.outcome } else { rule.outcome() };
+            live = live.max(Some(outcome.max(verdict.outcome)));
         }
+        // Of a fact nothing is decided, with shadow rules or without.
+        if let Some(live) = live.filter(|_| verdict.outcome != Outcome::Recorded) {
+            self.diffs[verdict.outcome as usize][live as usize].fetch_add(1, Relaxed);
+        }
+    }
+    /// Verdicts with a shadow hit: the outcome given, the outcome if shadow rules counted, how many.
+    pub fn shadow_diffs(&self) -> impl Iterator<Item = (Outcome, Outcome, u64)> {
+        let decided = || Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Recorded);
+        let pairs =
+            decided().flat_map(move |from| decided().filter(move |to| *to >= from).map(move |to| (from, to)));
+        pairs.map(|(from, to)| (from, to, self.diffs[from as usize][to as usize].load(Relaxed)))
     }
     /// Hits of a view's shadow rules so far, by rule id.
     pub fn shadow_hits(&self, view: &View) -> BTreeMap<String, u64> {

@@ -15,7 +15,7 @@ use source::{Prepared, Source};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Jobs that may be with the node at once; past it the feed waits.
@@ -26,6 +26,10 @@ const OUT_MAX: usize = 4096;
 pub struct Plan {
     /// Files, in order.
     pub feeds: Vec<PathBuf>,
+    /// A JSONL file that is read after them, and on as it grows, until `stop`.
+    pub follow: Option<PathBuf>,
+    /// Set when the followed file is to end.
+    pub stop: Arc<AtomicBool>,
     /// Files that feed state without verdicts, before them.
     pub warmup: Vec<PathBuf>,
     /// Event seconds per second; `None`: as fast as it goes.
@@ -104,7 +108,7 @@ pub fn run(node: &Arc<Node>, plan: &Plan) -> Result<Summary> {
         Feeder { node, collector: &collector, out: Arc::default(), jobs: Vec::new(), labels, first: None };
     let rejected = source.run(|prepared| {
         bar.inc(1);
-        feeder.take(prepared, plan.speed)
+        feeder.take(prepared, plan.speed, plan.follow.is_some())
     })?;
     feeder.flush();
     feeder.wait_below(1)?;
@@ -158,7 +162,7 @@ fn warm_up(node: &Arc<Node>, plan: &Plan, labels: &mut Labels, bar: &ProgressBar
         return Ok((0, 0.0));
     }
     let began = Instant::now();
-    let source = Source::new(node, &Plan { feeds: plan.warmup.clone(), ..plan.clone() })?;
+    let source = Source::new(node, &Plan { feeds: plan.warmup.clone(), follow: None, ..plan.clone() })?;
     bar.set_message("warm-up");
     let (mut count, mut batch) = (0, Vec::with_capacity(OUT_MAX));
     source.run(|prepared| {
@@ -219,7 +223,8 @@ struct Feeder<'a> {
 }
 
 impl Feeder<'_> {
-    fn take(&mut self, prepared: Prepared, speed: Option<f64>) -> Result<()> {
+    /// Takes a record; `at_once` where the next may be long in coming.
+    fn take(&mut self, prepared: Prepared, speed: Option<f64>, at_once: bool) -> Result<()> {
         let time_ms = prepared.time_ms();
         if let Some(speed) = speed {
             self.pace(time_ms, speed);
@@ -232,7 +237,7 @@ impl Feeder<'_> {
         self.labels.remember(&prepared);
         let label = prepared.label.map(|known| known.label);
         self.push(prepared.submission, label);
-        if self.jobs.len() >= interdict_engine::limits::MICRO_BATCH_MAX || speed.is_some() {
+        if self.jobs.len() >= interdict_engine::limits::MICRO_BATCH_MAX || speed.is_some() || at_once {
             self.flush();
             self.wait_below(OUT_MAX)?;
         }

@@ -5,7 +5,7 @@ use crate::http::decisions::from_decoded;
 use crate::node::Node;
 use anyhow::{Context, Result, anyhow};
 use interdict_engine::sequencer::Submission;
-use interdict_ingest::feeds::{ColumnMap, FeedLabel, FileFeed, FileOptions};
+use interdict_ingest::feeds::{FeedLabel, FileFeed, FileOptions};
 use interdict_ingest::{Decoder, FeedError, FieldError};
 use interdict_ledger::dead_letter::DeadLetters;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ enum Item {
 /// The files of a plan.
 pub struct Source {
     feeds: Vec<FileFeed>,
+    /// Records in one hand-over: one where the next may be long in coming.
+    chunk: usize,
     letters: DeadLetters,
 }
 
@@ -56,17 +58,19 @@ impl Source {
     /// # Errors
     /// A file that cannot be opened or whose columns do not fit the mapping.
     pub fn new(node: &Arc<Node>, plan: &Plan) -> Result<Source> {
-        let columns = node.loaded.config.feed.columns.clone();
-        let columns = columns.map(|table| {
-            table.try_into::<ColumnMap>().map_err(|e| anyhow!("[feed.columns]: {}", e.message()))
-        });
-        let options = FileOptions { columns: columns.transpose()?, default_tenant: "default".into() };
+        let columns = crate::follow::columns(&node.loaded)?;
+        let options = FileOptions { columns, default_tenant: "default".into() };
         let decoder = Decoder::new(node.keys.tags.clone());
         let open = |path| FileFeed::open(path, decoder.clone(), &options).map_err(|e| anyhow!("{e}"));
-        let feeds = plan.feeds.iter().map(|path| open(path)).collect::<Result<_>>()?;
+        let mut feeds = plan.feeds.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+        if let Some(path) = &plan.follow {
+            let followed = FileFeed::follow(path, decoder.clone(), &options, plan.stop.clone());
+            feeds.push(followed.map_err(|e| anyhow!("{e}"))?);
+        }
+        let chunk = if plan.follow.is_some() { 1 } else { CHUNK };
         let dir = node.data.join("dead-letters");
         let letters = DeadLetters::open(&dir, &node.keys.master, crate::cli::serve::LETTERS_BYTES_MAX);
-        Ok(Source { feeds, letters: letters.map_err(|e| anyhow!("{e}"))? })
+        Ok(Source { feeds, chunk, letters: letters.map_err(|e| anyhow!("{e}"))? })
     }
     /// How many records the files say they have; `None` where one does not say.
     pub fn records(&self) -> Option<u64> {
@@ -78,9 +82,10 @@ impl Source {
     /// # Errors
     /// What `each` returns; a file that could not be read to its end.
     pub fn run(self, mut each: impl FnMut(Prepared) -> Result<()>) -> Result<u64> {
-        let Source { feeds, mut letters } = self;
+        let Source { feeds, chunk, mut letters } = self;
         let (send, receive) = sync_channel(CHUNKS);
-        let decoding = thread::Builder::new().name("decode".into()).spawn(move || decode(feeds, &send));
+        let decoding =
+            thread::Builder::new().name("decode".into()).spawn(move || decode(feeds, chunk, &send));
         let decoding = decoding.context("a thread to decode in")?;
         let done = take_all(receive, &mut letters, &mut each);
         decoding.join().map_err(|_| anyhow!("the decoding thread panicked"))?;
@@ -113,8 +118,8 @@ fn take_all(
     Ok(wrong)
 }
 
-fn decode(feeds: Vec<FileFeed>, send: &SyncSender<Vec<Item>>) {
-    let mut chunk = Vec::with_capacity(CHUNK);
+fn decode(feeds: Vec<FileFeed>, chunk_len: usize, send: &SyncSender<Vec<Item>>) {
+    let mut chunk = Vec::with_capacity(chunk_len);
     for read in feeds.into_iter().flatten() {
         chunk.push(match read {
             Ok(item) => match item.result {
@@ -131,8 +136,8 @@ fn decode(feeds: Vec<FileFeed>, send: &SyncSender<Vec<Item>>) {
             Err(error) => Item::Broken(error),
         });
         // Nobody listens any more: the run has ended with an error of its own.
-        if chunk.len() == CHUNK
-            && send.send(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK))).is_err()
+        if chunk.len() == chunk_len
+            && send.send(std::mem::replace(&mut chunk, Vec::with_capacity(chunk_len))).is_err()
         {
             return;
         }

@@ -32,7 +32,7 @@ pub fn decode_entries(body: &[u8], key: &TagKey, contributor: &str) -> Result<Ve
         if !values.is_absent(EntryLeaf::Contributor) {
             return Err(FieldError::invalid("contributor", "no such field here: it is the caller"));
         }
-        entry(values, key, contributor)
+        entries(values, key, contributor)
     })
 }
 
@@ -41,19 +41,20 @@ pub fn decode_entries(body: &[u8], key: &TagKey, contributor: &str) -> Result<Ve
 /// # Errors
 /// As [`decode_entries`].
 pub fn decode_subjects(body: &[u8], key: &TagKey) -> Result<Vec<Subject>, Vec<FieldError>> {
-    decode_all(body, |values| entry(values, key, "").map(|entry| entry.subject))
+    let subjects = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.subject).collect();
+    decode_all(body, |values| entries(values, key, "").map(subjects))
 }
 
 fn decode_all<T>(
     body: &[u8],
-    decode: impl Fn(&Values<'_>) -> Result<T, FieldError>,
+    decode: impl Fn(&Values<'_>) -> Result<Vec<T>, FieldError>,
 ) -> Result<Vec<T>, Vec<FieldError>> {
     let whole = check_body_size(body).and_then(|()| elements(body, DELTA_ENTRIES_MAX));
     let elements = whole.map_err(|error| vec![error])?;
     let (mut decoded, mut errors) = (Vec::with_capacity(elements.len()), Vec::new());
     for (row, element) in elements.into_iter().enumerate() {
         match read(&ENTRY, element.get().as_bytes()).and_then(|values| decode(&values)) {
-            Ok(one) => decoded.push(one),
+            Ok(some) => decoded.extend(some),
             Err(error) => errors.push(error.at_row(row as u64)),
         }
         if errors.len() == ERRORS_MAX {
@@ -63,8 +64,24 @@ fn decode_all<T>(
     if errors.is_empty() { Ok(decoded) } else { Err(errors) }
 }
 
-/// The entry of read values. Without `effect` it is a block; without `overridable` it cannot be overridden.
-pub(crate) fn entry(values: &Values<'_>, key: &TagKey, contributor: &str) -> Result<Entry, FieldError> {
+/// The entries of read values: one, but of a BIN range one for each prefix that it is made of.
+pub(crate) fn entries(
+    values: &Values<'_>,
+    key: &TagKey,
+    contributor: &str,
+) -> Result<Vec<Entry>, FieldError> {
+    let first = entry(values, key, contributor)?;
+    let Some(range) = values.text(EntryLeaf::Bin).filter(|text| text.contains('-')) else {
+        return Ok(vec![first]);
+    };
+    let prefixes = ids::bin_prefixes(range);
+    let prefixes = prefixes.map_err(|expected| FieldError::invalid(EntryLeaf::Bin.path(), expected))?;
+    let of = |(number, digits)| Entry { subject: Subject::Bin { number, digits }, ..first.clone() };
+    Ok(prefixes.into_iter().map(of).collect())
+}
+
+/// The entry of read values, of a BIN range its first. Without `effect` it is a block; without `overridable` it cannot be overridden.
+fn entry(values: &Values<'_>, key: &TagKey, contributor: &str) -> Result<Entry, FieldError> {
     let effect = match values.text(EntryLeaf::Effect) {
         None => Effect::Block,
         Some(name) => {
@@ -167,7 +184,7 @@ pub(crate) fn subject_of(kind: SubjectKind, text: &str, key: &TagKey) -> Checked
             Subject::Ip { network, prefix }
         }
         SubjectKind::Bin => {
-            let (number, digits) = ids::bin_prefix(text)?;
+            let (number, digits) = *ids::bin_prefixes(text)?.first().expect("a range has a first prefix");
             Subject::Bin { number, digits }
         }
         SubjectKind::Email => tagged(key, kind, &ids::email(text)?),

@@ -2,7 +2,7 @@
 //! `overridable`, `overrides`, `reason`, `severity`, `valid_from`, `valid_to`, `contributor`. Empty cells are absent.
 
 use super::Import;
-use crate::decode::entries::entry;
+use crate::decode::entries::entries;
 use crate::decode::shape::EntryLeaf;
 use crate::decode::values::{Raw, Values};
 use crate::error::{FieldError, shown_name};
@@ -141,7 +141,7 @@ fn row(
     record: &ByteRecord,
     key: &TagKey,
     contributor: &str,
-) -> Result<Entry, FieldError> {
+) -> Result<Vec<Entry>, FieldError> {
     if record.len() != columns.len() {
         let expected = format!("{} values, found {}", columns.len(), record.len());
         return Err(FieldError::malformed("", expected));
@@ -194,7 +194,7 @@ fn row(
         }
         values.set(EntryLeaf::AccountBank, Raw::Borrowed(bank));
     }
-    entry(&values, key, contributor).map_err(|mut error| {
+    entries(&values, key, contributor).map_err(|mut error| {
         if error.field == leaf.path() {
             error.field = "value".into();
         } else if error.field == EntryLeaf::AccountBank.path() {

@@ -1,7 +1,7 @@
 //! A list file in JSONL: an entry a line, as in a delta, and `contributor` beside it.
 
 use super::Import;
-use crate::decode::entries::entry;
+use crate::decode::entries::entries;
 use crate::decode::reader::read;
 use crate::decode::shape::ENTRY;
 use crate::error::FieldError;
@@ -45,7 +45,7 @@ pub fn read_entries(
         if json.is_empty() {
             continue;
         }
-        let result = read(&ENTRY, json).and_then(|values| entry(&values, key, contributor));
+        let result = read(&ENTRY, json).and_then(|values| entries(&values, key, contributor));
         if !import.take(number, result) {
             break;
         }

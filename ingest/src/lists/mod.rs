@@ -26,17 +26,19 @@ impl<'f> Import<'f> {
         Import { file, entries: Vec::new(), errors: Vec::new() }
     }
     /// Takes what a line gave; false when reading on makes no sense.
-    fn take(&mut self, line: u64, result: Result<Entry, FieldError>) -> bool {
+    fn take(&mut self, line: u64, result: Result<Vec<Entry>, FieldError>) -> bool {
         match result {
-            Ok(_) if self.entries.len() == ENTRIES_MAX => {
+            Ok(some) if self.entries.len() + some.len() > ENTRIES_MAX => {
                 let error = FieldError::too_large("", format!("a list of at most {ENTRIES_MAX} entries"));
                 self.fail(line, error);
                 return false;
             }
             // After the first error nothing of the file is used.
-            Ok(entry) if self.errors.is_empty() => {
-                let id = self.entries.len() as u64;
-                self.entries.push(Entry { id, ..entry });
+            Ok(some) if self.errors.is_empty() => {
+                for entry in some {
+                    let id = self.entries.len() as u64;
+                    self.entries.push(Entry { id, ..entry });
+                }
             }
             Ok(_) => {}
             Err(error) => self.fail(line, error),

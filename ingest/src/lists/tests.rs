@@ -43,6 +43,22 @@ fn a_list_in_csv_is_the_same_list_in_jsonl() {
 }
 
 #[test]
+fn a_bin_range_is_the_entries_of_its_prefixes() {
+    let text = "type,value,reason\nbin,4111,A\nbin,411118-411120,B\nbin,51000000-51999999,C\n";
+    let bins: Vec<(u32, u8, String)> = csv(text.as_bytes())
+        .unwrap()
+        .into_iter()
+        .map(|entry| match entry.subject {
+            Subject::Bin { number, digits } => (number, digits, entry.reason),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [(4111, 4, "A"), (411_118, 6, "B"), (411_119, 6, "B"), (411_120, 6, "B"), (51, 2, "C")];
+    assert_eq!(bins, expected.map(|(number, digits, reason)| (number, digits, reason.to_owned())));
+    assert_eq!(wrong(b"type,value\nbin,411119-411111\n"), [(2, "value".into())]);
+}
+
+#[test]
 fn wrong_lists_are_told_by_line_and_column() {
     let at = |line, field: &str| (line, String::from(field));
     assert_eq!(wrong(b""), [at(1, "")]);

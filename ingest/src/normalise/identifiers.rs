@@ -236,18 +236,44 @@ pub fn ip_prefix(text: &str) -> Checked<(IpAddr, u8)> {
     }
 }
 
-/// A BIN prefix of 6 to 8 digits: its number and how many digits it has.
+const EXPECTED_BIN: &str = "a BIN prefix of 4 to 8 digits, or a range of such (411111-411119)";
+
+/// A BIN prefix of 4 to 8 digits: its number and how many digits it has.
 ///
 /// # Errors
 /// What was expected.
 pub fn bin_prefix(text: &str) -> Checked<(u32, u8)> {
     let text = text.trim();
-    if !(6..=8).contains(&text.len()) {
-        return Err("a BIN of 6 to 8 digits");
+    if !(4..=8).contains(&text.len()) {
+        return Err(EXPECTED_BIN);
     }
-    exact_digits(text, text.len(), "a BIN of 6 to 8 digits")?;
-    let number = text.parse().map_err(|_| "a BIN of 6 to 8 digits")?;
+    exact_digits(text, text.len(), EXPECTED_BIN)?;
+    let number = text.parse().map_err(|_| EXPECTED_BIN)?;
     Ok((number, text.len() as u8))
+}
+
+/// The prefixes, ascending, that together are a BIN range `low-high` (both ends in it, of equally many digits), or the one
+/// prefix of a text without a dash. The fewest there are: at most 2 × 9 for each digit.
+///
+/// # Errors
+/// What was expected.
+pub fn bin_prefixes(text: &str) -> Checked<Vec<(u32, u8)>> {
+    let Some((low, high)) = text.split_once('-') else { return Ok(vec![bin_prefix(text)?]) };
+    let ((mut low, digits), (high, high_digits)) = (bin_prefix(low)?, bin_prefix(high)?);
+    if digits != high_digits || low > high {
+        return Err("a BIN range whose ends have equally many digits, the lower one first");
+    }
+    let mut prefixes = Vec::new();
+    while low <= high {
+        // The widest block that begins here and does not pass the end.
+        let (mut block, mut number, mut length) = (1, low, digits);
+        while length > 1 && low.is_multiple_of(block * 10) && low + (block * 10 - 1) <= high {
+            (block, number, length) = (block * 10, number / 10, length - 1);
+        }
+        prefixes.push((number, length));
+        low += block;
+    }
+    Ok(prefixes)
 }
 
 /// A country, ISO 3166-1 alpha-2 in capitals.

@@ -72,9 +72,7 @@ fn contacts_and_addresses() {
         assert!(ip_prefix(bad).is_err(), "{bad}");
     }
     assert_eq!(bin_prefix("004111"), Ok((4111, 6)));
-    assert!(
-        bin_prefix("41111").is_err() && bin_prefix("411111111").is_err() && bin_prefix("+41111").is_err()
-    );
+    assert!(bin_prefix("411").is_err() && bin_prefix("411111111").is_err() && bin_prefix("+41111").is_err());
 }
 
 #[test]
@@ -132,5 +130,32 @@ proptest! {
     #[test]
     fn emails_are_canonical_once(local in "\\PC{1,12}", domain in "\\PC{1,12}") {
         if let Ok(first) = email(&format!("{local}@{domain}")) { prop_assert_eq!(email(&first), Ok(first)); }
+    }
+}
+
+#[test]
+fn bin_ranges_become_the_fewest_prefixes() {
+    assert_eq!(bin_prefixes("411111"), Ok(vec![(411_111, 6)]));
+    assert_eq!(bin_prefixes("411110-411119"), Ok(vec![(41_111, 5)]));
+    assert_eq!(bin_prefixes("411118 - 411120"), Ok(vec![(411_118, 6), (411_119, 6), (411_120, 6)]));
+    assert_eq!(bin_prefixes("0000-9999").map(|all| all.len()), Ok(10));
+    for wrong in
+        ["411119-411111", "41111-411119", "411-419", "-411111", "411111-", "4111-4112-4113", "4111-411x"]
+    {
+        assert!(bin_prefixes(wrong).is_err(), "{wrong}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_bin_is_in_a_range_if_a_prefix_begins_it(low in 0u32..10_000, span in 0u32..3_000, asked in 0u32..10_000) {
+        let high = (low + span).min(9_999);
+        let prefixes = bin_prefixes(&format!("{low:04}-{high:04}")).unwrap();
+        let text = format!("{asked:04}");
+        let begun = prefixes.iter().filter(|(number, digits)| {
+            text.starts_with(&format!("{number:0width$}", width = usize::from(*digits)))
+        });
+        prop_assert_eq!(begun.count(), usize::from((low..=high).contains(&asked)));
+        prop_assert!(prefixes.len() <= 2 * 9 * 4);
     }
 }
