@@ -149,7 +149,7 @@ impl Node {
             return Ok(());
         }
         let _publishing = self.publishing.lock();
-        let wanted = fold::under(&wanted, self.view().generation(), &self.store)?;
+        let wanted = fold::under(&wanted, &self.view(), &self.store)?;
         if in_force != wanted.hash() {
             self.publish_next(wanted, now_ms)?;
         }
@@ -231,7 +231,7 @@ impl Node {
         let uploaded = self.uploaded.lock().clone();
         let configured = publish::build(&self.loaded, &self.store, &self.keys, &uploaded)?;
         let _publishing = self.publishing.lock();
-        let generation = fold::under(&configured, self.view().generation(), &self.store)?;
+        let generation = fold::under(&configured, &self.view(), &self.store)?;
         self.publish_next(generation, now_ms)
     }
 
