@@ -207,7 +207,7 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let bins = || subsequence((10u32..18).collect::<Vec<_>>(), 0..5);
+    let bins = || subsequence((400_010u32..400_018).collect::<Vec<_>>(), 0..5);
     let names = prop::sample::select(vec!["hot", "cold", "made"]);
     let delta = (names, bins(), bins()).prop_map(|(list, add, remove)| Act::Delta { list, add, remove });
     let files = (prop::option::weighted(0.8, bins()), prop::option::weighted(0.8, bins()), any::<bool>());
@@ -230,7 +230,7 @@ proptest! {
     fn a_node_that_folds_has_the_lists_of_one_that_never_does(acts in prop::collection::vec(act(), 1..16)) {
         let (mut folds, mut never) = (Feeder::new(OVERLAY_ENTRIES_MAX), Feeder::new(OVERLAY_ENTRIES_MAX));
         let mut files: BTreeMap<&str, Option<Vec<u32>>> =
-            BTreeMap::from([("hot", Some(vec![10, 11])), ("cold", Some(vec![]))]);
+            BTreeMap::from([("hot", Some(vec![400_010, 400_011])), ("cold", Some(vec![]))]);
         let mut sure = Unsure::default();
         for feeder in [&mut folds, &mut never] {
             feeder.files(&files);
@@ -253,7 +253,7 @@ proptest! {
                     let add: Vec<Entry> = add.iter().map(|number| bin(*number, "by delta")).collect();
                     let remove = remove.iter().map(|number| bin(*number, "").subject).collect();
                     let delta = ListDelta { remove, ..delta_of(list, add) };
-                    [&folds, &never].map(|feeder| feeder.delta(&delta));
+                    [&folds, &never].into_iter().for_each(|feeder| feeder.delta(&delta));
                 }
                 Act::Fold => drop(folds.node().fold(1).unwrap()),
                 Act::Files { hot, cold, restart } => {
@@ -269,7 +269,11 @@ proptest! {
                     }
                     for feeder in [&mut folds, &mut never] {
                         feeder.files(&files);
-                        if *restart { feeder.restart() } else { drop(feeder.node().publish_current(1).unwrap()) }
+                        if *restart {
+                            feeder.restart();
+                        } else {
+                            feeder.node().publish_current(1).unwrap();
+                        }
                     }
                 }
                 Act::Restart => [&mut folds, &mut never].into_iter().for_each(Feeder::restart),
@@ -298,7 +302,7 @@ fn run(
     fold_every: usize,
 ) -> Vec<(Vec<u8>, Outcome)> {
     let mut feeder = Feeder::new(fold_at);
-    feeder.files(&BTreeMap::from([("hot", Some(vec![40])), ("cold", Some(vec![]))]));
+    feeder.files(&BTreeMap::from([("hot", Some(vec![])), ("cold", Some(vec![]))]));
     feeder.lanes = lanes;
     feeder.restart();
     let mut verdicts = Vec::new();
@@ -327,11 +331,14 @@ fn run(
         feeder.node().folds.duration.get_sample_sum()
     );
     assert!(folds >= 3, "{folds} folds");
-    // What was answered is told again over the folds, by name.
-    for (sequence, verdict) in &verdicts {
-        assert!(feeder.tells_its_entries(*sequence), "{verdict:?}");
+    if fold_every > 0 {
+        // What was answered is told again over the folds, by name. (Large generations are built again for it, and at
+        // a restart, so not where they are large.)
+        for (sequence, verdict) in &verdicts {
+            assert!(feeder.tells_its_entries(*sequence), "{verdict:?}");
+        }
+        feeder.restart();
     }
-    feeder.restart();
     let verified = feeder.verify();
     assert_eq!((verified.equal, verified.different), (verdicts.len() as u64, 0));
     assert_eq!(verified.findings, Vec::<String>::new());

@@ -5,15 +5,24 @@
 #[path = "lists/draw.rs"]
 mod draw;
 
-use draw::{base_of, delta, lists, oracle_of, told_by_engine, told_by_oracle, transaction};
+use draw::{delta, lists, oracle_of, told_by_engine, told_by_oracle, transaction};
 use interdict_engine::ErrorKind;
 use interdict_engine::domain::{
     Effect, Entry, Field, KeyId, ListDelta, Subject, SubjectKind, Tag, Transaction, TransactionKind,
 };
 use interdict_engine::limits::{DELTA_ENTRIES_MAX, LISTS_MAX, OVERLAY_ENDED_MAX, OVERLAY_ENTRIES_MAX};
-use interdict_engine::lists::{DELTA_IDS_FROM, Hits, ListMeta, ListView, Overlay, added_by};
+use interdict_engine::lists::{
+    DELTA_IDS_FROM, Hits, ListBase, ListMeta, ListView, Overlay, Snapshot, added_by, build,
+};
 use proptest::prelude::*;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+
+fn base_of(lists: &[(ListMeta, Vec<Entry>)]) -> ListBase {
+    let open = |(meta, entries): &(ListMeta, Vec<Entry>)| {
+        Snapshot::open(Arc::new(build(meta, entries.clone()).unwrap())).unwrap()
+    };
+    ListBase::new(lists.iter().map(open).collect()).unwrap()
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]

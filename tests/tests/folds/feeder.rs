@@ -37,9 +37,9 @@ fn block(subject: Subject, reason: &str) -> Entry {
 pub fn tag(tag: u128) -> Entry {
     block(Subject::Tag { kind: SubjectKind::Card, tag: Tag(tag) }, "stolen")
 }
-/// A block of a BIN of two digits.
+/// A block of a BIN of six digits.
 pub fn bin(number: u32, reason: &str) -> Entry {
-    block(Subject::Bin { number, digits: 2 }, reason)
+    block(Subject::Bin { number, digits: 6 }, reason)
 }
 /// A delta that adds to a shared list.
 pub fn delta_of(list: &str, add: Vec<Entry>) -> ListDelta {

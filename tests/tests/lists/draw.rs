@@ -4,9 +4,7 @@
 use interdict_engine::domain::{
     Effect, Entry, Field, KeyId, ListDelta, Outcome, Subject, SubjectKind, Tag, Transaction, TransactionKind,
 };
-use interdict_engine::lists::{
-    Hits, ListBase, ListMeta, ListView, Resolution, RuleHit, Snapshot, build, resolve,
-};
+use interdict_engine::lists::{Hits, ListMeta, ListView, Resolution, RuleHit, resolve};
 use interdict_tests::oracle::lists::{List, Lists, Seen};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -128,12 +126,6 @@ pub fn transaction() -> impl Strategy<Value = (u64, Transaction)> {
     )
 }
 
-pub fn base_of(lists: &[(ListMeta, Vec<Entry>)]) -> ListBase {
-    let open = |(meta, entries): &(ListMeta, Vec<Entry>)| {
-        Snapshot::open(Arc::new(build(meta, entries.clone()).unwrap())).unwrap()
-    };
-    ListBase::new(lists.iter().map(open).collect()).unwrap()
-}
 pub fn oracle_of(lists: &[(ListMeta, Vec<Entry>)]) -> Lists {
     let seen = |entry: &Entry| Seen { entry: entry.clone(), from: 0, to: None };
     Lists(
