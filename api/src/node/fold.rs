@@ -31,11 +31,12 @@ pub fn folded(view: &View, store: &Store, keys: &NodeKeys) -> Result<Arc<Generat
     with_lists(generation.manifest(), parts, store)
 }
 
-/// A configuration's generation under what was folded into the one in force; itself where nothing was.
+/// A configuration's generation under what was folded into that of the view in force; itself where nothing was.
 ///
 /// # Errors
 /// When it does not build or cannot be kept.
-pub fn under(configured: &Arc<Generation>, in_force: &Generation, store: &Store) -> Result<Arc<Generation>> {
+pub fn under(configured: &Arc<Generation>, view: &View, store: &Store) -> Result<Arc<Generation>> {
+    let in_force = view.generation();
     if in_force.folded_to() == 0 {
         return Ok(configured.clone());
     }
@@ -52,11 +53,11 @@ pub fn under(configured: &Arc<Generation>, in_force: &Generation, store: &Store)
         let number = known.number(&meta.name, meta.tenant.as_deref());
         parts.extend(number.and_then(|number| known.list(number)).map(of_deltas).unwrap_or_default());
     }
-    for list in known.lists() {
+    for (number, list) in (0..).zip(known.lists()) {
         let meta = list.meta();
         let is_configured = configured_lists.number(&meta.name, meta.tenant.as_deref()).is_some();
         // A list that was a file's only ends with its file; where deltas have entries in it, it lives on.
-        if !is_configured && (!list.has_file() || list.added_len() > 0) {
+        if !is_configured && (!list.has_file() || view.lists().has_additions(number)) {
             parts.extend(of_deltas(list));
         }
     }

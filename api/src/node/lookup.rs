@@ -1,9 +1,9 @@
 //! Verdicts that were given: by sequence from the journal, with the generation that gave them, for retries,
 //! `GET /v1/decisions/…` and `explain`.
 
-use super::Node;
 use super::recall::Recalled;
 use super::recovery::Generations;
+use super::{BUILT_MAX, Node};
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Body, Decided, GenerationId, Recorded, Transaction, Verdict};
 use interdict_engine::generation::{Generation, View};
@@ -100,7 +100,11 @@ impl Node {
         }
         let generations = Generations::new(&self.store);
         let built = generations.get(id).ok_or_else(|| anyhow!("generation {id} is no longer kept"))?;
-        self.generations.lock().insert(id.hash, built.clone());
+        let mut known = self.generations.lock();
+        if known.len() >= BUILT_MAX {
+            known.clear();
+        }
+        known.insert(id.hash, built.clone());
         Ok(built)
     }
 }

@@ -156,7 +156,7 @@ impl Node {
             return Ok(());
         }
         let _publishing = self.publishing.lock();
-        let wanted = fold::under(&wanted, self.view().generation(), &self.store)?;
+        let wanted = fold::under(&wanted, &self.view(), &self.store)?;
         if in_force != wanted.hash() {
             self.publish_next(wanted, now_ms)?;
         }
@@ -239,7 +239,7 @@ impl Node {
         let times = publish::list_times(&self.loaded);
         let configured = publish::build(&self.loaded, &self.store, &self.keys, &uploaded)?;
         let _publishing = self.publishing.lock();
-        let generation = fold::under(&configured, self.view().generation(), &self.store)?;
+        let generation = fold::under(&configured, &self.view(), &self.store)?;
         let id = self.publish_next(generation, now_ms)?;
         times.into_iter().for_each(|(name, time_ms)| self.list_changed(&name, time_ms));
         Ok(id)

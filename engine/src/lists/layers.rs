@@ -98,11 +98,6 @@ impl List {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// How many of its entries deltas added.
-    pub fn added_len(&self) -> u64 {
-        let file = self.layers.first().filter(|layer| layer.kind == LayerKind::File).map_or(0, Layer::rows);
-        self.rows - file - self.hidden.iter().filter(|row| **row >= file).count() as u64
-    }
     /// How many rows it has, hidden ones included.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -134,6 +129,11 @@ impl List {
     /// The rows that are not hidden, in order.
     pub(super) fn visible(&self) -> impl Iterator<Item = (u64, Row)> + '_ {
         (0..self.rows).filter(|row| !self.is_hidden(*row)).map(|row| (row, self.row(row)))
+    }
+    /// The rows of entries that deltas added and no later fold ended, in order.
+    pub(super) fn added(&self) -> impl Iterator<Item = u64> + '_ {
+        let file = self.layers.first().filter(|layer| layer.kind == LayerKind::File).map_or(0, Layer::rows);
+        (file..self.rows).filter(|row| !self.is_hidden(*row))
     }
     pub(super) fn row(&self, row: u64) -> Row {
         let layer = self.layer_of(row);

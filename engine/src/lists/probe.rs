@@ -3,6 +3,7 @@
 
 use super::check::{BIN_DIGITS, masked};
 use super::index::ListBase;
+use super::layers::List;
 use super::layout::Row;
 use super::meta::ListMeta;
 use super::overlay::{Added, Overlay};
@@ -168,6 +169,12 @@ impl<'a> ListView<'a> {
         }
         let row = self.base.list(list)?.row_of(subject)?;
         (!self.overlay.has_ended(list, row)).then(|| self.base.entry(list, row)).flatten()
+    }
+    /// Whether a list has live entries that deltas added, folded or not.
+    pub fn has_additions(&self, list: u16) -> bool {
+        let mut folded = self.base.list(list).into_iter().flat_map(List::added);
+        folded.any(|row| !self.overlay.has_ended(list, row))
+            || self.overlay.current_of_list(list).next().is_some()
     }
     /// The live entries of a list, in the order of their subjects: what a new base would be built of.
     pub fn entries(&self, list: u16) -> Vec<Entry> {
