@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 
 fn entry(key: u128, sequence: u64) -> Entry {
-    Entry { key, known: Known { sequence, digest: key + 1, arrival_ms: -5 } }
+    Entry { key, known: Known { sequence, digest: !key, arrival_ms: -5 } }
 }
 
 /// Keys all over the key space, as keyed hashes are.
