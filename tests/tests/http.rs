@@ -9,6 +9,8 @@ mod decisions;
 mod errors;
 #[path = "http/identity.rs"]
 mod identity;
+#[path = "http/identity_disk.rs"]
+mod identity_disk;
 #[path = "http/keys.rs"]
 mod keys;
 #[path = "http/labels.rs"]

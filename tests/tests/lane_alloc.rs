@@ -60,7 +60,11 @@ fn a_lane_does_not_allocate_for_a_payment_that_nothing_hits() {
     let generation = publish::build(&loaded, &store, &keys, &BTreeMap::new()).unwrap();
     let limits = SequencerLimits {
         features: Default::default(),
-        identity: interdict_engine::identity::IdentityLimits { horizon_ms: 1, bytes_max: 1 << 20, ..Default::default() },
+        identity: interdict_engine::identity::IdentityLimits {
+            horizon_ms: 1,
+            bytes_max: 1 << 20,
+            ..Default::default()
+        },
     };
     let mut sequencer = Sequencer::new(limits, recovery::empty_generation());
     let id = interdict_engine::domain::GenerationId { hash: generation.hash(), overlay: 0 };

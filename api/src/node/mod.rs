@@ -365,7 +365,7 @@ pub fn limits(loaded: &Loaded) -> SequencerLimits {
         identity: IdentityLimits {
             horizon_ms: loaded.config.identity.horizon_h * HOUR_MS,
             bytes_max: hardware.identity_memory_mib << 20,
-            disk_bytes_max: loaded.config.identity.disk_mib << 20,
+            disk_bytes_max: loaded.config.identity.disk_mib.saturating_mul(1 << 20),
             ..IdentityLimits::default()
         },
     }

@@ -78,9 +78,8 @@ impl Table {
         let Some(front) = self.chunks.front() else { return Vec::new() };
         let (from, to) = (self.left, front.len().min(self.left.saturating_add(count)));
         let mut taken = Vec::with_capacity(to - from);
-        for offset in from..to {
-            let slot = self.first.wrapping_add(offset as u32);
-            let entry = front[offset];
+        for (offset, &entry) in front[from..to].iter().enumerate() {
+            let slot = self.first.wrapping_add((from + offset) as u32);
             // A key that came again since is found where it is now.
             if let Ok(found) = self.index.find_entry(spread(entry.key), |known| *known == slot) {
                 found.remove();
