@@ -168,7 +168,10 @@ fn spaced_run(bytes: &[u8], at: usize) -> (usize, usize) {
     let mut next = at;
     loop {
         let width = letter_at(bytes, next);
-        if width == 0 || letter_at(bytes, next + width) != 0 {
+        // A sign after a letter may be punctuation (`c a r d!`); a letter or digit makes it a word of two.
+        let after =
+            bytes.get(next + width).is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
+        if width == 0 || (after && letter_at(bytes, next + width) != 0) {
             return (end, letters);
         }
         (end, letters) = (next + width, letters + 1);
