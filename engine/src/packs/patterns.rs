@@ -10,6 +10,9 @@ use crate::patterns::{
 };
 use std::collections::HashMap;
 
+/// Texts of examples, with their places.
+type Texts = Vec<(String, Place)>;
+
 /// A declared pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternDecl {
@@ -146,7 +149,7 @@ fn fields_of(reader: &mut Reader<'_>, node: &Node) -> Vec<Field> {
     found
 }
 
-fn examples(reader: &mut Reader<'_>, node: &Node) -> (Vec<(String, Place)>, Vec<(String, Place)>) {
+fn examples(reader: &mut Reader<'_>, node: &Node) -> (Texts, Texts) {
     let Some(fields) = reader.fields(node, "examples", &["hit", "miss"]) else {
         return (Vec::new(), Vec::new());
     };

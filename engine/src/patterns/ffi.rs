@@ -116,7 +116,7 @@ impl Database {
         let flags: Vec<c_uint> = expressions.iter().map(|e| e.flags(positions)).collect();
         let ids: Vec<c_uint> = (0..expressions.len() as c_uint).collect();
         let exts: Vec<hs::hs_expr_ext_t> = expressions.iter().map(Expression::ext).collect();
-        let exts: Vec<*const hs::hs_expr_ext_t> = exts.iter().map(|ext| ptr::from_ref(ext)).collect();
+        let exts: Vec<*const hs::hs_expr_ext_t> = exts.iter().map(ptr::from_ref).collect();
         let (mut raw, mut error) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the four arrays have `expressions.len()` elements and, with the strings and structs they point to,
         // outlive the call; both out-pointers are ours.

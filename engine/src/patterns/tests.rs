@@ -207,7 +207,9 @@ fn folded_patterns_find_what_was_disguised() {
     ] {
         assert_eq!(hits(&set, text), expected, "{text}");
     }
-    assert_eq!(set.positions(0, "x, g i f t  c a r d!"), [3..19]);
+    let spaced = "x, g i f t  c a r d!";
+    let shown: Vec<&str> = set.positions(0, spaced).into_iter().map(|range| &spaced[range]).collect();
+    assert_eq!(shown, ["g i f t  c a r d"]);
     assert_eq!(set.positions(1, "un CAFÉ, un café"), [3..8, 13..18]);
     assert!(set.positions(0, "nothing").is_empty());
 }
