@@ -311,7 +311,8 @@ impl Generation {
         let rules = RuleSet::compile(sources, &built.schema).map_err(|found| errors.extend(found));
         let features = FeaturePlan::new(groups.collect(), Arc::new(rates)).map_err(|e| errors.push(e));
         let sources: Vec<PatternSource> = built.patterns.iter().map(|decl| decl.source.clone()).collect();
-        let patterns = PatternSet::compile(&sources, &[], cache).map_err(|found| errors.extend(found));
+        let lifts = rules.as_ref().map_or(&[][..], |rules: &RuleSet| rules.lifts());
+        let patterns = PatternSet::compile(&sources, lifts, cache).map_err(|found| errors.extend(found));
         let screens = built.screens.iter().map(|decl| Screen::resolve(decl, &watchlists)).collect();
         let banks = BankPlan::new(built.banks, &built.schema, built.starts.lists)
             .map_err(|found| errors.extend(found));

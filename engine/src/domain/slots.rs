@@ -81,6 +81,11 @@ pub struct SlotDef {
 pub trait SlotView {
     /// The slot's value; `None` when it is missing or undecided.
     fn value(&self, slot: SlotId) -> Option<Value<'_>>;
+    /// What the pattern stage found for a lifted `matches(…)` of the generation's rules; `None` where it did not run,
+    /// and the rule looks for itself. Asked only when the text is there.
+    fn lifted(&self, _lift: u32) -> Option<bool> {
+        None
+    }
 }
 
 /// The numbered slots of a generation.

@@ -73,4 +73,7 @@ impl SlotView for Row<'_> {
         }
         self.found.model(usize::from(at - starts.models)).map(|score| Value::Int(i64::from(score)))
     }
+    fn lifted(&self, lift: u32) -> Option<bool> {
+        self.found.ran(Stage::Patterns).then(|| self.patterns.lifted(&self.found.patterns, lift)).flatten()
+    }
 }

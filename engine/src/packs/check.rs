@@ -3,13 +3,11 @@
 
 use super::cost::{self, PartCost, StageCost};
 use super::load::{Pack, sorted};
-use super::patterns::pattern_examples;
-use super::BankDecl;
+use super::{BankDecl, check_patterns};
 use super::schema::{PackSchema, schema};
 use crate::domain::{Outcome, SlotId};
 use crate::error::{Error, ErrorKind, Place, nearest};
 use crate::models::Model;
-use crate::patterns::{PatternSet, PatternSource, lint};
 use crate::rules::{Mode, Rule, ScoreSource};
 use crate::similarity::vectors::BankPlan;
 use crate::stage::Stage;
@@ -161,19 +159,12 @@ fn patterns(pack: &Pack, report: &mut Report) {
     if pack.patterns.is_empty() {
         return;
     }
-    let sources: Vec<PatternSource> = pack.patterns.iter().map(|decl| decl.source.clone()).collect();
-    report.warnings.extend(lint(&sources));
-    match PatternSet::compile(&sources, &[], None) {
-        Ok(set) => {
-            let each = set.costs_ns();
-            let parts = sources.iter().zip(&each);
-            let parts = parts.map(|(s, ns)| PartCost { part: format!("pattern {:?}", s.id), ns: *ns });
-            let shared = set.cost_ns().saturating_sub(each.iter().sum());
-            report.costs.push(StageCost::of(pack, Stage::Patterns, shared, parts.collect()));
-            report.errors.extend(pattern_examples(&pack.patterns, &set));
-        }
-        Err(errors) => report.errors.extend(errors),
-    }
+    let found = check_patterns(&pack.patterns);
+    let each = found.costs.iter().map(|(id, ns)| PartCost { part: format!("pattern {id:?}"), ns: *ns });
+    let shared_ns = found.cost_ns.saturating_sub(found.costs.iter().map(|(_, ns)| ns).sum());
+    report.costs.push(StageCost::of(pack, Stage::Patterns, shared_ns, each.collect()));
+    report.errors.extend(found.errors);
+    report.warnings.extend(found.warnings);
 }
 
 /// What is allowed, but seldom meant.

@@ -3,13 +3,12 @@
 
 use super::load::{Pack, sorted};
 use super::yaml::is_identifier;
-use super::{BankDecl, ModelDecl, PatternDecl, ScreenDecl};
+use super::{BankDecl, ModelDecl, PatternDecl, ScreenDecl, merge_patterns};
 use crate::domain::{FeatureSpec, Schema, SlotDef, SlotId, ValueType};
 use crate::error::{Error, ErrorKind, Place};
 use crate::limits::{
-    BANKS_MAX, FEATURE_SLOTS_MAX, LISTS_MAX, MODELS_MAX, PATTERNS_MAX, SCREENS_MAX, SPACES_MAX,
+    BANKS_MAX, FEATURE_SLOTS_MAX, LISTS_MAX, MODELS_MAX, SCREENS_MAX, SPACES_MAX,
 };
-use crate::patterns::PatternSource;
 use crate::similarity::vectors::BankSlots;
 use crate::rules::Predicate;
 use std::collections::HashMap;
@@ -143,10 +142,17 @@ fn at(schema: &Schema) -> u16 {
 /// The slots of what the stages behind the lists find.
 fn found_slots(packs: &[&Pack], built: &mut PackSchema, errors: &mut Vec<Error>) {
     built.starts.patterns = at(&built.schema);
-    let declared = packs.iter().flat_map(|pack| pack.patterns.iter().map(move |decl| (pack.name(), decl)));
-    let patterns = shared("pattern", declared, PATTERNS_MAX, errors);
+    let declared = packs.iter().map(|pack| (pack.name(), &pack.patterns[..]));
+    let patterns: Vec<PatternDecl> = match merge_patterns(declared) {
+        Ok(merged) => merged.into_iter().cloned().collect(),
+        Err(found) => {
+            errors.extend(found);
+            Vec::new()
+        }
+    };
     for decl in &patterns {
-        add(&mut built.schema, format!("patterns.{}", decl.source.id), ValueType::Bool, "", &decl.doc);
+        let added = built.schema.add(decl.slot());
+        assert!(added.is_some(), "each pattern is merged once, and no other slot begins with patterns");
     }
     built.starts.names = at(&built.schema);
     let declared = packs.iter().flat_map(|pack| pack.screens.iter().map(move |decl| (pack.name(), decl)));
@@ -209,19 +215,6 @@ macro_rules! shared {
     })* };
 }
 shared!(ScreenDecl, BankDecl);
-impl Shared for PatternDecl {
-    fn id(&self) -> &str {
-        &self.source.id
-    }
-    fn place(&self) -> &Place {
-        &self.place
-    }
-    fn is_same(&self, other: &Self) -> bool {
-        let same_text = self.source.text.text() == other.source.text.text();
-        let of = |s: &PatternSource| (s.fields.clone(), s.literal, s.view, s.case_sensitive, s.extended);
-        same_text && of(&self.source) == of(&other.source)
-    }
-}
 
 /// Declarations of all packs, each id once, in the order of the packs.
 fn shared<'p, D: Shared + 'p>(

@@ -129,6 +129,10 @@ fn step(c: char) -> Chars {
     if c.is_whitespace() {
         return Chars::from_slice(&[' ']);
     }
+    // The one letter whose capital form is written as two; names come in capitals.
+    if matches!(c, 'ß' | 'ẞ') {
+        return Chars::from_slice(&['s', 's']);
+    }
     let bare = std::iter::once(c).nfkd().filter(|c| !is_accent(*c)).nfc();
     bare.flat_map(|c| if c.is_ascii() || c.is_whitespace() { Chars::from_slice(&[c]) } else { look_alike(c) })
         .collect()

@@ -208,7 +208,10 @@ fn folded_class(class: &ClassUnicode) -> Hir {
     }
     longer.sort();
     longer.dedup();
-    let mut branches = vec![Hir::class(Class::Unicode(singles))];
-    branches.extend(longer.into_iter().map(|text| Hir::literal(text.into_bytes())));
+    let mut branches: Vec<Hir> = longer.into_iter().map(|text| Hir::literal(text.into_bytes())).collect();
+    // An empty class can never match, and would make the tree say so of the whole.
+    if branches.is_empty() || !singles.ranges().is_empty() {
+        branches.push(Hir::class(Class::Unicode(singles)));
+    }
     Hir::alternation(branches)
 }

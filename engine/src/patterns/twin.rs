@@ -63,7 +63,8 @@ fn matches(pattern: &Pattern, text: &str) -> Vec<Range<usize>> {
             let plain = Database::compile(expressions, false);
             let mut hit = Vec::with_capacity(1);
             let scanned = plain.and_then(|db| db.scan(text, &mut Default::default(), &mut hit));
-            if scanned.is_ok() && !hit.is_empty() { vec![0..text.len()] } else { Vec::new() }
+            let whole = 0..text.len();
+            if scanned.is_ok() && !hit.is_empty() { Vec::from([whole]) } else { Vec::new() }
         }
     }
 }

@@ -32,7 +32,7 @@ impl BoolExpr {
             BoolExpr::TextAmong(value, among) => {
                 value.cost_ns() + among.iter().map(|text| TEXT_NS + text.cost_ns()).sum::<u64>()
             }
-            BoolExpr::Matches(text, _) => PATTERN_NS + text.cost_ns(),
+            BoolExpr::Matches(text, ..) => PATTERN_NS + text.cost_ns(),
             BoolExpr::Interpreted(program) => program.cost_ns(),
         }
     }

@@ -63,7 +63,12 @@ impl BoolExpr {
                     Find::Anywhere => text.contains(needle),
                 })
             }
-            BoolExpr::Matches(text, pattern) => Some(pattern.is_match(text.eval(view)?)),
+            BoolExpr::Matches(text, pattern, lift) => {
+                // A missing text is undecided, whatever the stage found.
+                let text = text.eval(view)?;
+                let found = lift.and_then(|lift| view.lifted(lift));
+                Some(found.unwrap_or_else(|| pattern.is_match(text)))
+            }
             BoolExpr::Interpreted(program) => program.eval_bool(view),
         }
     }

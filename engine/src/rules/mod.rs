@@ -13,6 +13,7 @@ mod eval;
 mod interpreted;
 mod cost;
 mod expression;
+mod lift;
 mod ruleset;
 mod explain;
 

@@ -80,7 +80,8 @@ pub(super) enum BoolExpr {
     NumAmong(NumExpr, Box<[NumExpr]>),
     TextAmong(TextExpr, Box<[TextExpr]>),
     Find(Find, TextExpr, TextExpr),
-    Matches(TextExpr, Arc<regex::Regex>),
+    /// With the number it was lifted under, when it was; see `lift`.
+    Matches(TextExpr, Arc<regex::Regex>, Option<u32>),
     /// What the tree cannot express, by the `cel` interpreter.
     Interpreted(Arc<Interpreted>),
 }
@@ -229,7 +230,7 @@ impl BoolExpr {
     }
     pub fn matches(text: TextExpr, pattern: regex::Regex) -> BoolExpr {
         let constant = text.is_constant();
-        let node = BoolExpr::Matches(text, Arc::new(pattern));
+        let node = BoolExpr::Matches(text, Arc::new(pattern), None);
         if constant { node.folded() } else { node }
     }
 }

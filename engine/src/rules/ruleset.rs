@@ -3,11 +3,13 @@
 //! interface.
 
 use super::expression::{Body, Expression, Predicate};
+use super::lift::Lifts;
 use super::program::NumExpr;
 use super::source::Source;
 use crate::domain::{Audience, Outcome, Schema, SlotId, SlotView};
 use crate::error::{Error, ErrorKind};
 use crate::limits::SCORE_MAX;
+use crate::patterns::Lift;
 use smallvec::SmallVec;
 
 /// Whether a rule counts.
@@ -212,6 +214,12 @@ impl Rule {
     pub fn is_interpreted(&self) -> bool {
         self.when.is_interpreted() || matches!(&self.score, Score::Computed(tree) if tree.is_interpreted())
     }
+    fn lift(&mut self, lifts: &mut Lifts) {
+        self.when.tree.lift(lifts);
+        if let Score::Computed(tree) = &mut self.score {
+            tree.lift(lifts);
+        }
+    }
     /// Whether it hits: `Ok(Some(score))` for a hit, `Ok(None)` for a miss, `Err(Undecided)` when the condition, or
     /// the score of a condition that holds, is a CEL error.
     #[inline]
@@ -282,6 +290,7 @@ impl RuleResults {
 #[derive(Debug, Clone, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    lifts: Vec<Lift>,
 }
 
 impl RuleSet {
@@ -297,7 +306,12 @@ impl RuleSet {
                 Err(found) => errors.extend(found),
             }
         }
-        if errors.is_empty() { Ok(RuleSet { rules }) } else { Err(errors) }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut lifts = Lifts::default();
+        rules.iter_mut().for_each(|rule| rule.lift(&mut lifts));
+        Ok(RuleSet { rules, lifts: lifts.into_list() })
     }
 
     /// Evaluates every rule over a row into `out`, which is cleared first.
@@ -346,6 +360,10 @@ impl RuleSet {
     /// All rules, in the order of their numbers.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+    /// The `matches(…)` that the pattern stage may answer through `SlotView::lifted`, by number.
+    pub fn lifts(&self) -> &[Lift] {
+        &self.lifts
     }
     /// How many rules there are.
     pub fn len(&self) -> usize {
