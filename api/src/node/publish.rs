@@ -133,7 +133,7 @@ pub fn list_times(loaded: &Loaded) -> BTreeMap<String, i64> {
         let since = changed(&loaded.resolve(&list.file))?.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some((name.clone(), i64::try_from(since.as_millis()).ok()?))
     };
-    loaded.config.lists.iter().filter_map(time).collect()
+    loaded.config.lists.named.iter().filter_map(time).collect()
 }
 
 /// Builds a generation from the configuration, keeping its parts in the store. `uploaded` packs take the place of

@@ -116,7 +116,7 @@ impl Tally {
             counts[hit.rule as usize].fetch_add(1, Relaxed);
             // A verdict is the strongest of what was not cancelled, so a rule that counts can only make it stronger.
             let rule = rules.rule(hit.rule);
-            let cancelled = scratch.hits.iter().any(|hit| hit.overrides.as_deref() == Some(rule.id()));
+            let cancelled = scratch.found.hits.iter().any(|hit| hit.overrides.as_deref() == Some(rule.id()));
             let outcome = if cancelled { verdict.outcome } else { rule.outcome() };
             live = live.max(Some(outcome.max(verdict.outcome)));
         }
