@@ -161,7 +161,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn entries() -> impl Strategy<Value = Vec<Entry>> {
-        let kind = prop_oneof![Just(Kind::Person), Just(Kind::Company), Just(Kind::Vessel), Just(Kind::Other)];
+        let kind =
+            prop_oneof![Just(Kind::Person), Just(Kind::Company), Just(Kind::Vessel), Just(Kind::Other)];
         let quality = prop_oneof![Just(Quality::Strong), Just(Quality::Weak)];
         let alias = (".{0,12}", quality).prop_map(|(name, quality)| Alias { name, quality });
         let entry = (".{0,6}", kind, prop::collection::vec(alias, 1..4))

@@ -97,7 +97,51 @@ const COMMON_PERSON: &str = "mohammad mohammed mohamed mohamad muhammad muhammed
     carlos manuel antonio francisco pedro jesus miguel angel jorge alberto fernando garcia rodriguez martinez \
     hernandez lopez gonzalez gonzales perez sanchez ramirez torres flores rivera gomez diaz cruz morales ortiz \
     gutierrez reyes ramos silva santos pereira smith johnson williams brown jones jean pierre peter paul daniel martin \
-    hans giovanni giuseppe mario jan joao";
+    hans giovanni giuseppe mario jan joao \
+    alvarez alonso aguilar blanco cabrera calderon campos cardenas carrillo castillo castro chavez contreras cordoba \
+    correa cortes delgado dominguez duarte duran escobar espinosa espinoza estrada fernandez ferrer figueroa franco \
+    fuentes gallego garza gil guerrero guzman herrera herrero ibanez iglesias jimenez juarez lara leon lozano luna \
+    maldonado marin marquez medina mejia mendez mendoza miranda molina montero montoya mora moreno moya munoz navarro \
+    nieto nunez ochoa orozco ortega osorio pacheco padilla palacios parra pena pineda ponce prieto quintero ramos rios \
+    rivas robles rojas roman romero rosario rubio ruiz salas salazar salinas sandoval santiago serrano solis soto \
+    suarez tapia trevino valencia vargas vasquez vazquez vega velasco velasquez vera vicente vidal villa villanueva \
+    zamora zapata zuniga \
+    adriana alberto alejandra alejandro alfonso alfredo alicia alvaro amanda andrea andres angela armando arturo \
+    augusto beatriz bernardo camila carla carlos carmen carolina catalina cecilia cesar claudia cristian cristina \
+    daniela diana diego eduardo elena emilio enrique ernesto esteban eva fabian felipe felix fernanda gabriel \
+    gabriela gerardo gilberto gloria gonzalo guadalupe guillermo gustavo hector hernan hugo ignacio irene isabel \
+    isabella ivan jaime javier jesus joaquin jonathan josefa josefina juana julia julian julio laura leonardo liliana \
+    lorena lorenzo lucas lucia luisa luz marcela marcelo marco marcos margarita mariana mariano mario martha marta \
+    martina mauricio miriam monica nicolas octavio olga oscar pablo pamela paola patricia paula paulo pilar rafael \
+    ramiro ramon raquel raul ricardo roberto rodolfo rodrigo rosa ruben salvador samuel sandra santiago sara sebastian \
+    sergio silvia sofia sonia susana teresa tomas valentina veronica victoria virginia yolanda \
+    adams allen anderson bailey baker bell bennett brooks butler campbell carter clark collins cook cooper cox davies \
+    davis edwards evans fisher foster gray green hall harris harrison hill hughes jackson johnson kelly king lewis \
+    long marshall martin mason miller mitchell moore morgan morris murphy murray nelson parker phillips price \
+    reed reynolds richardson roberts robinson rogers ross russell sanders scott shaw simpson smith stevens stewart \
+    sullivan taylor thompson turner walker ward watson webb west white wilson wood wright young \
+    alan albert amy andrew anne anthony arthur barbara benjamin betty brian carl carol catherine christian christine \
+    christopher deborah dennis diane donald donna dorothy edward elizabeth emily emma eric eugene frank fred george \
+    gary gerald grace gregory harold harry helen henry jack jacob jason jeffrey jennifer jerry jessica joan joe jonas \
+    joshua joyce judith julie justin karen karl katherine kathleen keith kenneth kevin larry lawrence linda lisa \
+    louis louise margaret marilyn mark matthew melissa michelle nancy nicholas nicole oliver pamela patrick philip \
+    rachel ralph raymond rebecca robin roger ronald roy ruth ryan samantha samuel sarah sharon shirley simon sophie \
+    stephanie stephen steven susan theresa timothy tyler vincent walter wayne \
+    mueller muller schmidt schneider fischer weber meyer wagner becker schulz hoffmann koch bauer klein wolf schroeder \
+    neumann schwarz zimmermann braun hofmann lange krause lehmann meier mayer kaiser fuchs lang peters \
+    dubois durand leroy moreau laurent lefebvre michel bertrand roux fournier girard bonnet rossi russo ferrari \
+    esposito bianchi romano colombo ricci marino greco bruno gallo conti costa oliveira souza rodrigues ferreira alves \
+    lima gomes ribeiro carvalho almeida lopes soares fernandes vieira barbosa rocha dias nunes mendes freitas cardoso \
+    teixeira \
+    hansen johansen olsen larsen andersen pedersen nilsen kristiansen jensen nielsen andersson johansson karlsson \
+    nilsson eriksson larsson olsson persson svensson \
+    ying bin bo chao cheng dan fang fei feng gang guang hai hao hong hui jia jian jianhua jie jing juan jun kai lan lei \
+    lan liang mei min na ning peng ping qiang qing rong rui shan tao ting wen xia xiang xiao xin xiu yan yang ying yu \
+    yuan yun zhen zhi \
+    kang shin ryu ryo jo jon jeong hong hwang yun yoon cho seo ji hyun hye mi sang sok tae won \
+    fatima aisha zainab maryam mariam amina khadija layla leila yasmin nour hana salma huda samir tariq walid faisal \
+    majid nasir nasser rashid sami jamal kamal bilal hamza anwar adel adil nabil amin amir imran iqbal javed rashed \
+    saad saud zaid ziad";
 
 /// Words that very many companies, bodies and ships share.
 const COMMON_COMPANY: &str = "international global world general national trading trade traders trust group gruppe \
@@ -184,7 +228,8 @@ struct Known {
 fn known() -> &'static Known {
     static KNOWN: OnceLock<Known> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let mut words: HashMap<&'static [u8], (Option<Class>, Option<Family>), FixedState> = HashMap::default();
+        let mut words: HashMap<&'static [u8], (Option<Class>, Option<Family>), FixedState> =
+            HashMap::default();
         let classes = [
             (Class::Noise, NOISE),
             (Class::Title, TITLE),
@@ -218,7 +263,8 @@ pub fn classify(letters: &[u8], tokens: &mut [Token]) {
         } else if word.iter().all(u8::is_ascii_digit) {
             Class::Number
         } else {
-            known.words.get(word).and_then(|entry| entry.0).unwrap_or(Class::Strong)
+            let of_table = known.words.get(word).and_then(|entry| entry.0);
+            of_table.unwrap_or(if is_patronymic(word) { Class::Common } else { Class::Strong })
         };
     }
     let mut at = 0;
@@ -233,6 +279,13 @@ pub fn classify(letters: &[u8], tokens: &mut [Token]) {
             None => at += 1,
         }
     }
+}
+
+/// East Slavic father's names, as they end.
+fn is_patronymic(word: &[u8]) -> bool {
+    const ENDINGS: [&[u8]; 8] =
+        [b"ovich", b"evich", b"ovych", b"evych", b"ovna", b"evna", b"ivna", b"ovitch"];
+    word.len() >= 7 && ENDINGS.iter().any(|ending| word.ends_with(ending))
 }
 
 /// The longest legal form that begins at token `at`: its tokens and family. One of two letters counts only at
