@@ -18,7 +18,7 @@ const JOINED: u16 = 990;
 /// The same number written otherwise.
 const NUMBER: u16 = 985;
 /// An initial of the word.
-const INITIAL: u16 = 850;
+pub const INITIAL: u16 = 850;
 /// What an edit in every letter would cost; one edit in `n` letters costs an `n`-th of it.
 const EDIT_COST: usize = 600;
 
@@ -27,6 +27,8 @@ const EDIT_COST: usize = 600;
 pub struct Pair {
     /// How alike, 0..=1000.
     pub alike: u16,
+    /// Edits between them.
+    pub edits: u8,
     /// Letters of the longer side.
     pub letters: u8,
     /// First word and words of the one name.
@@ -47,6 +49,28 @@ pub struct Alignment {
     pub b_left: u32,
 }
 
+/// How alike two words are, before their places are known.
+struct Alike {
+    alike: u16,
+    edits: u8,
+    letters: u8,
+}
+
+impl Alike {
+    fn equal(alike: u16, letters: u8) -> Option<Alike> {
+        Some(Alike { alike, edits: 0, letters })
+    }
+
+    fn edited(best: u16, edits: usize, letters: usize) -> Option<Alike> {
+        let alike = best - (EDIT_COST * edits / letters) as u16;
+        Some(Alike { alike, edits: edits as u8, letters: letters as u8 })
+    }
+
+    fn at(self, a: (u8, u8), b: (u8, u8)) -> Pair {
+        Pair { alike: self.alike, edits: self.edits, letters: self.letters, a, b }
+    }
+}
+
 fn bits(at: u8, count: u8) -> u32 {
     (((1u64 << count) - 1) << at) as u32
 }
@@ -61,15 +85,15 @@ impl Alignment {
         self.tried.clear();
         for i in 0..a.tokens.len() {
             for j in 0..b.tokens.len() {
-                if let Some((alike, letters)) = words_alike(a, i, b, j, initials) {
-                    self.tried.push(Pair { alike, letters, a: (i as u8, 1), b: (j as u8, 1) });
+                if let Some(found) = words_alike(a, i, b, j, initials) {
+                    self.tried.push(found.at((i as u8, 1), (j as u8, 1)));
                 }
                 for count in 2..=JOINED_MAX {
-                    if let Some((alike, letters)) = join_alike(a, i, count, b, j) {
-                        self.tried.push(Pair { alike, letters, a: (i as u8, count as u8), b: (j as u8, 1) });
+                    if let Some(found) = join_alike(a, i, count, b, j) {
+                        self.tried.push(found.at((i as u8, count as u8), (j as u8, 1)));
                     }
-                    if let Some((alike, letters)) = join_alike(b, j, count, a, i) {
-                        self.tried.push(Pair { alike, letters, a: (i as u8, 1), b: (j as u8, count as u8) });
+                    if let Some(found) = join_alike(b, j, count, a, i) {
+                        self.tried.push(found.at((i as u8, 1), (j as u8, count as u8)));
                     }
                 }
             }
@@ -94,7 +118,7 @@ impl Alignment {
 }
 
 /// How alike two words are (and the longer one's letters), if they may be one word.
-fn words_alike(a: View<'_>, i: usize, b: View<'_>, j: usize, initials: bool) -> Option<(u16, u8)> {
+fn words_alike(a: View<'_>, i: usize, b: View<'_>, j: usize, initials: bool) -> Option<Alike> {
     let (s, t) = (&a.tokens[i], &b.tokens[j]);
     let (x, y) = (a.word(i), b.word(j));
     let letters = s.len.max(t.len);
@@ -103,24 +127,28 @@ fn words_alike(a: View<'_>, i: usize, b: View<'_>, j: usize, initials: bool) -> 
         return None;
     }
     if x == y {
-        return Some((SAME, letters));
+        return Alike::equal(SAME, letters);
     }
     if s.value != 0 && s.value == t.value {
-        return Some((NUMBER, letters));
+        return Alike::equal(NUMBER, letters);
     }
     if s.class == Class::Initial || t.class == Class::Initial {
         let one_is_a_word = is_word(s) || is_word(t);
-        return (initials && one_is_a_word && x[0] == y[0]).then_some((INITIAL, 1));
+        return if initials && one_is_a_word && x[0] == y[0] { Alike::equal(INITIAL, 1) } else { None };
     }
     if s.class == Class::Number || t.class == Class::Number {
         return None;
     }
     let edits = within(x, y, allowed(usize::from(letters)))?;
-    Some((edited(SAME, edits, usize::from(letters)), letters))
+    // Two edits of which one is in the first letter make another word more often than a slip of the same.
+    if edits > 1 && x[0] != y[0] {
+        return None;
+    }
+    Alike::edited(SAME, edits, usize::from(letters))
 }
 
 /// How alike `count` adjacent words of one name, joined, and a word of the other are.
-fn join_alike(joined: View<'_>, at: usize, count: usize, single: View<'_>, j: usize) -> Option<(u16, u8)> {
+fn join_alike(joined: View<'_>, at: usize, count: usize, single: View<'_>, j: usize) -> Option<Alike> {
     let parts = joined.tokens.get(at..at + count)?;
     let word = &single.tokens[j];
     let letters = parts[count - 1].end() - usize::from(parts[0].start);
@@ -133,16 +161,13 @@ fn join_alike(joined: View<'_>, at: usize, count: usize, single: View<'_>, j: us
     let longer = letters.max(usize::from(word.len));
     let limit = usize::from(longer >= JOINED_EDIT_LETTERS_MIN);
     let edits = within(joined.joined(at, count), single.word(j), limit)?;
-    Some((edited(JOINED, edits, longer), longer as u8))
+    Alike::edited(JOINED, edits, longer)
 }
 
-fn number_alike(parts: &[Token], word: &Token) -> Option<(u16, u8)> {
+fn number_alike(parts: &[Token], word: &Token) -> Option<Alike> {
     let [tens, ones] = parts else { return None };
-    (word.value != 0 && joined_number(tens, ones) == Some(word.value - 1)).then_some((NUMBER, word.len))
-}
-
-fn edited(best: u16, edits: usize, letters: usize) -> u16 {
-    best - (EDIT_COST * edits / letters) as u16
+    let written = joined_number(tens, ones).map(|number| number + 1);
+    if written == Some(word.value) { Alike::equal(NUMBER, word.len) } else { None }
 }
 
 /// A word proper, neither an initial nor a particle nor of a legal form.

@@ -56,12 +56,19 @@ pub enum Quality {
 }
 
 /// One name of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Alias {
     /// As the list writes it.
     pub name: String,
     /// How good the list holds it to be.
     pub quality: Quality,
+}
+
+/// Says how good a name is, never the name.
+impl std::fmt::Debug for Alias {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Alias({} bytes, {:?})", self.name.len(), self.quality)
+    }
 }
 
 /// One listed person, company or vessel.
@@ -161,7 +168,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn entries() -> impl Strategy<Value = Vec<Entry>> {
-        let kind = prop_oneof![Just(Kind::Person), Just(Kind::Company), Just(Kind::Vessel), Just(Kind::Other)];
+        let kind =
+            prop_oneof![Just(Kind::Person), Just(Kind::Company), Just(Kind::Vessel), Just(Kind::Other)];
         let quality = prop_oneof![Just(Quality::Strong), Just(Quality::Weak)];
         let alias = (".{0,12}", quality).prop_map(|(name, quality)| Alias { name, quality });
         let entry = (".{0,6}", kind, prop::collection::vec(alias, 1..4))

@@ -6,6 +6,11 @@ use super::forms;
 use crate::limits::{NAME_LETTERS_MAX, NAME_TOKENS_MAX, TEXT_BYTES_MAX, TOKEN_LETTERS_MAX};
 use unicode_normalization::UnicodeNormalization;
 
+/// Most names that one text with slashes writes beside its whole.
+const PARTS_MAX: usize = 4;
+/// Fewest letters of such a name.
+const PART_LETTERS_MIN: usize = 5;
+
 /// What part a token plays in a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -49,7 +54,7 @@ impl Token {
 }
 
 /// A folded name, borrowed: letters of all tokens without spaces, and the tokens in order.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     /// `a-z0-9`, no spaces.
     pub letters: &'a [u8],
@@ -69,10 +74,17 @@ impl<'a> View<'a> {
 }
 
 /// A folded name that owns its letters; reused from name to name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Folded {
     letters: Vec<u8>,
     tokens: Vec<Token>,
+}
+
+/// Says how long a name is, never the name.
+impl std::fmt::Debug for Folded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Folded({} letters, {} tokens)", self.letters.len(), self.tokens.len())
+    }
 }
 
 impl Folded {
@@ -110,7 +122,10 @@ impl Folded {
             } else if ch.is_ascii() {
                 cutter.push(ch as u8);
             } else {
-                any_ascii::any_ascii_char(ch).bytes().filter(|byte| !is_joiner(char::from(*byte))).for_each(|b| cutter.push(b));
+                any_ascii::any_ascii_char(ch)
+                    .bytes()
+                    .filter(|byte| !is_joiner(char::from(*byte)))
+                    .for_each(|b| cutter.push(b));
             }
         }
         cutter.cut();
@@ -185,14 +200,13 @@ impl Cutter<'_> {
     }
 }
 
-/// The names one text writes: itself, and, where a slash or semicolon parts it, its parts of five letters and more
-/// ("Al-Qa'ida/Islamic Army"). At most four parts.
+/// The names one text writes: itself, and, where slashes or semicolons part it into names of five letters and more
+/// ("Al-Qa'ida/Islamic Army", but not "Novo A/S"), its parts, at most four.
 pub fn written(text: &str) -> impl Iterator<Item = &str> {
-    let parted = text.contains(['/', ';']);
-    let parts = text.split(['/', ';']).filter(move |part| {
-        parted && part.chars().filter(|ch| ch.is_alphabetic()).count() >= 5
-    });
-    std::iter::once(text).chain(parts.take(4))
+    const SIGNS: [char; 2] = ['/', ';'];
+    let is_name = |part: &str| part.chars().filter(|ch| ch.is_alphabetic()).count() >= PART_LETTERS_MIN;
+    let parted = text.contains(SIGNS) && text.split(SIGNS).all(is_name);
+    std::iter::once(text).chain(text.split(SIGNS).take(if parted { PARTS_MAX } else { 0 }))
 }
 
 #[cfg(test)]
@@ -242,7 +256,8 @@ mod tests {
     fn nothing_blows_up() {
         let long = "x".repeat(10_000);
         let many = "ab ".repeat(10_000);
-        for text in [long.as_str(), &many, &"㎧㌔".repeat(5_000), &"ﷺ".repeat(5_000), "\0\u{ffff}\u{10ffff}"] {
+        for text in [long.as_str(), &many, &"㎧㌔".repeat(5_000), &"ﷺ".repeat(5_000), "\0\u{ffff}\u{10ffff}"]
+        {
             let folded = Folded::new(text);
             assert!(folded.letters.len() <= NAME_LETTERS_MAX && folded.tokens.len() <= NAME_TOKENS_MAX);
             assert!(folded.tokens.iter().all(|t| usize::from(t.len) <= TOKEN_LETTERS_MAX && t.len > 0));

@@ -1,8 +1,7 @@
-//! What is known about words of names: legal forms with their written variants, particles, titles, very common name
-//! parts and company words, numbers in words. From general knowledge of naming; no list or test file went into it.
-//! Nothing here drops a word: a class only says how much a word proves.
+//! The class of each word of a name: how much it proves. Nothing here drops a word.
 
 use super::fold::{Class, Token};
+use super::words::{COMMON_COMPANY, COMMON_PERSON, LEGAL, NOISE, NUMBERS, TITLE};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::sync::OnceLock;
@@ -24,158 +23,6 @@ pub enum Family {
     Partners = 4,
 }
 
-/// Legal forms, their words joined. Two names' forms of one family say nothing against each other.
-const LEGAL: &[(Family, &str)] = &[
-    (
-        Family::Any,
-        "co company companies comp cie compania compagnie compagnia corp corporation corporacion corporate \
-         incorporated inc incorporation coinc enterprise enterprises est establishment firm firma unternehmen \
-         sociedad societe societa kampaniya kompaniya empresa fze fzco fzc",
-    ),
-    (
-        Family::Closed,
-        "ltd limited ltda limitada limitee coltd colimited companylimited companyltd privatelimited privateltd pvtltd \
-         pvt pty ptyltd ptylimited pteltd pte ptelimited \
-         llc lllc limitedliabilitycompany limitedliabilitycorporation limitedliabilityco gmbh ggmbh mbh \
-         gesellschaftmitbeschrankterhaftung ug ooo obshchestvosogranichennoyotvetstvennostyu \
-         obschestvosogranichennoyotvetstvennostyu too tov sarl sarlu societearesponsabilitelimitee srl srls \
-         societatearaspunderelimitata societateacuraspunderelimitata societaaresponsabilitalimitata \
-         sociedadderesponsabilidadlimitada sderl sderldecv sl slu sociedadlimitada bv bvba beslotenvennootschap sprl \
-         aps oy osakeyhtio doo drustvosogranicenomodgovornoscu eood ood kft sro spzoo spzoospk \
-         spolkazograniczonaodpowiedzialnoscia spolkazoo zoo uab sia ou osauhing ehf wll mchj mmc sdnbhd sendirianberhad \
-         bhd berhad godokaisha ltdsti limitedsirketi sirketi lda eurl eirl",
-    ),
-    (
-        Family::Stock,
-        "plc publiclimitedcompany publiclimitedco ag aktiengesellschaft kgaa se societaseuropaea \
-         jsc jointstockcompany jointstockco jsco openjointstockcompany closedjointstockcompany publicjointstockcompany \
-         privatejointstockcompany ojsc cjsc pjsc oao zao pao ao nao aktsionernoeobshchestvo \
-         otkrytoeaktsionernoeobshchestvo zakrytoeaktsionernoeobshchestvo publichnoeaktsionernoeobshchestvo pat prat \
-         sa sas sasu saa sab sabdecv sadecv sociedadanonima societeanonyme societateanonima saoc saog sal sae spa \
-         societaperazioni sgps nv naamlozevennootschap naamlozevennotschap \
-         oyj ab aktiebolag publ as asa aksjeselskap aktieselskab anonimsirketi anonimsirket \
-         kk kabushikikaisha kabushikigaisha pt pttbk tbk perseroanterbatas ad aktsionernodruzhestvo akcionarskodrustvo \
-         dd dionickodrustvo akciovaspolecnost akciovaspolocnost zrt nyrt rt sca asc qsc psc",
-    ),
-    (
-        Family::Partners,
-        "lp llp limitedpartnership limitedliabilitypartnership kg ohg gmbhcokg gmbhandcokg kommanditgesellschaft \
-         snc cv vof commanditairevennootschap scs gbr",
-    ),
-];
-
-/// Particles and stop words of names.
-const NOISE: &str = "a al el ul ur bin ibn ben bint binti bte ould oulde walad \
-    de la le les du des del della di da do dos das di lo los las van von vom der den zu zur zum ter ten het \
-    the of and und et y e i ja och og in for und fur pour para na \
-    aka fka nee alias mv mt ms ss fv ";
-
-/// Titles: say nothing of a person, are words of a company's name.
-const TITLE: &str = "mr mrs ms miss mister mistress dr doctor prof professor sheikh shaikh shaykh sheik cheikh sheykh \
-    haji hajji hajj hadji haj alhaj alhaji mullah mulla mollah maulavi mawlawi maulvi molvi mawlana maulana moulana \
-    qari hafiz ustad ustaz sir lord lady dame baron count countess duke earl king queen prince princess \
-    president prasident presidente praesident minister senator governor ambassador chairman director general gen \
-    colonel col major maj captain capt lieutenant lieut lt sergeant sgt brigadier brig admiral adm marshal commander \
-    ayatollah imam mufti rabbi pastor rev reverend father bishop archbishop cardinal brother sister \
-    monsieur mme madame mademoiselle mlle herr frau fraulein senor senora sr sra don dona signor signora gospodin pan \
-    pani jr junior senior esq eng engineer ing dipl phd mba hon honorable honourable comrade";
-
-/// Very common parts of persons' names in many languages.
-const COMMON_PERSON: &str = "mohammad mohammed mohamed mohamad muhammad muhammed muhamad mahammad mehmed mehmet mhd \
-    mohd ahmad ahmed ahmet hamad hamed hamid mahmud mahmoud mahmood ali aly hassan hasan hussein hussain husain husayn \
-    hossein hossain abd abdul abdel abdal abu abou umm abdullah abdallah abdulla abdellah abdurrahman rahman rahim \
-    karim aziz ibrahim ebrahim ismail yusuf yousef yousuf youssef omar umar osman othman uthman khalid khaled salih \
-    saleh salem salim said saeed sayed sayyid syed sayid mustafa mostafa mahdi mehdi khan shah jan gul din allah ullah \
-    mir agha malik kumar singh ram lal devi begum bibi haq nur noor \
-    kim lee li ri yi park pak paek choe choi jong jung chong chung yong young song sung chol chul hyon hyun il un su \
-    nam jin ho wang zhang chang chen chan liu yang huang zhao wu zhou xu sun ma zhu lin hu guo he gao luo wei ming hua \
-    nguyen tran van thi le pham hoang \
-    ivan ivanovich aleksandr alexander aleksei alexei sergei sergey andrei andrey vladimir vladimirovich dmitri \
-    dmitry mikhail nikolai nikolay yuri igor oleg viktor victor petr pavel boris \
-    aleksandrovich sergeevich nikolaevich mikhailovich ivanov petrov \
-    john james robert michael william david richard joseph thomas charles mary maria marie ana anna jose juan luis \
-    carlos manuel antonio francisco pedro jesus miguel angel jorge alberto fernando garcia rodriguez martinez \
-    hernandez lopez gonzalez gonzales perez sanchez ramirez torres flores rivera gomez diaz cruz morales ortiz \
-    gutierrez reyes ramos silva santos pereira smith johnson williams brown jones jean pierre peter paul daniel martin \
-    hans giovanni giuseppe mario jan joao";
-
-/// Words that very many companies, bodies and ships share.
-const COMMON_COMPANY: &str = "international global world general national trading trade traders trust group gruppe \
-    grupo groupe holding holdings bank banco banque banking capital finance financial investment investments invest \
-    securities asset assets management services service systems system solutions industries industry industrial \
-    technology technologies technical tech engineering electronics electric energy oil gas petroleum petrochemical \
-    power resources mining metal metals steel chemical chemicals construction contracting development consulting \
-    consultants logistics transport transportation shipping lines line marine maritime navigation aviation airlines air \
-    airways travel tours import export imports exports commercial commerce commercio comercial comercio distribution \
-    supply supplies products production manufacturing works plant factory mill refinery motors auto pharmaceutical \
-    medical health food foods agriculture agricultural real estate property properties insurance communications \
-    telecom media network networks design research institute university college school centre center foundation fund \
-    funds charity charitable relief organization organisation association society union federation committee council \
-    agency office bureau department ministry government state republic islamic army front party movement brigade \
-    people united new east west north south eastern western northern southern central middle american european asia \
-    asian africa african gulf arab partners partnership associates ventures equity credit exchange money transfer \
-    remittance store stores shop house star ocean sea pacific atlantic spirit star";
-
-/// Numbers as words and Roman numerals.
-const NUMBERS: &[(&str, u32)] = &[
-    ("zero", 0),
-    ("one", 1),
-    ("two", 2),
-    ("three", 3),
-    ("four", 4),
-    ("five", 5),
-    ("six", 6),
-    ("seven", 7),
-    ("eight", 8),
-    ("nine", 9),
-    ("ten", 10),
-    ("eleven", 11),
-    ("twelve", 12),
-    ("thirteen", 13),
-    ("fourteen", 14),
-    ("fifteen", 15),
-    ("sixteen", 16),
-    ("seventeen", 17),
-    ("eighteen", 18),
-    ("nineteen", 19),
-    ("twenty", 20),
-    ("thirty", 30),
-    ("forty", 40),
-    ("fifty", 50),
-    ("sixty", 60),
-    ("seventy", 70),
-    ("eighty", 80),
-    ("ninety", 90),
-    ("hundred", 100),
-    ("first", 1),
-    ("second", 2),
-    ("third", 3),
-    ("fourth", 4),
-    ("fifth", 5),
-    ("sixth", 6),
-    ("seventh", 7),
-    ("eighth", 8),
-    ("ninth", 9),
-    ("tenth", 10),
-    ("ii", 2),
-    ("iii", 3),
-    ("iv", 4),
-    ("vi", 6),
-    ("vii", 7),
-    ("viii", 8),
-    ("ix", 9),
-    ("xi", 11),
-    ("xii", 12),
-    ("xiii", 13),
-    ("xiv", 14),
-    ("xv", 15),
-    ("xvi", 16),
-    ("xvii", 17),
-    ("xviii", 18),
-    ("xix", 19),
-    ("xx", 20),
-];
-
 struct Known {
     words: HashMap<&'static [u8], (Option<Class>, Option<Family>), FixedState>,
     legal_letters_max: usize,
@@ -184,7 +31,8 @@ struct Known {
 fn known() -> &'static Known {
     static KNOWN: OnceLock<Known> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let mut words: HashMap<&'static [u8], (Option<Class>, Option<Family>), FixedState> = HashMap::default();
+        let mut words: HashMap<&'static [u8], (Option<Class>, Option<Family>), FixedState> =
+            HashMap::default();
         let classes = [
             (Class::Noise, NOISE),
             (Class::Title, TITLE),
@@ -218,7 +66,8 @@ pub fn classify(letters: &[u8], tokens: &mut [Token]) {
         } else if word.iter().all(u8::is_ascii_digit) {
             Class::Number
         } else {
-            known.words.get(word).and_then(|entry| entry.0).unwrap_or(Class::Strong)
+            let of_table = known.words.get(word).and_then(|entry| entry.0);
+            of_table.unwrap_or(if is_patronymic(word) { Class::Common } else { Class::Strong })
         };
     }
     let mut at = 0;
@@ -233,6 +82,13 @@ pub fn classify(letters: &[u8], tokens: &mut [Token]) {
             None => at += 1,
         }
     }
+}
+
+/// East Slavic father's names, as they end.
+fn is_patronymic(word: &[u8]) -> bool {
+    const ENDINGS: [&[u8]; 8] =
+        [b"ovich", b"evich", b"ovych", b"evych", b"ovna", b"evna", b"ivna", b"ovitch"];
+    word.len() >= 7 && ENDINGS.iter().any(|ending| word.ends_with(ending))
 }
 
 /// The longest legal form that begins at token `at`: its tokens and family. One of two letters counts only at

@@ -217,7 +217,10 @@ impl Index {
     /// Surfaces of 62 letters and more whose letters number `least` to `most`.
     pub fn long(&self, least: usize, most: usize) -> impl Iterator<Item = u32> + '_ {
         let from = self.long.partition_point(|(letters, _)| usize::from(*letters) < least);
-        self.long[from..].iter().take_while(move |(letters, _)| usize::from(*letters) <= most).map(|(_, id)| *id)
+        self.long[from..]
+            .iter()
+            .take_while(move |(letters, _)| usize::from(*letters) <= most)
+            .map(|(_, id)| *id)
     }
 
     /// A word's letters, and the names that have it.

@@ -4,6 +4,7 @@
 
 pub mod fold;
 pub mod forms;
+mod words;
 pub mod edits;
 pub mod align;
 pub mod rescore;

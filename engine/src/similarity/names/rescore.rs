@@ -2,11 +2,11 @@
 //! the *whole* (letters without spaces, a few edits) and the *words* (aligned in any order, weighed by what they
 //! prove). 1000 only for equal folded names, so that scores rank.
 
-use super::align::{Alignment, SAME};
+use super::CUTOFF_DEFAULT;
+use super::align::{Alignment, INITIAL, SAME};
 use super::bank::Kind;
 use super::edits::within;
 use super::fold::{Class, Folded, Token, View, written};
-use super::CUTOFF_DEFAULT;
 
 /// Most that names with words against each other reach: below every sensible cut-off, above noise.
 pub const CONTRADICTED_MAX: u16 = 780;
@@ -21,11 +21,17 @@ const ONE_EDIT_MIN: u16 = CUTOFF_DEFAULT + 5;
 /// Fewest letters of a name that may differ by one edit.
 const WHOLE_LETTERS_MIN: usize = 4;
 /// Fewest letters of a person's name that may differ by two edits.
-const TWO_EDITS_LETTERS_MIN: usize = 9;
+const TWO_EDITS_LETTERS_MIN: usize = 10;
 /// What an edit in every letter of the whole would cost.
 const WHOLE_EDIT_COST: usize = 900;
 /// What it costs a person's name when all its weight is missing from the other.
 const MISSING_COST: u32 = 400;
+/// Letters of a person's name that stand for each edit, when there are several.
+const LETTERS_PER_EDIT_PERSON: u32 = 6;
+/// The same of a company's or vessel's.
+const LETTERS_PER_EDIT: u32 = 7;
+/// Letters of a lone word that may have a slip and something beside it ("Faberlick", "Faberlic LLC").
+const LONE_LETTERS_MIN: u32 = 8;
 const REORDERED_COST: u16 = 15;
 const LOOSE_WORD_COST: u16 = 4;
 const LOOSE_WORDS_MAX: u32 = 5;
@@ -58,7 +64,8 @@ pub fn score(a: View<'_>, b: View<'_>, kind: Kind, alignment: &mut Alignment) ->
     if a.tokens.is_empty() || b.tokens.is_empty() {
         return 0;
     }
-    let ends = |view: View<'_>| view.tokens.iter().map(Token::end).collect::<smallvec::SmallVec<[usize; 32]>>();
+    let ends =
+        |view: View<'_>| view.tokens.iter().map(Token::end).collect::<smallvec::SmallVec<[usize; 32]>>();
     if a.letters == b.letters && ends(a) == ends(b) {
         return SAME;
     }
@@ -74,7 +81,9 @@ fn whole(a: View<'_>, b: View<'_>, kind: Kind) -> u16 {
     if edits == 0 {
         return RESPACED;
     }
-    let digits = |view: View<'_>| view.letters.iter().copied().filter(u8::is_ascii_digit).collect::<smallvec::SmallVec<[u8; 32]>>();
+    let digits = |view: View<'_>| {
+        view.letters.iter().copied().filter(u8::is_ascii_digit).collect::<smallvec::SmallVec<[u8; 32]>>()
+    };
     if digits(a) != digits(b) {
         return ONE_EDIT_MIN;
     }
@@ -124,30 +133,89 @@ pub fn is_content(token: &Token, kind: Kind) -> bool {
 #[derive(Default)]
 struct Left {
     content: u32,
+    strong: u32,
     initials: u32,
     loose: u32,
+    legal: u32,
 }
 
 fn left(name: View<'_>, bits: u32, other: View<'_>, kind: Kind) -> Left {
     let mut left = Left::default();
     for (at, token) in name.tokens.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1) {
         // A word written twice ("Aziz Aziz") is answered by its one copy.
-        let repeated = is_content(token, kind) && (0..other.tokens.len()).any(|j| other.word(j) == name.word(at));
+        let repeated =
+            is_content(token, kind) && (0..other.tokens.len()).any(|j| other.word(j) == name.word(at));
         match token.class {
             _ if repeated => left.loose += 1,
             Class::Initial => left.initials += 1,
-            Class::Legal => {}
-            _ if is_content(token, kind) => left.content += weight(token, kind),
+            Class::Legal => left.legal += 1,
+            _ if is_content(token, kind) => {
+                left.content += weight(token, kind);
+                left.strong += u32::from(token.class != Class::Common);
+            }
             _ => left.loose += 1,
         }
     }
     left
 }
 
+/// What the words that answer each other prove, all told.
+struct Proof {
+    /// Pairs of words proper, and those of strong words.
+    evidence: u32,
+    strong: u32,
+    /// Initials standing for words.
+    initials: u32,
+    /// Edits in all pairs, and their letters.
+    edits: u32,
+    letters: u32,
+    /// Weight of the words missing from either name, and how many of them are not common.
+    missing: u32,
+    missing_strong: u32,
+    /// Particles, titles, initials and legal forms that nothing answers.
+    loose: u32,
+}
+
+impl Proof {
+    /// Whether it can carry a match. Each rule guards one way in which different names look alike.
+    fn suffices(&self, kind: Kind) -> bool {
+        let person = matches!(kind, Kind::Person | Kind::Other);
+        // Several slips need letters to stand on.
+        let letters_per_edit = if person { LETTERS_PER_EDIT_PERSON } else { LETTERS_PER_EDIT };
+        if self.edits > 1 && self.edits * letters_per_edit > self.letters {
+            return false;
+        }
+        // A single word with a slip is not a longer name with anything beside it.
+        if self.evidence < 2
+            && self.edits > 0
+            && self.loose + self.initials > 0
+            && self.letters < LONE_LETTERS_MIN
+        {
+            return false;
+        }
+        // An initial beside nothing but a common word is nobody's name.
+        if self.initials > 0 && self.strong == 0 {
+            return false;
+        }
+        if self.missing == 0 {
+            return true;
+        }
+        // A company is named whole; a person may leave out names, if what is left tells who it is.
+        let tells = self.evidence > 1
+            && match self.missing_strong {
+                0 => self.strong > 0,
+                _ => self.strong > 1 || (self.strong > 0 && self.evidence > 2),
+            };
+        let slipped = self.edits > 1 || (self.edits == 1 && (self.missing_strong > 0 || self.strong < 2));
+        person && tells && !slipped
+    }
+}
+
 /// The words' reading: 0 unless a word proper answers one.
 fn words(a: View<'_>, b: View<'_>, kind: Kind, alignment: &mut Alignment) -> u16 {
     alignment.align(a, b, matches!(kind, Kind::Person | Kind::Other));
     let (mut matched, mut alike, mut evidence, mut strong) = (0, 0, 0, 0);
+    let (mut edits, mut letters, mut stands) = (0, 0, 0);
     let (mut reordered, mut last) = (false, 0);
     for pair in &alignment.pairs {
         let ours = &a.tokens[usize::from(pair.a.0)..usize::from(pair.a.0 + pair.a.1)];
@@ -157,6 +225,9 @@ fn words(a: View<'_>, b: View<'_>, kind: Kind, alignment: &mut Alignment) -> u16
         alike += weight * u32::from(pair.alike);
         let content = |tokens: &[Token]| tokens.iter().any(|token| is_content(token, kind));
         let is_strong = |tokens: &[Token]| tokens.iter().any(|token| token.class == Class::Strong);
+        edits += u32::from(pair.edits);
+        stands += u32::from(pair.alike == INITIAL);
+        letters += u32::from(pair.letters);
         evidence += u32::from(content(ours) && content(theirs));
         strong += u32::from(is_strong(ours) && is_strong(theirs));
         reordered |= pair.b.0 < last;
@@ -176,8 +247,17 @@ fn words(a: View<'_>, b: View<'_>, kind: Kind, alignment: &mut Alignment) -> u16
         return (quality * matched / total).min(u32::from(CONTRADICTED_MAX)) as u16;
     }
     let mut score = quality - (MISSING_COST * missing / total).min(quality);
-    let alone = evidence < 2 || strong == 0;
-    if missing > 0 && (alone || kind == Kind::Company || kind == Kind::Vessel) {
+    let proof = Proof {
+        evidence,
+        strong,
+        initials: stands,
+        edits,
+        letters,
+        missing,
+        missing_strong: mine.strong + other.strong,
+        loose: mine.loose + other.loose + mine.initials + other.initials + mine.legal + other.legal,
+    };
+    if !proof.suffices(kind) {
         score = score.min(u32::from(CONTRADICTED_MAX));
     }
     let loose = (mine.loose + other.loose + mine.initials + other.initials).min(LOOSE_WORDS_MAX) as u16;

@@ -1,12 +1,12 @@
 //! Screening: one name against one watchlist, every match at or over the cut-off, best first.
 
+use super::CUTOFF_DEFAULT;
 use super::align::Alignment;
 use super::bank::{Bank, Kind, Quality};
 use super::candidates::{Found, find, scored_as};
 use super::fold::{Folded, written};
 use super::index::Index;
 use super::rescore::score;
-use super::CUTOFF_DEFAULT;
 use crate::error::Error;
 use interdict_shaders::Kernel;
 
