@@ -81,7 +81,7 @@ fn trees_that_are_none_are_refused() {
     let circle = vec![split(3, 4), split(2, 5), split(1, 6), leaf(1.0), leaf(1.0), leaf(1.0), leaf(1.0)];
     assert!(refused(circle).contains("circle"));
     assert!(refused(vec![leaf(2e9)]).contains("may add up to"));
-    let chain = |at: usize| if at % 2 == 0 { split(at + 1, at + 2) } else { leaf(1.0) };
+    let chain = |at: usize| if at.is_multiple_of(2) { split(at + 1, at + 2) } else { leaf(1.0) };
     let mut deep: Vec<Branch> = (0..200).map(chain).collect();
     deep.push(leaf(0.0));
     assert!(refused(deep).contains("deeper than 64"));
