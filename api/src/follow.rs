@@ -101,8 +101,10 @@ fn count(app: &App, answered: &Answered, began: Instant) {
                 verdict: &settled.verdict,
                 transaction: settled.work.transaction(),
                 features: &settled.work.accepted.features,
+                approximate: &settled.work.accepted.approximate,
                 view: &settled.work.view,
                 recalled: &[],
+                recorded: &settled.recorded,
             };
             app.metrics.decided("jsonl", &source, began.elapsed());
         }

@@ -21,7 +21,7 @@ use proptest::sample::subsequence;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 type Parts = Vec<(LayerKind, Vec<u8>)>;
 
@@ -364,4 +364,28 @@ fn three_times_the_overlay_s_bound_goes_through_beside_traffic() {
     let outcomes =
         |verdicts: Vec<(Vec<u8>, Outcome)>| verdicts.into_iter().map(|(_, o)| o).collect::<Vec<_>>();
     assert_eq!(outcomes(folded), outcomes(run(0, OVERLAY_ENTRIES_MAX, rounds, 2, 20)));
+}
+
+#[test]
+fn a_fold_that_fails_changes_nothing_is_counted_and_tried_again() {
+    let mut feeder = Feeder::new(10);
+    feeder.files(&BTreeMap::from([("hot", Some(vec![])), ("cold", Some(vec![]))]));
+    feeder.restart();
+    let wait_for = |what: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !what() {
+            assert!(began.elapsed() < Duration::from_secs(60), "it never came");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    feeder.keep_away(true);
+    feeder.delta(&delta_of("hot", (400_000..400_020).map(|number| bin(number, "by delta")).collect()));
+    wait_for(&|| feeder.node().folds.failed.load(Ordering::Relaxed) > 0);
+    feeder.delta(&delta_of("hot", vec![bin(400_020, "by delta")]));
+    assert_eq!((feeder.node().view().overlay().len(), feeder.lists()["hot"].len()), (21, 21));
+    feeder.keep_away(false);
+    wait_for(&|| feeder.node().folds.ok.load(Ordering::Relaxed) > 0);
+    assert_eq!((feeder.node().view().overlay().len(), feeder.lists()["hot"].len()), (0, 21));
+    feeder.restart();
+    assert_eq!((feeder.node().view().overlay().len(), feeder.lists()["hot"].len()), (0, 21));
 }

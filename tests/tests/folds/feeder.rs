@@ -91,6 +91,18 @@ impl Feeder {
         let options = Options { lanes: Some(self.lanes), ..Options::default() };
         self.node = Some(Node::open(&self.dir.path().join("data"), loaded, &options, ARRIVAL_MS).unwrap());
     }
+    /// Takes away the place where snapshots go, or gives it back: as good as a full disk.
+    pub fn keep_away(&self, away: bool) {
+        let objects = self.dir.path().join("data/generations/objects");
+        let aside = objects.with_extension("away");
+        if away {
+            fs::rename(&objects, &aside).unwrap();
+            fs::write(&objects, "").unwrap();
+        } else {
+            fs::remove_file(&objects).unwrap();
+            fs::rename(&aside, &objects).unwrap();
+        }
+    }
     /// The node.
     pub fn node(&self) -> &Arc<Node> {
         self.node.as_ref().unwrap()
