@@ -112,7 +112,7 @@ fn find_words(index: &Index, kernel: Kernel, query: View<'_>, found: &mut Found)
                 continue;
             }
             let edits = |longer| if count == 1 { allowed(longer) } else { 1 };
-            let bits = ((1u64 << count) - 1 << at) as u32;
+            let bits = (((1u64 << count) - 1) << at) as u32;
             let need = need(letters.len(), edits);
             search(kernel, &index.vocabulary, letters, &need, &mut found.names, &mut found.hits);
             let hits = std::mem::take(&mut found.hits);

@@ -175,7 +175,7 @@ impl Index {
                     let letters = view.joined(at, count);
                     let seeds = if count == 1 { is_word(token) } else { joinable(parts) };
                     if seeds && letters.len() <= TOKEN_LETTERS_MAX {
-                        let bits = ((1u64 << count) - 1 << at) as u32;
+                        let bits = (((1u64 << count) - 1) << at) as u32;
                         words.entry(letters).or_default().push(Posting { surface, bits });
                     }
                 }
