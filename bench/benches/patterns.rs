@@ -124,7 +124,11 @@ fn patterns(c: &mut Criterion) {
         // minute: its lazy DFA no longer fits its cache, so it is compared at 1,000 only.
         if count == 1_000 {
             let texts = made.iter().map(|(_, text)| format!("(?i){text}"));
-            let set = regex::RegexSetBuilder::new(texts).size_limit(1 << 30).build().expect("sound");
+            let set = regex::RegexSetBuilder::new(texts)
+                .size_limit(1 << 30)
+                .dfa_size_limit(1 << 28)
+                .build()
+                .expect("sound");
             group.bench_function(BenchmarkId::new("RegexSet", count), |b| {
                 b.iter(|| {
                     let found = joined.iter().map(|tx| set.matches(tx.text(Field::Text).unwrap_or("")).len());

@@ -8,7 +8,7 @@ use super::set::{Pattern, PatternSet};
 /// Starting a scan, in ns.
 const SCAN_NS: u64 = 150;
 /// Folding 256 bytes, in ns.
-const FOLD_NS: u64 = 700;
+const FOLD_NS: u64 = 2_000;
 /// Readings of a folded text that are scanned at worst.
 const READINGS: u64 = 3;
 
@@ -20,7 +20,7 @@ fn weight(pattern: &Pattern) -> u64 {
         // Tried at every byte.
         0 | 1 => 1_000,
         2 => 200,
-        _ => 5,
+        _ => 10,
     }
 }
 

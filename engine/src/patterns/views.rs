@@ -86,7 +86,7 @@ impl Folder {
         plain.clear();
         collapse::<MAP>(wide, plain, 0..wide.bytes.len());
         self.count = 1;
-        let joined = join_letters::<MAP>(wide, read);
+        let joined = may_be_spaced(&wide.bytes) && join_letters::<MAP>(wide, read);
         if !joined && !may_hold_leet(&plain.bytes) {
             return;
         }
@@ -98,8 +98,9 @@ impl Folder {
         if joined || leet {
             self.count = 2;
         }
-        if leet && read_leet(&mut other.bytes, b'l') && other.bytes != read.bytes {
-            self.count = 3;
+        if leet && other.bytes.iter().any(|byte| matches!(byte, b'1' | b'!' | b'|')) {
+            read_leet(&mut other.bytes, b'l');
+            self.count += usize::from(other.bytes != read.bytes);
         }
     }
 }
@@ -107,6 +108,13 @@ impl Folder {
 /// Folds every character; white space stays as wide as it was.
 fn widen<const MAP: bool>(text: &str, wide: &mut Reading, one: &mut String) {
     wide.clear();
+    if !MAP && text.is_ascii() {
+        wide.bytes.extend(text.bytes().map(|byte| ASCII[usize::from(byte & 127)]));
+        if wide.bytes.contains(&0) {
+            wide.bytes.retain(|byte| *byte != 0);
+        }
+        return;
+    }
     for (at, c) in text.char_indices() {
         let before = wide.bytes.len();
         if c.is_ascii() {
@@ -127,6 +135,13 @@ fn widen<const MAP: bool>(text: &str, wide: &mut Reading, one: &mut String) {
 
 /// Appends bytes of `from` with each run of spaces as one.
 fn collapse<const MAP: bool>(from: &Reading, to: &mut Reading, range: Range<usize>) {
+    let bytes = &from.bytes[range.clone()];
+    let spaces = |a: &u8, b: &u8| *a == b' ' && *b == b' ';
+    let doubled = bytes.iter().zip(bytes.iter().skip(1)).fold(false, |any, (a, b)| any | spaces(a, b));
+    if !doubled && to.bytes.last() != Some(&b' ') {
+        to.take::<MAP>(from, range);
+        return;
+    }
     for at in range {
         if from.bytes[at] == b' ' && to.bytes.last() == Some(&b' ') {
             continue;
@@ -141,8 +156,33 @@ fn collapse<const MAP: bool>(from: &Reading, to: &mut Reading, range: Range<usiz
 /// Fewest letters that, spaced out, are taken for a word.
 const SPACED_MIN: usize = 3;
 
-fn is_separator(byte: u8) -> bool {
+const fn is_separator(byte: u8) -> bool {
     matches!(byte, b' ' | b'.' | b',' | b'-' | b'_' | b'*' | b'/' | b'+' | b'~' | b':' | b'\'')
+}
+
+/// What each byte may be in a spaced-out word: 1 (part of) a letter, 2 a separator, 4 stands for a letter.
+const KIND: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut n = 0;
+    while n < 256 {
+        let byte = n as u8;
+        table[n] = (byte.is_ascii_alphanumeric()
+            || !byte.is_ascii()
+            || matches!(byte, b'@' | b'$' | b'!' | b'|')) as u8
+            | (is_separator(byte) as u8) << 1
+            | (leet(byte, b'i').is_some() as u8) << 2;
+        n += 1;
+    }
+    table
+};
+
+/// Whether the middle of three spaced-out letters may be there: a separator, one letter, a separator. Cheap, and never
+/// wrong about there being none.
+fn may_be_spaced(bytes: &[u8]) -> bool {
+    let kind = |at: usize| KIND[usize::from(bytes[at])];
+    let single = |at: usize| kind(at) & 2 != 0 && kind(at + 1) & 1 != 0 && kind(at + 2) & 2 != 0;
+    // One beyond ASCII has up to four bytes.
+    !bytes.is_ascii() || (0..bytes.len().saturating_sub(2)).fold(false, |any, at| any | single(at))
 }
 
 /// The bytes of the letter, digit or letter's stand-in that begins at `at`; 0 for none.
@@ -221,7 +261,7 @@ fn join_letters<const MAP: bool>(from: &Reading, to: &mut Reading) -> bool {
 }
 
 /// The letter that a digit or sign stands for; `one`: what 1, ! and | are.
-fn leet(byte: u8, one: u8) -> Option<u8> {
+const fn leet(byte: u8, one: u8) -> Option<u8> {
     Some(match byte {
         b'0' => b'o',
         b'1' | b'!' | b'|' => one,
@@ -236,7 +276,7 @@ fn leet(byte: u8, one: u8) -> Option<u8> {
 }
 
 fn may_hold_leet(bytes: &[u8]) -> bool {
-    bytes.iter().any(|byte| leet(*byte, b'i').is_some())
+    bytes.iter().fold(0, |any, byte| any | KIND[usize::from(*byte)]) & 4 != 0
 }
 
 /// Reads the digits and signs of words that hold a letter as letters; whether there were any. A sign that ends a word
@@ -318,6 +358,18 @@ mod tests {
                     prop_assert!(text.get(range.clone()).is_some_and(|part| part.chars().count() == 1));
                 }
             }
+        }
+
+        #[test]
+        fn shortcuts_change_nothing(text in "[a-c1!. \t-]{0,24}") {
+            let mut wide = Reading::default();
+            widen::<false>(&text, &mut wide, &mut String::new());
+            let mut joined = Reading::default();
+            prop_assert!(!join_letters::<false>(&wide, &mut joined) || may_be_spaced(&wide.bytes));
+            let mut plain = wide.bytes.clone();
+            plain.dedup_by(|a, b| (*a, *b) == (b' ', b' '));
+            let readings = fold(&text);
+            prop_assert_eq!(readings[0].as_bytes(), &plain[..]);
         }
 
         #[test]
