@@ -46,10 +46,13 @@ pub struct Opened {
     /// What was found.
     pub found: Found,
     /// The generations that were met last.
-    pub generations: BTreeMap<[u8; 32], Arc<Generation>>,
+    pub generations: Built,
     /// Every generation that the journal names.
     pub published: BTreeSet<[u8; 32]>,
 }
+
+/// Generations by hash.
+pub type Built = BTreeMap<[u8; 32], Arc<Generation>>;
 
 /// Built generations held at once: a journal may name hundreds of folded ones, each with an index of all lists.
 const BUILT_MAX: usize = 4;
@@ -57,7 +60,7 @@ const BUILT_MAX: usize = 4;
 /// Generations by hash, built from the store; the last ones stay built.
 pub struct Generations<'a> {
     store: &'a Store,
-    built: RefCell<BTreeMap<[u8; 32], Arc<Generation>>>,
+    built: RefCell<Built>,
     named: RefCell<BTreeSet<[u8; 32]>>,
     missing: RefCell<Option<String>>,
 }
@@ -103,7 +106,7 @@ impl<'a> Generations<'a> {
         self.missing.borrow().clone()
     }
     /// Those still built, and the hashes of all that were.
-    pub fn into_built(self) -> (BTreeMap<[u8; 32], Arc<Generation>>, BTreeSet<[u8; 32]>) {
+    pub fn into_built(self) -> (Built, BTreeSet<[u8; 32]>) {
         (self.built.into_inner(), self.named.into_inner())
     }
 }
