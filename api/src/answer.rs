@@ -191,6 +191,10 @@ impl Source<'_> {
                 }
                 None => format!("model number {number}"),
             },
+            ReasonSource::Stale(place) => {
+                let stale = generation.settings().freshness.get(usize::from(place));
+                format!("lists/{}", stale.map_or("no longer kept", |stale| &stale.list))
+            }
             ReasonSource::Default(pack) => {
                 let name = generation.packs().get(usize::from(pack)).map_or("", |pack| pack.name());
                 format!("{name}/default-of-{}", reason.stage.name())
@@ -249,6 +253,15 @@ impl Source<'_> {
                     meta.map_or(Audience::Internal, |m| m.audience),
                 )
             }
+            ReasonSource::Stale(place) => {
+                let settings = self.view.generation().settings();
+                if let Some(stale) = settings.freshness.get(usize::from(place)) {
+                    detail.insert("list".into(), stale.list.as_str().into());
+                    detail.insert("made".into(), time(stale.made_ms).into());
+                    detail.insert("fresh_for_s".into(), (stale.fresh_for_ms / 1000).into());
+                }
+                ("LIST_STALE".to_owned(), Audience::Processor)
+            }
             ReasonSource::Default(_) => ("STAGE_SKIPPED".to_owned(), Audience::Processor),
         };
         ReasonAnswer { stage, rule, code, audience: audience.name(), detail, approximate }
@@ -305,7 +318,7 @@ impl Source<'_> {
                 .entry(list, entry)
                 .0
                 .map(|meta| if meta.sanctions { Class::Sanctions } else { Class::default() }),
-            ReasonSource::Default(_) | ReasonSource::Model(_) => None,
+            ReasonSource::Default(_) | ReasonSource::Model(_) | ReasonSource::Stale(_) => None,
         });
         // The pack of the strongest reason says how its verdict is told; without one the first pack's map does.
         let pack = self.verdict.reasons.iter().find_map(|reason| match reason.source {
@@ -313,7 +326,7 @@ impl Source<'_> {
                 Some(generation.rules().rule(number).pack())
             }
             ReasonSource::Default(pack) => Some(pack),
-            ReasonSource::Entry { .. } | ReasonSource::Model(_) => None,
+            ReasonSource::Entry { .. } | ReasonSource::Model(_) | ReasonSource::Stale(_) => None,
         });
         let builtin = CodeMap::default();
         let map = generation.packs().get(usize::from(pack.unwrap_or(0))).map_or(&builtin, |pack| &pack.codes);

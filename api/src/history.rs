@@ -122,7 +122,7 @@ impl<'a> History<'a> {
             Body::Publish { generation } => self.publish(sequence, generation, &accepted.engine),
             Body::ListDelta(delta) => {
                 self.any_delta = true;
-                match self.view.delta(sequence, &accepted.event.tenant, delta) {
+                match self.view.delta(sequence, &accepted.event.tenant, accepted.event.arrival_ms, delta) {
                     Ok(view) => self.view = view,
                     Err(e) if self.certain && self.gone.is_none() => {
                         self.certain = false;

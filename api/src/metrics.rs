@@ -3,6 +3,7 @@
 
 use crate::answer::Source;
 use crate::node::{Answered, Node};
+use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::domain::{Outcome, ReasonSource};
 use interdict_engine::identity::{Evicted, IdentityStats};
 use interdict_engine::rules::{Class, Mode};
@@ -148,6 +149,7 @@ impl Metrics {
             }
             Some(ReasonSource::Default(_)) => ("default", "default"),
             Some(ReasonSource::Model(_)) => ("model", "model"),
+            Some(ReasonSource::Stale(_)) => ("stale", "lists"),
             None => ("none", "none"),
         };
         let outcome = source.verdict.outcome.name();
@@ -371,6 +373,23 @@ impl Reading<'_> {
             "When a list's content was last changed: its file when it was read, or a delta",
             &["list"],
             times.map(|(name, changed_ms)| (vec![name], changed_ms.div_euclid(1000))).collect(),
+        );
+        let now_ms = crate::node::now_ms();
+        let policies = WhenStale::ALL.into_iter();
+        let stale = policies.flat_map(|policy| {
+            let is_stale = |place| view.stale(policy, now_ms).any(|(stale, _)| stale == place);
+            let all = view.generation().settings().freshness.iter().enumerate();
+            let of_policy = all.filter(move |(_, known)| known.when_stale == policy);
+            let row = |(place, known): (usize, &Freshness)| {
+                (vec![known.list.clone(), policy.name().to_owned()], i64::from(is_stale(place)))
+            };
+            of_policy.map(row).collect::<Vec<_>>()
+        });
+        self.gauges(
+            "interdict_list_stale",
+            "1 while a list is older than its fresh_for",
+            &["list", "when_stale"],
+            stale.collect(),
         );
         self.gauges(
             "interdict_list_overlay_entries",

@@ -70,6 +70,7 @@ pub fn tell_without_generation(
                     "rule number {rule}: a name like entry {entry} of watchlist number {watchlist}, score {score}"
                 ),
                 ReasonSource::Model(model) => format!("the score of model number {model}"),
+                ReasonSource::Stale(place) => format!("list number {place} of the settings was stale"),
             };
             ToldReason { stage: reason.stage.name(), source: words.clone(), words, rule: None, entry: None }
         })
@@ -190,6 +191,12 @@ fn told_reason(
             let entry = entries.told(list, entry, field);
             let (name, words) = (format!("lists/{}", entry.list), lists::words(&entry));
             ToldReason { stage, source: name, words, rule: None, entry: Some(entry) }
+        }
+        ReasonSource::Stale(place) => {
+            let stale = generation.settings().freshness.get(usize::from(place));
+            let (name, made) = stale.map_or(("", 0), |stale| (stale.list.as_str(), stale.made_ms));
+            let words = format!("list {name} was too old to be relied on: its file is of {}", time(made));
+            ToldReason { stage, source: format!("lists/{name}"), words, rule: None, entry: None }
         }
         ReasonSource::Default(pack) => {
             let pack = generation.packs().get(usize::from(pack));

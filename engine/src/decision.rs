@@ -2,6 +2,7 @@
 //! the reasons, and the lever. The only place where what a stage found becomes an outcome.
 
 use crate::domain::{Effect, Field, Lever, Outcome, Reason, ReasonSource, SlotId, Verdict};
+use crate::freshness::WhenStale;
 use crate::generation::Generation;
 use crate::limits::{REASONS_MAX, SCORE_MAX};
 use crate::lane::{Found as StageFindings, ScreenMatch};
@@ -50,6 +51,12 @@ pub fn decide(
         }
     }
     found.models(generation, &tx.tenant, found_by);
+    for (place, stale) in work.view.stale(WhenStale::Review, work.accepted.event.arrival_ms) {
+        if stale.is_for(&tx.tenant) {
+            let source = ReasonSource::Stale(place as u16);
+            found.add(Outcome::Review, 0, Reason { stage: Stage::Lists, source, slots: SmallVec::new() });
+        }
+    }
     let default_applied = found.defaults(generation, &tx.tenant, &skipped);
     let wanted = found.outcome;
     let score = found.score;

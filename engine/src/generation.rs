@@ -6,6 +6,7 @@ use crate::domain::{Currency, Field, GenerationId, Lever, ListDelta};
 use crate::domain::{Schema, SlotId, SlotView, Transaction, Value};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeaturePlan, Filter, Rates};
+use crate::freshness::{Freshness, WhenStale};
 use crate::limits::WATCHLISTS_MAX;
 use crate::lists::{LayerKind, List, ListBase, ListMeta, ListView, Overlay, Snapshot};
 use crate::models::Model;
@@ -33,6 +34,10 @@ pub struct Settings {
     pub levers: BTreeMap<String, BTreeMap<String, u8>>,
     /// Network whose code map answers.
     pub network: String,
+    /// Lists and watchlists that may become stale. Behind the rest in the bytes, and only where there are any, so that
+    /// settings without it are kept as they always were.
+    #[serde(skip)]
+    pub freshness: Vec<Freshness>,
 }
 
 impl Settings {
@@ -45,14 +50,23 @@ impl Settings {
     }
     /// Its bytes, as kept in the store.
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("plain data always encodes")
+        let bytes = postcard::to_stdvec(self).expect("plain data always encodes");
+        match self.freshness.is_empty() {
+            true => bytes,
+            false => postcard::to_extend(&self.freshness, bytes).expect("plain data always encodes"),
+        }
     }
     /// The settings of stored bytes.
     ///
     /// # Errors
     /// `Corrupt` for bytes that `encode` does not write.
     pub fn decode(bytes: &[u8]) -> Result<Settings, Error> {
-        postcard::from_bytes(bytes).map_err(|e| Error::new(ErrorKind::Corrupt, format!("settings: {e}")))
+        let corrupt = |e| Error::new(ErrorKind::Corrupt, format!("settings: {e}"));
+        let (mut settings, rest) = postcard::take_from_bytes::<Settings>(bytes).map_err(corrupt)?;
+        if !rest.is_empty() {
+            settings.freshness = postcard::from_bytes(rest).map_err(corrupt)?;
+        }
+        Ok(settings)
     }
 }
 
@@ -521,6 +535,8 @@ pub struct View {
     overlay: Overlay,
     /// What banks had learned from labels before.
     learned: Learned,
+    /// When a delta last touched a list that may become stale, by name: arrival, ms since the Unix epoch.
+    touched: Arc<BTreeMap<String, i64>>,
     id: GenerationId,
 }
 
@@ -534,7 +550,8 @@ impl View {
     /// The view of a generation without deltas, published at a sequence.
     pub fn new(generation: Arc<Generation>, sequence: u64) -> Arc<View> {
         let id = GenerationId { hash: generation.hash(), overlay: sequence };
-        Arc::new(View { overlay: Overlay::new(generation.lists()), learned: Learned::default(), generation, id })
+        let (overlay, learned) = (Overlay::new(generation.lists()), Learned::default());
+        Arc::new(View { overlay, learned, touched: Arc::default(), generation, id })
     }
     /// Its id, as verdicts name it.
     pub fn id(&self) -> GenerationId {
@@ -548,6 +565,14 @@ impl View {
     pub fn overlay(&self) -> &Overlay {
         &self.overlay
     }
+    /// The lists and watchlists that are stale at a time (ms since the Unix epoch) under a policy, each with its place
+    /// in the settings.
+    pub fn stale(&self, policy: WhenStale, now_ms: i64) -> impl Iterator<Item = (usize, &Freshness)> {
+        let all = self.generation.settings().freshness.iter().enumerate();
+        all.filter(move |(_, known)| {
+            known.when_stale == policy && known.is_stale(now_ms, self.touched.get(&known.list).copied())
+        })
+    }
     /// What banks have learned by now.
     pub fn learned(&self) -> &Learned {
         &self.learned
@@ -555,7 +580,7 @@ impl View {
     /// The view after banks have learned; of the same generation and deltas, so its id stays.
     pub fn with_learned(&self, learned: Learned) -> Arc<View> {
         let (generation, overlay) = (self.generation.clone(), self.overlay.clone());
-        Arc::new(View { generation, overlay, learned, id: self.id })
+        Arc::new(View { generation, overlay, learned, touched: self.touched.clone(), id: self.id })
     }
     /// Its lists.
     pub fn lists(&self) -> ListView<'_> {
@@ -569,7 +594,13 @@ impl View {
     ///
     /// # Errors
     /// Whatever the overlay refuses the delta for; the view is as it was.
-    pub fn delta(&self, sequence: u64, tenant: &str, delta: &ListDelta) -> Result<Arc<View>, Error> {
+    pub fn delta(
+        &self,
+        sequence: u64,
+        tenant: &str,
+        arrival_ms: i64,
+        delta: &ListDelta,
+    ) -> Result<Arc<View>, Error> {
         let declared = ListDecl::find(self.generation.packs(), &delta.list);
         let describe = |meta: &mut ListMeta| {
             if let Some(declared) = declared {
@@ -578,8 +609,12 @@ impl View {
         };
         let overlay = self.overlay.apply_as(self.generation.lists(), sequence, tenant, delta, describe)?;
         let id = GenerationId { hash: self.id.hash, overlay: sequence };
+        let mut touched = self.touched.clone();
+        if self.generation.settings().freshness.iter().any(|known| known.list == delta.list) {
+            Arc::make_mut(&mut touched).insert(delta.list.clone(), arrival_ms);
+        }
         let (generation, learned) = (self.generation.clone(), self.learned.clone());
-        Ok(Arc::new(View { generation, overlay, learned, id }))
+        Ok(Arc::new(View { generation, overlay, learned, touched, id }))
     }
     /// The view after another generation is published at a sequence. What deltas have said stays said: they lie
     /// over the new base as they lay over the old, but for those that the new base holds.
@@ -591,6 +626,7 @@ impl View {
         let folded = (self.generation.folded_to(), generation.folded_to());
         let overlay = self.overlay.rebase(self.generation.lists(), generation.lists(), folded)?;
         let id = GenerationId { hash: generation.hash(), overlay: sequence };
-        Ok(Arc::new(View { generation, overlay, learned: self.learned.clone(), id }))
+        let (learned, touched) = (self.learned.clone(), self.touched.clone());
+        Ok(Arc::new(View { generation, overlay, learned, touched, id }))
     }
 }

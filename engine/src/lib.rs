@@ -10,6 +10,7 @@ pub mod error;
 pub mod domain;
 pub mod features;
 pub mod lists;
+pub mod freshness;
 pub mod patterns;
 pub mod similarity;
 pub mod models;

@@ -160,6 +160,8 @@ impl Input {
             code: self.code.clone().or_else(|| known?.code.clone()),
             audience: self.audience.clone().or_else(|| known?.audience.clone()),
             sanctions: self.sanctions || known.is_some_and(|known| known.sanctions),
+            fresh_for: None,
+            when_stale: None,
         };
         let meta = list_meta(&self.name, &list, &packs, keys)?;
         meta.check()?;

@@ -172,6 +172,12 @@ pub struct List {
     /// A sanctions list: its blocks cannot be overridden unless an entry says so.
     #[serde(default)]
     pub sanctions: bool,
+    /// How long its content is relied on, as in `24h`; without it for ever.
+    #[serde(default)]
+    pub fresh_for: Option<String>,
+    /// What happens after that: `warn` (the default), `review` every payment at least, `stop` taking payments.
+    #[serde(default)]
+    pub when_stale: Option<String>,
 }
 
 /// `[watchlists.NAME]`
@@ -181,6 +187,12 @@ pub struct Watchlist {
     /// OFAC CSV (`sdn.csv`, with `alt.csv` and `add.csv` beside it), UN XML, a CSV with a `name` column, or a built
     /// watchlist (`.inames`), relative to the config file.
     pub files: Vec<PathBuf>,
+    /// How long its content is relied on, as in `24h`; without it for ever.
+    #[serde(default)]
+    pub fresh_for: Option<String>,
+    /// What happens after that: `warn` (the default), `review` every payment at least, `stop` taking payments.
+    #[serde(default)]
+    pub when_stale: Option<String>,
 }
 
 /// `[rules]`

@@ -37,7 +37,8 @@ async fn decide_inner(
     arrived: Instant,
 ) -> Result<Response, Problem> {
     let caller = app.caller(headers, Role::Submit)?;
-    app.node.ready().map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+    let ready = app.node.ready().and_then(|()| app.node.fresh(now_ms()));
+    ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
     let idempotency_key = match header_text(headers, "idempotency-key")? {
         Some(key) => Some(key),
         None => header_text(headers, "x-idempotency-key")?,

@@ -4,6 +4,7 @@ use super::App;
 use super::auth::Role;
 use super::decisions::json;
 use super::problem::Problem;
+use crate::node::now_ms;
 use crate::node::tally::StageSummary;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -44,7 +45,7 @@ pub async fn healthz() -> &'static str {
 
 /// 200 when the node takes requests, 503 with the reason when it does not.
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
-    match app.node.ready() {
+    match app.node.ready().and_then(|()| app.node.fresh(now_ms())) {
         Ok(()) => "ready\n".into_response(),
         Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }

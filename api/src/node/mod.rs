@@ -29,6 +29,7 @@ use crate::config::Loaded;
 use anyhow::{Context, Result};
 use interdict_engine::domain::{Body, Event, GenerationId};
 use interdict_engine::features::StateLimits;
+use interdict_engine::freshness::WhenStale;
 use interdict_engine::generation::{Generation, View};
 use interdict_engine::identity::IdentityLimits;
 use interdict_engine::sequencer::{SequencerLimits, Submission};
@@ -330,6 +331,18 @@ impl Node {
             return Err("draining".into());
         }
         self.core.lock().failed().map_or(Ok(()), |why| Err(why.to_owned()))
+    }
+    /// Whether every list that payments must not be judged without is fresh, or which one is not. Asked by whoever
+    /// serves: a replay's payments are of the past, and so are its lists.
+    pub fn fresh(&self, now_ms: i64) -> Result<(), String> {
+        match self.view().stale(WhenStale::Stop, now_ms).next() {
+            None => Ok(()),
+            Some((_, list)) => Err(format!(
+                "list {:?} is older than its fresh_for of {} s, and its when_stale is stop",
+                list.list,
+                list.fresh_for_ms / 1000
+            )),
+        }
     }
     /// Takes no more requests; those taken are answered.
     pub fn drain(&self) {

@@ -8,11 +8,13 @@ use crate::config::{Loaded, schema};
 use anyhow::{Context, Result, bail};
 use interdict_engine::domain::{Audience, Lever, Outcome, Subject};
 use interdict_engine::generation::{Generation, Manifest, PartKind, Settings};
+use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::lists::{ListMeta, Snapshot};
 use interdict_engine::packs::{self, Pack};
 use interdict_engine::{Error, ErrorKind};
+use interdict_ingest::normalise::time::duration_ms;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The files of a pack folder, by path relative to it.
@@ -125,15 +127,49 @@ pub fn list_snapshot(path: &Path, meta: &ListMeta, keys: &NodeKeys) -> Result<Ve
     interdict_engine::lists::build(&meta, entries).with_context(|| name)
 }
 
-/// When each list's file was last changed, ms since the Unix epoch. Asked before the files are read: a change in
-/// between makes a list look older than it is, never fresher.
+/// When each list's and watchlist's files were last changed, ms since the Unix epoch; of several files the oldest. Asked
+/// before the files are read: a change in between makes a list look older than it is, never fresher.
 pub fn list_times(loaded: &Loaded) -> BTreeMap<String, i64> {
-    let changed = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified()).ok();
-    let time = |(name, list): (&String, &schema::List)| {
-        let since = changed(&loaded.resolve(&list.file))?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        Some((name.clone(), i64::try_from(since.as_millis()).ok()?))
-    };
-    loaded.config.lists.named.iter().filter_map(time).collect()
+    let lists = loaded.config.lists.named.iter();
+    let lists = lists.map(|(name, list)| (name, std::slice::from_ref(&list.file)));
+    let watchlists = loaded.config.watchlists.iter().map(|(name, list)| (name, &list.files[..]));
+    let oldest = |files: &[PathBuf]| files.iter().filter_map(|file| changed_ms(&loaded.resolve(file))).min();
+    lists.chain(watchlists).filter_map(|(name, files)| Some((name.clone(), oldest(files)?))).collect()
+}
+
+fn changed_ms(path: &Path) -> Option<i64> {
+    let changed = std::fs::metadata(path).and_then(|found| found.modified()).ok()?;
+    i64::try_from(changed.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+/// Which lists and watchlists may become stale, and what then.
+fn freshness(loaded: &Loaded) -> Result<Vec<Freshness>> {
+    let times = list_times(loaded);
+    let lists = loaded.config.lists.named.iter();
+    let lists = lists.map(|(name, l)| ("lists", name, l.tenant.clone(), &l.fresh_for, &l.when_stale));
+    let watchlists = loaded.config.watchlists.iter();
+    let watchlists = watchlists.map(|(name, l)| ("watchlists", name, None, &l.fresh_for, &l.when_stale));
+    let mut all = Vec::new();
+    for (section, name, tenant, fresh_for, when_stale) in lists.chain(watchlists) {
+        let when = match when_stale {
+            None => WhenStale::Warn,
+            Some(word) => WhenStale::by_name(word).with_context(|| {
+                format!("{section}.{name}.when_stale = {word:?}: expected warn, review or stop")
+            })?,
+        };
+        let Some(fresh_for) = fresh_for else {
+            if when_stale.is_some() {
+                bail!("{section}.{name}.when_stale: fresh_for is missing, so it never becomes stale");
+            }
+            continue;
+        };
+        let fresh_for_ms = duration_ms(fresh_for).with_context(|| {
+            format!("{section}.{name}.fresh_for = {fresh_for:?}: expected a duration such as 24h")
+        })?;
+        let made_ms = times.get(name).copied().unwrap_or(0);
+        all.push(Freshness { list: name.clone(), tenant, made_ms, fresh_for_ms, when_stale: when });
+    }
+    Ok(all)
 }
 
 /// Builds a generation from the configuration, keeping its parts in the store. `uploaded` packs take the place of
@@ -173,7 +209,7 @@ pub fn build(
         let bank = watchlist_bank(&files).with_context(|| format!("watchlists.{name}"))?;
         parts.push((PartKind::Watchlist, name.clone(), store.put(&bank.encode())?));
     }
-    parts.push((PartKind::Settings, "settings".into(), store.put(&settings(&loaded.config).encode())?));
+    parts.push((PartKind::Settings, "settings".into(), store.put(&settings(loaded)?.encode())?));
     if let Some(rates) = &loaded.config.features.rates {
         let path = loaded.resolve(rates);
         let text = std::fs::read(&path).with_context(|| format!("features.rates: {}", path.display()))?;
@@ -213,12 +249,14 @@ pub fn assemble(manifest: Manifest, store: &Store) -> Result<Arc<Generation>> {
     Ok(Arc::new(generation))
 }
 
-fn settings(config: &schema::Config) -> Settings {
+fn settings(loaded: &Loaded) -> Result<Settings> {
+    let config = &loaded.config;
     let number = |name: &String| Lever::by_name(name).expect("the config was checked") as u8;
     let levers =
         |map: &BTreeMap<String, String>| map.iter().map(|(c, lever)| (c.clone(), number(lever))).collect();
     let mut by_tenant = BTreeMap::from([(String::new(), levers(&config.decision.levers))]);
     by_tenant
         .extend(config.tenants.iter().map(|(tenant, section)| (tenant.clone(), levers(&section.levers))));
-    Settings { levers: by_tenant, network: config.decision.network.clone() }
+    let freshness = freshness(loaded)?;
+    Ok(Settings { levers: by_tenant, network: config.decision.network.clone(), freshness })
 }

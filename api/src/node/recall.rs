@@ -55,7 +55,7 @@ impl Node {
             return Ok(None);
         };
         let tenant = &accepted.event.tenant;
-        let view = View::new(generation, 0).delta(sequence, tenant, delta)?;
+        let view = View::new(generation, 0).delta(sequence, tenant, 0, delta)?;
         let lists = view.lists();
         let number = lists.number(&delta.list, (!delta.shared).then_some(&**tenant));
         Ok(number.and_then(|number| Some((lists.list_meta(number)?.clone(), lists.entry(number, id)?))))

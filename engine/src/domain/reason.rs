@@ -64,6 +64,8 @@ pub enum ReasonSource {
     },
     /// A model whose score counts, by its number in the generation.
     Model(u16),
+    /// A list or watchlist that is stale, by its place in the settings' freshness.
+    Stale(u16),
 }
 
 impl ReasonSource {

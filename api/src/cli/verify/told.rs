@@ -111,6 +111,7 @@ fn reasons(verdict: &Verdict, view: &View) -> String {
             format!("{rule}: entry {entry} of watchlist number {watchlist}, score {score}")
         }
         ReasonSource::Model(number) => format!("model number {number}"),
+        ReasonSource::Stale(place) => format!("stale list number {place}"),
         ReasonSource::Rule(number) => match generation.rules().rules().get(number as usize) {
             Some(rule) => rule.id().to_owned(),
             None => format!("rule number {number}"),

@@ -5,6 +5,8 @@ mod fingerprint;
 mod plan;
 mod contents;
 mod banks;
+#[cfg(test)]
+mod tests;
 
 pub use banks::{Banks, BanksCounts, Learned};
 pub use contents::{Contents, Likest};
