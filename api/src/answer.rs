@@ -128,8 +128,7 @@ pub struct Source<'a> {
 impl Source<'_> {
     /// What the verdict's stages found, made again.
     pub fn found(&self) -> Found {
-        let input =
-            Input { tx: self.transaction, features: self.features, view: self.view, prints: None };
+        let input = Input { tx: self.transaction, features: self.features, view: self.view, prints: None };
         find_again(&input, self.verdict, self.recorded)
     }
 

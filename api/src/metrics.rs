@@ -3,8 +3,8 @@
 
 use crate::answer::Source;
 use crate::node::{Answered, Node};
-use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::domain::{Outcome, ReasonSource};
+use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::identity::{Evicted, IdentityStats};
 use interdict_engine::rules::{Class, Mode};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};

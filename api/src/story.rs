@@ -166,7 +166,9 @@ fn told_reason(
             let named = listed.and_then(|list| Some((list, list.bank.entries().get(entry as usize)?)));
             let like = named.map_or_else(
                 || format!("entry number {entry} of watchlist number {watchlist}"),
-                |(list, entry)| format!("{:?} (entry {} of {})", listed_name(entry, name), entry.id, list.name),
+                |(list, entry)| {
+                    format!("{:?} (entry {} of {})", listed_name(entry, name), entry.id, list.name)
+                },
             );
             let words = format!(
                 "{} (rule {}, asks for {}): most like {like}, {score} of 1000",
@@ -178,7 +180,8 @@ fn told_reason(
             let model = generation.models().get(usize::from(number));
             let name = source.rule_name(reason);
             let pack = model.and_then(|model| generation.packs().get(usize::from(model.pack())));
-            let decl = pack.and_then(|pack| pack.models.iter().find(|decl| Some(&*decl.id) == model.map(Model::id)));
+            let decl =
+                pack.and_then(|pack| pack.models.iter().find(|decl| Some(&*decl.id) == model.map(Model::id)));
             let doc = decl.map_or("", |decl| &decl.doc);
             let words = format!("model {name} gives it the score {}: {doc}", source.verdict.score);
             ToldReason { stage, source: name, words, rule: None, entry: None }

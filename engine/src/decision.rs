@@ -4,8 +4,8 @@
 use crate::domain::{Effect, Field, Lever, Outcome, Reason, ReasonSource, SlotId, Verdict};
 use crate::freshness::WhenStale;
 use crate::generation::Generation;
-use crate::limits::{REASONS_MAX, SCORE_MAX};
 use crate::lane::{Found as StageFindings, ScreenMatch};
+use crate::limits::{REASONS_MAX, SCORE_MAX};
 use crate::lists::{Hit, Resolution, RuleHit, resolve};
 use crate::rules::{self, Mode, RuleResults};
 use crate::sequencer::Work;
@@ -138,7 +138,9 @@ impl Found {
     fn models(&mut self, generation: &Generation, tenant: &str, found_by: &StageFindings) {
         let applies = generation.applies(tenant);
         for (number, model) in generation.models().iter().enumerate() {
-            if let Some(score) = found_by.model(number).filter(|_| model.counts() && applies[usize::from(model.pack())]) {
+            if let Some(score) =
+                found_by.model(number).filter(|_| model.counts() && applies[usize::from(model.pack())])
+            {
                 let slot = SlotId(generation.slots().starts.models + number as u16);
                 let source = ReasonSource::Model(number as u16);
                 let slots = SmallVec::from_slice(&[slot]);

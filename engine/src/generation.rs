@@ -337,25 +337,27 @@ impl Generation {
         // No tenant has an empty name, so this is what a tenant is judged by that no pack names.
         let everybody = applies("");
         match (features, rules, patterns, banks, models) {
-            (Ok(features), Ok(rules), Ok(patterns), Ok(banks), Ok(models)) if errors.is_empty() => Ok(Generation {
-                hash: manifest.hash(),
-                manifest,
-                packs,
-                plan: Arc::new(features),
-                schema: built.schema,
-                slots,
-                lists,
-                patterns,
-                watchlists,
-                screens,
-                banks: Arc::new(banks),
-                models,
-                folded_to,
-                settings,
-                rules,
-                named,
-                everybody,
-            }),
+            (Ok(features), Ok(rules), Ok(patterns), Ok(banks), Ok(models)) if errors.is_empty() => {
+                Ok(Generation {
+                    hash: manifest.hash(),
+                    manifest,
+                    packs,
+                    plan: Arc::new(features),
+                    schema: built.schema,
+                    slots,
+                    lists,
+                    patterns,
+                    watchlists,
+                    screens,
+                    banks: Arc::new(banks),
+                    models,
+                    folded_to,
+                    settings,
+                    rules,
+                    named,
+                    everybody,
+                })
+            }
             _ => Err(errors),
         }
     }

@@ -37,7 +37,10 @@ pub struct Scratch {
 
 impl std::fmt::Debug for Scratch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scratch").field("found", &self.found).field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("Scratch")
+            .field("found", &self.found)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,8 +172,7 @@ pub fn decide_without(work: &Work, verdict: &Verdict, absent: Stage, scratch: &m
         generation.rules().evaluate_packs(&row, |pack| applies[usize::from(pack)], &mut scratch.rules);
     }
     let skipped = verdict.skipped.clone();
-    let without =
-        decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution);
+    let without = decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution);
     scratch.found.show(absent, kept);
     without
 }

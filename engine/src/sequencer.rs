@@ -251,7 +251,9 @@ impl Sequencer {
                     self.view = self.view.with_learned(self.banks.learned().clone());
                 }
             }
-            Body::ListDelta(delta) => self.view = self.view.delta(sequence, &tenant, accepted.event.arrival_ms, delta)?,
+            Body::ListDelta(delta) => {
+                self.view = self.view.delta(sequence, &tenant, accepted.event.arrival_ms, delta)?
+            }
             Body::Publish { .. } => {
                 let generation = publishes.expect("a publication comes with its generation");
                 let view = self.view.publish(generation, sequence)?;

@@ -57,6 +57,16 @@ impl Start {
     /// # Errors
     /// When the process ends before that, or takes longer than 120 s; with what it logged.
     pub fn start(&self) -> Result<Running, String> {
+        self.start_until("/readyz")
+    }
+    /// As [`Start::start`], but waits only until the node lives: for one that will not be ready.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_unready(&self) -> Result<Running, String> {
+        self.start_until("/healthz")
+    }
+    fn start_until(&self, path: &str) -> Result<Running, String> {
         let mut child = Command::new(&self.binary)
             .args(["serve", "--http", "127.0.0.1:0", "--config"])
             .arg(&self.config)
@@ -79,7 +89,7 @@ impl Start {
             }
         });
         let mut running = Running { child, address: String::new(), log };
-        running.wait_until_ready()?;
+        running.wait_until(path)?;
         Ok(running)
     }
 }
@@ -93,7 +103,7 @@ pub struct Running {
 }
 
 impl Running {
-    fn wait_until_ready(&mut self) -> Result<(), String> {
+    fn wait_until(&mut self, path: &str) -> Result<(), String> {
         let began = Instant::now();
         while began.elapsed() < START_MAX {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -103,12 +113,12 @@ impl Running {
             }
             if self.address.is_empty() {
                 self.address = self.logged("listening address=").unwrap_or_default();
-            } else if self.client().get("/readyz").is_ok_and(|reply| reply.status == 200) {
+            } else if self.client().get(path).is_ok_and(|reply| reply.status == 200) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(3));
         }
-        Err(format!("it was not ready after {} s:\n{}", START_MAX.as_secs(), self.log()))
+        Err(format!("{path} was not answered 200 after {} s:\n{}", START_MAX.as_secs(), self.log()))
     }
     /// The rest of the word after a text that was logged, the first time it was.
     pub fn logged(&self, before: &str) -> Option<String> {

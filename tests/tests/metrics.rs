@@ -76,7 +76,7 @@ fn exercise(client: &Client, data: &Path) {
 #[test]
 fn the_metrics_are_those_of_the_table_with_its_types_and_labels() {
     let dir = tempfile::tempdir().unwrap();
-    let config = probe(dir.path(), "\n[lists.watched]\nfile = \"watched.csv\"\n");
+    let config = probe(dir.path(), "\n[lists.watched]\nfile = \"watched.csv\"\nfresh_for = \"24h\"\n");
     write(&dir.path().join("watched.csv"), "type,value\nmerchant,M-99\n");
     let rules = dir.path().join("probe/rules/rules.yaml");
     let shadow =

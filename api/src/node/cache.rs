@@ -57,7 +57,9 @@ impl DatabaseCache for PatternCache {
             .map_err(anyhow::Error::from)
             .and_then(|()| write_whole(&self.dir.join(key), bytes));
         if let Err(e) = written {
-            tracing::warn!("a compiled pattern database was not kept, so the next start compiles it again: {e:#}");
+            tracing::warn!(
+                "a compiled pattern database was not kept, so the next start compiles it again: {e:#}"
+            );
         }
         self.prune();
     }

@@ -96,7 +96,9 @@ impl Tally {
         }
         // By sequence, so that the same transactions are asked whatever the number of lanes.
         if self.full || verdict.sequence.is_multiple_of(SAMPLE) {
-            for (stage, counts) in STAGES.iter().zip(&self.stages).filter(|(stage, _)| generation.has(**stage)) {
+            for (stage, counts) in
+                STAGES.iter().zip(&self.stages).filter(|(stage, _)| generation.has(**stage))
+            {
                 let without = decide_without(work, verdict, *stage, scratch);
                 counts.decisive.fetch_add(u64::from(without.outcome != verdict.outcome), Relaxed);
             }

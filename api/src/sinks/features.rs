@@ -44,10 +44,8 @@ struct Rows {
 
 /// The slots that have a column: the integers and booleans, which is what a model can read, and the models' scores.
 fn slots(generation: &Generation) -> Vec<(SlotId, String)> {
-    let slots = generation
-        .schema()
-        .slots()
-        .filter(|(_, def)| matches!(def.ty, ValueType::Int | ValueType::Bool));
+    let slots =
+        generation.schema().slots().filter(|(_, def)| matches!(def.ty, ValueType::Int | ValueType::Bool));
     slots.map(|(slot, def)| (slot, def.path.clone())).collect()
 }
 

@@ -4,10 +4,10 @@
 use super::Input;
 use super::row::Row;
 use crate::domain::{Recorded, Stamp, Transaction};
+use crate::error::Error;
 use crate::generation::{Generation, View};
 use crate::lists::Hits;
 use crate::models::{Kind as ModelKind, ModelScratch};
-use crate::error::Error;
 use crate::patterns::{PatternHits, PatternScratch};
 use crate::similarity::names::{Match, Scratch as ScreenScratch};
 use crate::similarity::vectors::{Likest, VectorScratch};

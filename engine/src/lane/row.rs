@@ -69,7 +69,9 @@ impl SlotView for Row<'_> {
         if at < starts.models {
             let of = usize::from(at - starts.banks);
             let likest = self.found.likest(of / BankSlots::ALL.len())?;
-            return Some(Value::Int([likest.best, likest.near, likest.fraud_share][of % BankSlots::ALL.len()]));
+            return Some(Value::Int(
+                [likest.best, likest.near, likest.fraud_share][of % BankSlots::ALL.len()],
+            ));
         }
         self.found.model(usize::from(at - starts.models)).map(|score| Value::Int(i64::from(score)))
     }

@@ -93,14 +93,12 @@ impl BankDecl {
                 (1, i64::from(*range), parts.collect::<Vec<_>>())
             }
         };
-        (&self.id, self.k, &self.learns, self.capacity)
-            == (&other.id, other.k, &other.learns, other.capacity)
+        (&self.id, self.k, &self.learns, self.capacity) == (&other.id, other.k, &other.learns, other.capacity)
             && attributes(&self.likeness) == attributes(&other.likeness)
     }
 }
 
-const KEYS: [&str; 9] =
-    ["id", "doc", "kind", "attributes", "dimensions", "range", "k", "learn", "capacity"];
+const KEYS: [&str; 9] = ["id", "doc", "kind", "attributes", "dimensions", "range", "k", "learn", "capacity"];
 const LABELS: [(&str, Label); 2] = [("fraud", Label::Fraud), ("good", Label::Good)];
 
 /// Reads `banks.yaml`.
@@ -150,9 +148,8 @@ fn bank(reader: &mut Reader<'_>, node: &Node) -> Option<BankDecl> {
         labels.iter().map(|node| reader.word(node, "label", &LABELS)).collect()
     });
     let most = i64::from(BANK_CAPACITY_MAX);
-    let capacity = fields.maybe("capacity").map_or(Some(100_000), |node| {
-        reader.int(node, "capacity", 64..=most)
-    });
+    let capacity =
+        fields.maybe("capacity").map_or(Some(100_000), |node| reader.int(node, "capacity", 64..=most));
     Some(BankDecl {
         id: id?.into(),
         doc: doc.unwrap_or_default().into(),

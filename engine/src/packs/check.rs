@@ -3,8 +3,8 @@
 
 use super::cost::{self, PartCost, StageCost};
 use super::load::{Pack, sorted};
-use super::{BankDecl, check_patterns};
 use super::schema::{PackSchema, schema};
+use super::{BankDecl, check_patterns};
 use crate::domain::{Outcome, SlotId};
 use crate::error::{Error, ErrorKind, Place, nearest};
 use crate::models::Model;

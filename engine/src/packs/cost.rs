@@ -71,7 +71,8 @@ pub(super) fn similarity(pack: &Pack) -> Vec<PartCost> {
         part: format!("screen {:?}", screen.id),
         ns: SCREEN_WATCHLIST_NS * screen.watchlists.len() as u64,
     });
-    let banks = pack.banks.iter().map(|bank| PartCost { part: format!("bank {:?}", bank.id), ns: bank_ns(bank) });
+    let banks =
+        pack.banks.iter().map(|bank| PartCost { part: format!("bank {:?}", bank.id), ns: bank_ns(bank) });
     screens.chain(banks).collect()
 }
 

@@ -2,9 +2,9 @@
 //! in rules and examples) is `check`'s.
 
 use super::archive::{Files, archive, check_files, content_hash};
+use super::banks::{self, BankDecl};
 use super::cases::{self, Case};
 use super::codes::{self, CodeMap};
-use super::banks::{self, BankDecl};
 use super::features::{self, FeatureDecl};
 use super::manifest::{self, Manifest};
 use super::models::{self, ModelDecl};

@@ -6,11 +6,9 @@ use super::yaml::is_identifier;
 use super::{BankDecl, ModelDecl, PatternDecl, ScreenDecl, merge_patterns};
 use crate::domain::{FeatureSpec, Schema, SlotDef, SlotId, ValueType};
 use crate::error::{Error, ErrorKind, Place};
-use crate::limits::{
-    BANKS_MAX, FEATURE_SLOTS_MAX, LISTS_MAX, MODELS_MAX, SCREENS_MAX, SPACES_MAX,
-};
-use crate::similarity::vectors::BankSlots;
+use crate::limits::{BANKS_MAX, FEATURE_SLOTS_MAX, LISTS_MAX, MODELS_MAX, SCREENS_MAX, SPACES_MAX};
 use crate::rules::Predicate;
+use crate::similarity::vectors::BankSlots;
 use std::collections::HashMap;
 
 /// A group of features with its slots.

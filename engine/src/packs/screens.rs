@@ -63,8 +63,7 @@ fn screen(reader: &mut Reader<'_>, node: &Node) -> Option<ScreenDecl> {
     let id = fields.must(reader, "screen", "id").and_then(|node| super::slot_name(reader, node, "id"));
     let doc = fields.maybe("doc").and_then(|node| reader.text(node, "doc"));
     let field = fields.must(reader, "screen", "field").and_then(|node| reader.word(node, "field", &FIELDS));
-    let watchlists =
-        fields.must(reader, "screen", "watchlists").and_then(|node| watchlists(reader, node));
+    let watchlists = fields.must(reader, "screen", "watchlists").and_then(|node| watchlists(reader, node));
     let cutoff = fields
         .maybe("cutoff")
         .map_or(Some(i64::from(CUTOFF_DEFAULT)), |node| reader.int(node, "cutoff", 1..=i64::from(SCORE_MAX)));

@@ -10,8 +10,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-type Tenants =
-    imbl::GenericHashMap<Arc<str>, Arc<[Contents]>, foldhash::fast::RandomState, DefaultSharedPtr>;
+type Tenants = imbl::GenericHashMap<Arc<str>, Arc<[Contents]>, foldhash::fast::RandomState, DefaultSharedPtr>;
 
 /// What all banks have learned up to a sequence. A clone is one reference count.
 #[derive(Clone, Default)]
@@ -126,11 +125,10 @@ impl Banks {
     /// Takes the banks of a new generation: one that is declared as before keeps what it has learned, others begin
     /// empty, and payments before them cannot teach them.
     pub fn replan(&mut self, plan: Arc<BankPlan>) {
-        let kept: Vec<Option<usize>> = plan
-            .banks()
-            .map(|decl| self.plan.banks().position(|old| old.is_same(decl)))
-            .collect();
-        let in_place = self.plan.len() == plan.len() && kept.iter().enumerate().all(|(at, old)| *old == Some(at));
+        let kept: Vec<Option<usize>> =
+            plan.banks().map(|decl| self.plan.banks().position(|old| old.is_same(decl))).collect();
+        let in_place =
+            self.plan.len() == plan.len() && kept.iter().enumerate().all(|(at, old)| *old == Some(at));
         if !in_place {
             let pick = |old: &[Contents]| -> Arc<[Contents]> {
                 kept.iter().map(|at| at.map_or_else(Contents::default, |at| old[at].clone())).collect()

@@ -138,7 +138,11 @@ impl Contents {
         let mut near = 0;
         for segment in &self.segments {
             match (&**segment, print, &decl.likeness) {
-                (Segment::Fingerprints(bank), Print::Fingerprint(query), Likeness::Fingerprint { range, .. }) => {
+                (
+                    Segment::Fingerprints(bank),
+                    Print::Fingerprint(query),
+                    Likeness::Fingerprint { range, .. },
+                ) => {
                     hamming_topk(kernel, bank, query, k, &mut scratch.hamming);
                     scratch
                         .nearest
@@ -147,7 +151,8 @@ impl Contents {
                     let within = |distance: u32| distance <= u32::from(*range);
                     near += match scratch.hamming.last() {
                         Some(last) if scratch.hamming.len() == k && within(last.distance) => {
-                            hamming_range(kernel, bank, query, u32::from(*range), 0, &mut scratch.hamming).found
+                            hamming_range(kernel, bank, query, u32::from(*range), 0, &mut scratch.hamming)
+                                .found
                         }
                         _ => scratch.hamming.iter().filter(|hit| within(hit.distance)).count(),
                     };
