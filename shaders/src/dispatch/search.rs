@@ -90,7 +90,9 @@ impl Dispatcher {
         let search = Search::HammingTopk;
         let bank = handle.bank();
         let ask = || Ask::hamming_topk(query, k);
-        let found = self.found(search, &handle.gpu, ask, |_| self.costs(search, bank.len()), budget);
+        let asked = if k == 0 { Err(Why::BreakEven) } else { Ok(()) };
+        let found = asked
+            .and_then(|()| self.found(search, &handle.gpu, ask, |_| self.costs(search, bank.len()), budget));
         let done = found.and_then(|found| self.checked(fingerprint_hits(bank, &found, k, out)));
         self.ended(search, done).unwrap_or_else(|ran| {
             hamming::hamming_topk(self.options.kernel, bank, query, k, out);
@@ -139,7 +141,9 @@ impl Dispatcher {
         let search = Search::DotTopk;
         let bank = handle.bank();
         let ask = || Ask::dot_topk(query, k, handle.largest);
-        let found = self.found(search, &handle.gpu, ask, |_| self.costs(search, bank.len()), budget);
+        let asked = if k == 0 { Err(Why::BreakEven) } else { Ok(()) };
+        let found = asked
+            .and_then(|()| self.found(search, &handle.gpu, ask, |_| self.costs(search, bank.len()), budget));
         let done = found.and_then(|found| self.checked(vector_hits(bank, &found, k, out)));
         self.ended(search, done).unwrap_or_else(|ran| {
             dot::dot_topk(self.options.kernel, bank, query, k, out);
