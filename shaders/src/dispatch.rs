@@ -14,6 +14,7 @@ pub use calibrate::{Calibration, NAME_PERCENTS, SearchCost};
 pub use stats::{Ran, Stats, Why};
 
 pub(crate) use answer::{Ask, fingerprint_hits, name_hits, vector_hits};
+pub(crate) use bank::largest;
 pub(crate) use calibrate::best_ns;
 
 use std::sync::Arc;
@@ -86,6 +87,12 @@ pub struct Dispatcher {
 /// The first run of a pipeline may compile it, which a driver can take seconds for.
 const START_WAIT: Duration = Duration::from_secs(30);
 
+/// Compares every shader with its twin, and measures it.
+pub(crate) fn calibrated(card: &Card, kernel: Kernel) -> Result<Calibration, Fault> {
+    selftest::run(card)?;
+    calibrate::measure(card, kernel)
+}
+
 impl Dispatcher {
     /// Opens the device, compiles every pipeline, compares each with its twin and measures it. Takes some tenths of
     /// a second; on return the device serves.
@@ -102,8 +109,7 @@ impl Dispatcher {
         })
         .map_err(no_gpu)?;
         let refused = |fault: Fault| NoGpu { why: format!("{}: {fault}", card.gpu().facts.name) };
-        selftest::run(&card).map_err(refused)?;
-        let calibration = calibrate::measure(&card, options.kernel).map_err(refused)?;
+        let calibration = calibrated(&card, options.kernel).map_err(refused)?;
         let shared = Arc::new(Shared::new(card, options.watchdog));
         let serving = Arc::clone(&shared);
         let thread = std::thread::Builder::new()

@@ -10,6 +10,7 @@ pub mod shader;
 mod gpu;
 pub mod sample;
 pub mod dispatch;
+pub mod check;
 
 
 pub use kernel::Kernel;

@@ -68,3 +68,43 @@ impl Card {
         done
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The software adapter, or any other; without one these tests have nothing to say (tests/gpu.rs fails there
+    /// under `CI=true`).
+    fn card() -> Option<Card> {
+        let wanted = Wanted { allow_software: true, binding_bytes_max: None, memory_percent_max: 90 };
+        Card::open(wanted).map_err(|why| eprintln!("skipped: {why}")).ok()
+    }
+
+    #[test]
+    fn a_panic_of_wgpu_is_a_fault_and_retires_the_device() {
+        let Some(card) = card() else { return };
+        let fault = card.caught::<()>(|| panic!("{}", "Error in Device::poll: Parent device is lost")).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Lost);
+        assert!(card.gpu().health.is_retired());
+        assert_eq!(card.caught(|| Ok(1)).unwrap_err(), fault, "nothing runs on a retired device");
+    }
+
+    #[test]
+    fn a_buffer_that_no_device_has_room_for_is_a_fault() {
+        let Some(card) = card() else { return };
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let fault = card.caught(|| card.gpu().buffer("a pebibyte", 1 << 50, usage)).unwrap_err();
+        assert!(matches!(fault.kind, FaultKind::OutOfMemory | FaultKind::Validation), "{fault}");
+    }
+
+    #[test]
+    fn a_lack_of_memory_leaves_the_device_in_service() {
+        let Some(card) = card() else { return };
+        let full = || Err::<(), _>(Fault::new(FaultKind::OutOfMemory, "not enough memory left"));
+        assert_eq!(card.caught(full).unwrap_err().kind, FaultKind::OutOfMemory);
+        assert!(!card.gpu().health.is_retired());
+        assert_eq!(card.caught(|| Ok(1)), Ok(1));
+        assert_eq!(card.gpu().health.counts()[FaultKind::OutOfMemory as usize], 1);
+    }
+}

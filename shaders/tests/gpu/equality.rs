@@ -242,3 +242,48 @@ fn a_bank_over_the_binding_limit_is_searched_in_shards() {
     }
     assert_eq!(dispatcher.stats().faults, [0; 6]);
 }
+
+/// Letters as 1 to 26, everything else as 27: enough for a kernel, which knows no language.
+fn symbols(name: &str) -> Vec<u8> {
+    let symbol = |letter: char| match letter.to_ascii_lowercase() {
+        letter @ 'a'..='z' => letter as u8 - b'a' + 1,
+        _ => 27,
+    };
+    name.chars().map(symbol).take(64).collect()
+}
+
+/// The names of OFAC's and the UN's lists, read as plainly as can be: the importers are not this crate's.
+fn listed() -> Vec<Vec<u8>> {
+    let folder = std::env::var_os("INTERDICT_DATA").map(std::path::PathBuf::from);
+    let folder = folder
+        .unwrap_or_else(|| std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")));
+    let read = |name: &str| {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; set INTERDICT_DATA", path.display()));
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let quoted = |line: &str| line.split('"').nth(1).map(symbols);
+    let alternate = |line: &str| line.split('"').nth(3).map(symbols);
+    let mut names: Vec<Vec<u8>> = read("ofac/sdn.csv").lines().filter_map(quoted).collect();
+    names.extend(read("ofac/alt.csv").lines().filter_map(alternate));
+    for tag in ["FIRST_NAME", "SECOND_NAME", "ALIAS_NAME"] {
+        let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
+        let text = read("un/consolidated.xml");
+        names.extend(text.split(&open).skip(1).filter_map(|rest| rest.split(&close).next()).map(symbols));
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[test]
+fn the_lists_of_ofac_and_the_un() {
+    let Some(dispatcher) = shared() else { return };
+    let names = listed();
+    assert!(names.len() > 18_000, "{}", names.len());
+    let handle = dispatcher.upload_names(names_bank(&names));
+    let mut numbers = sample::Numbers::new(12);
+    for name in names.iter().step_by(names.len() / 12) {
+        let query = sample::disturbed(&mut numbers, name, 2);
+        check_name(dispatcher, &handle, &query, &Need::indel_percent(query.len() as u8, 75));
+    }
+}
