@@ -188,3 +188,39 @@ fn the_router_asks_the_side_that_is_sooner() {
         assert!(cost.gpu_floor_ns > 0.0 && cost.simd_ns_each > 0.0);
     }
 }
+
+/// Sets the most address space that this process may have, by util-linux, so that this crate needs no libc.
+fn address_space_max(limit: &str) {
+    let pid = std::process::id().to_string();
+    let done = Command::new("prlimit").args(["--pid", &pid, &format!("--as={limit}:unlimited")]).status();
+    assert!(done.unwrap().success());
+}
+
+/// Kilobytes of address space that this process has.
+fn address_space_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_driver_without_memory_refuses_the_bank_and_serves_on() {
+    if std::env::var_os(CHILD).is_none() {
+        return in_child("faults::a_driver_without_memory_refuses_the_bank_and_serves_on", &[]);
+    }
+    let Some(dispatcher) = start(always()) else { return };
+    if !dispatcher.adapter().is_software {
+        // The limit is one of main memory, which a card has not.
+        return;
+    }
+    let small = dispatcher.upload_fingerprints(Arc::new(sample::fingerprints(30, 1_000)));
+    let bank = Arc::new(sample::fingerprints(31, 5_000_000));
+    address_space_max(&((address_space_kb() << 10) + (64 << 20)).to_string());
+    let large = dispatcher.upload_fingerprints(bank);
+    address_space_max("unlimited");
+    assert_eq!(large.refused().map(|fault| fault.kind), Some(FaultKind::OutOfMemory), "{:?}", large.refused());
+    assert_eq!(asked(&dispatcher, &large, 1, None), Ran::Simd(Why::NotUploaded));
+    assert_eq!(asked(&dispatcher, &small, 1, None), Ran::Gpu);
+    let stats = dispatcher.stats();
+    assert_eq!((stats.faults_of(FaultKind::OutOfMemory), stats.retired), (1, None));
+}
