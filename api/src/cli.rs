@@ -8,6 +8,7 @@ pub mod explain;
 pub mod packs;
 pub mod lists;
 pub mod doctor;
+pub mod gpu_check;
 pub mod keys;
 pub mod letters;
 
@@ -15,7 +16,7 @@ use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Exit code of a finding (`verify`, `packs check|test`, `doctor` only).
+/// Exit code of a finding (`verify`, `packs check|test`, `doctor`, `gpu-check` only).
 pub const FINDING: u8 = 1;
 /// Exit code of a failure.
 pub const FAILED: u8 = 3;
@@ -43,6 +44,8 @@ enum Verb {
     Lists(lists::Args),
     /// Look at this machine and a configuration, and say what is wrong.
     Doctor(doctor::Args),
+    /// Compare the GPU's results with the CPU's, and time both.
+    GpuCheck(gpu_check::Args),
     /// Make API keys.
     Keys(keys::Args),
     /// Read the dead letters of a data folder.
@@ -70,6 +73,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Packs(args) => packs::run(args),
         Verb::Lists(args) => lists::run(args),
         Verb::Doctor(args) => doctor::run(args),
+        Verb::GpuCheck(args) => gpu_check::run(args),
         Verb::Keys(args) => keys::run(args),
         Verb::DeadLetters(args) => letters::run(args),
     };

@@ -108,13 +108,14 @@ pub fn run(options: &CheckOptions, mut progress: impl FnMut(&str)) -> Report {
         findings: Vec::new(),
     };
     progress("opening the adapter");
-    let card = match Card::open(Wanted { allow_software: true, binding_bytes_max: None, memory_percent_max: 90 }) {
-        Ok(card) => card,
-        Err(why) => {
-            report.findings.push(why);
-            return report;
-        }
-    };
+    let card =
+        match Card::open(Wanted { allow_software: true, binding_bytes_max: None, memory_percent_max: 90 }) {
+            Ok(card) => card,
+            Err(why) => {
+                report.findings.push(why);
+                return report;
+            }
+        };
     let facts = card.gpu().facts.clone();
     if facts.is_software && !options.allow_software {
         report.findings.push(format!("{} is a software adapter: it never serves, SIMD does", facts.name));

@@ -5,6 +5,7 @@ mod stats;
 mod calibrate;
 mod answer;
 mod selftest;
+mod route;
 mod queue;
 mod bank;
 mod search;

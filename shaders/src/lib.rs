@@ -12,14 +12,13 @@ pub mod sample;
 pub mod dispatch;
 pub mod check;
 
-
+pub use dispatch::{BankHandle, Dispatcher, NoGpu, Options, Ran, Route, Stats, Why};
+pub use gpu::{AdapterFacts, Fault, FaultKind};
 pub use kernel::Kernel;
 pub use layout::{
     DotHit, FingerprintBank, HammingHit, NameBank, NameBankError, NameHit, NameQuery, Need, VectorBank,
     VectorBankError,
 };
-pub use dispatch::{BankHandle, Dispatcher, NoGpu, Options, Ran, Route, Stats, Why};
-pub use gpu::{AdapterFacts, Fault, FaultKind};
 pub use simd::RangeFound;
 pub use simd::dot::{dot_range, dot_topk};
 pub use simd::hamming::{hamming_range, hamming_topk};

@@ -42,9 +42,7 @@ impl Search {
     pub fn wgsl(self) -> String {
         match self {
             Self::NameLcs => [BATCH, include_str!("../wgsl/name_lcs.wgsl")].concat(),
-            Self::HammingRange => {
-                [BATCH, FINGERPRINTS, include_str!("../wgsl/hamming_range.wgsl")].concat()
-            }
+            Self::HammingRange => [BATCH, FINGERPRINTS, include_str!("../wgsl/hamming_range.wgsl")].concat(),
             Self::HammingTopk => {
                 [BATCH, FINGERPRINTS, SELECT, include_str!("../wgsl/hamming_topk.wgsl")].concat()
             }

@@ -3,7 +3,8 @@
 use crate::dispatch::{Ask, fingerprint_hits, largest, name_hits, vector_hits};
 use crate::gpu::{Fault, Found};
 use crate::layout::{
-    DotHit, FingerprintBank, HAMMING_MAX, HammingHit, NameBank, NameHit, NameQuery, Need, TOP_K_MAX, VectorBank,
+    DotHit, FingerprintBank, HAMMING_MAX, HammingHit, NameBank, NameHit, NameQuery, Need, TOP_K_MAX,
+    VectorBank,
 };
 use crate::sample::Numbers;
 use crate::shader::Search;

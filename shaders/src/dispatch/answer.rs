@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use crate::gpu::{Batch, Fault, FaultKind, Found, GpuBank};
-use crate::layout::batch::{
-    BatchHead, FingerprintItem, HITS_MAX, NameItem, RawHit, VectorItem, window,
-};
+use crate::layout::batch::{BatchHead, FingerprintItem, HITS_MAX, NameItem, RawHit, VectorItem, window};
 use crate::layout::{DotHit, FingerprintBank, HammingHit, NameBank, NameHit, NameQuery, Need, VectorBank};
 use crate::shader::Search;
 

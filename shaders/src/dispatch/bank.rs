@@ -107,7 +107,9 @@ impl Dispatcher {
             upload()
         };
         match done {
-            Ok(bank) => Ok(Arc::new(Uploaded { bank: Arc::new(bank), bytes, shared: Arc::clone(&self.shared) })),
+            Ok(bank) => {
+                Ok(Arc::new(Uploaded { bank: Arc::new(bank), bytes, shared: Arc::clone(&self.shared) }))
+            }
             Err(fault) => {
                 held.fetch_sub(bytes, Ordering::Relaxed);
                 Err(fault)

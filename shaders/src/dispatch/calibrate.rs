@@ -99,10 +99,10 @@ pub(super) fn measure(card: &Card, kernel: Kernel) -> Result<Calibration, Fault>
         best_ns(rounds, || names::search_names(kernel, &names, &query, &need, &mut scratch, &mut hits))
             / len as f64
     });
-    // Every name is scored, none is a hit.
-    let all = Need::per_length(|len| len.max(1));
+    let all = need(query.symbols_len(), 0);
     let (large, small) = (card.upload_names(&names)?, card.upload_names(&few_names)?);
-    let name_gpu = side.gpu(&large, &Ask::name(&names, &query, &all), &small, &Ask::name(&few_names, &query, &all))?;
+    let name_gpu =
+        side.gpu(&large, &Ask::name(&names, &query, &all), &small, &Ask::name(&few_names, &query, &all))?;
 
     let prints = sample::fingerprints(3, len);
     let print = sample::fingerprint(&mut numbers);
@@ -131,10 +131,13 @@ pub(super) fn measure(card: &Card, kernel: Kernel) -> Result<Calibration, Fault>
     Ok(Calibration { costs: [names, range, topk, dot_range, dot_topk], names_simd_ns_each })
 }
 
+/// At 0 % every name is scored and only those that hold the query, or that it holds, are hits: what is measured is
+/// the search, not the copying of hits.
 fn need(query_len: u8, percent: u32) -> Need {
-    let least = (u32::from(query_len) * percent).div_ceil(100) as u8;
-    // At 0 % every name is scored and none is a hit: what is measured is the search, not the copying of hits.
-    if percent == 0 { Need::per_length(|len| len) } else { Need::per_length(|len| least.max(len * 2 / 3)) }
+    match percent {
+        0 => Need::per_length(|len| len.min(query_len)),
+        _ => Need::indel_percent(query_len, percent as u8),
+    }
 }
 
 struct Side<'a> {
@@ -196,6 +199,9 @@ mod tests {
         let cost = SearchCost { gpu_floor_ns: 0.0, gpu_ns_each: 0.0, simd_ns_each: 0.0 };
         let calibration =
             Calibration { costs: [cost; Search::ALL.len()], names_simd_ns_each: [4.0, 2.0, 1.0] };
-        assert_eq!([0, 69, 70, 84, 100].map(|percent| calibration.names_simd_ns(10, percent)), [40, 40, 20, 20, 10]);
+        assert_eq!(
+            [0, 69, 70, 84, 100].map(|percent| calibration.names_simd_ns(10, percent)),
+            [40, 40, 20, 20, 10]
+        );
     }
 }

@@ -171,3 +171,68 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    /// No thread serves: what is put in stays.
+    fn stalled() -> Option<(Shared, [Arc<GpuBank>; 2])> {
+        let card = Card::any()?;
+        let banks =
+            [1, 2].map(|seed| Arc::new(card.upload_vectors(&sample::fingerprints(seed, 70)).unwrap()));
+        Some((Shared::new(card, Duration::from_secs(10)), banks))
+    }
+
+    #[test]
+    fn a_full_queue_takes_no_more_and_a_closed_one_frees_its_callers() {
+        let Some((shared, [bank, _])) = stalled() else { return };
+        let submit = || shared.submit(Ask::hamming_topk(&[0; 4], 3), Arc::clone(&bank));
+        let waiting: Vec<_> = (0..QUEUE_MAX).map(|_| submit().unwrap()).collect();
+        assert_eq!(submit().unwrap_err(), Why::Busy);
+        assert_eq!(shared.stats().queue_len, QUEUE_MAX);
+        shared.close();
+        assert!(waiting.into_iter().all(|answer| answer.recv().is_err()));
+        assert_eq!(submit().unwrap_err(), Why::Fault);
+        assert!(shared.next_batch().is_none());
+    }
+
+    #[test]
+    fn a_batch_is_of_one_search_and_one_bank_in_the_order_of_arrival() {
+        let Some((shared, [first, second])) = stalled() else { return };
+        let mut answers = Vec::new();
+        for turn in 0..80 {
+            let bank = if turn % 4 == 3 { &second } else { &first };
+            let ask =
+                if turn % 4 == 2 { Ask::hamming_range(&[0; 4], 9) } else { Ask::hamming_topk(&[0; 4], 3) };
+            answers.push(shared.submit(ask, Arc::clone(bank)).unwrap());
+        }
+        let sizes: Vec<usize> = (0..3).map(|_| shared.next_batch().unwrap().len()).collect();
+        assert_eq!(sizes, [40, 20, 20]);
+        for _ in 0..70 {
+            answers.push(shared.submit(Ask::hamming_range(&[0; 4], 9), Arc::clone(&first)).unwrap());
+        }
+        assert_eq!(shared.next_batch().unwrap().len(), QUERIES_MAX);
+        assert_eq!(shared.stats().queue_len, 6);
+    }
+
+    #[test]
+    fn what_a_batch_answers_goes_to_whom_it_belongs() {
+        let Some((shared, [bank, _])) = stalled() else { return };
+        let prints = sample::fingerprints(1, 70);
+        let answers: Vec<_> = (0..6)
+            .map(|index| {
+                shared.submit(Ask::hamming_range(&prints.fingerprint(index), 0), Arc::clone(&bank)).unwrap()
+            })
+            .collect();
+        let jobs = shared.next_batch().unwrap();
+        shared.answer(jobs, &mut Vec::new());
+        for (index, answer) in answers.into_iter().enumerate() {
+            let found = answer.recv().unwrap();
+            assert!(found.hits.iter().any(|hit| hit.index as usize == index && hit.score == 0));
+        }
+        assert_eq!(shared.stats().batches, 1);
+    }
+}

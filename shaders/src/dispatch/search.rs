@@ -6,7 +6,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use super::bank::Uploaded;
-use super::{Ask, BankHandle, Dispatcher, Ran, Route, Why, fingerprint_hits, name_hits, vector_hits};
+use super::{Ask, BankHandle, Dispatcher, Ran, Route, Why, fingerprint_hits, name_hits, route, vector_hits};
 use crate::gpu::{Fault, Found};
 use crate::layout::batch::HITS_MAX;
 use crate::layout::{
@@ -16,9 +16,6 @@ use crate::layout::{
 use crate::shader::Search;
 use crate::simd::{dot, hamming, names};
 use crate::{NameScratch, RangeFound};
-
-/// Watchdogs that a caller without a deadline waits: the batch in flight, a full queue, and one to spare.
-const PATIENCE_WATCHDOGS: u32 = 6;
 
 impl Dispatcher {
     /// As [`search_names`](crate::search_names), and where it ran. `budget` is what is left of the query's time.
@@ -40,11 +37,14 @@ impl Dispatcher {
             (cost.gpu_ns(names), self.calibration.names_simd_ns(handle.bank().len(), percent))
         };
         let found = self.found(Search::NameLcs, &handle.gpu, ask, costs, budget);
-        self.ended(Search::NameLcs, found.and_then(|found| self.checked(name_hits(handle.bank(), &found, out))))
-            .unwrap_or_else(|ran| {
-                names::search_names(self.options.kernel, handle.bank(), query, need, scratch, out);
-                ran
-            })
+        self.ended(
+            Search::NameLcs,
+            found.and_then(|found| self.checked(name_hits(handle.bank(), &found, out))),
+        )
+        .unwrap_or_else(|ran| {
+            names::search_names(self.options.kernel, handle.bank(), query, need, scratch, out);
+            ran
+        })
     }
 
     /// As [`hamming_range`](crate::hamming_range), and where it ran.
@@ -173,31 +173,17 @@ impl Dispatcher {
         let ask = ask();
         debug_assert_eq!(ask.search, search);
         let (gpu_ns, simd_ns) = costs(&ask);
-        let patience = self.route(gpu_ns, simd_ns, budget)?;
+        let expected = match self.options.route {
+            Route::GpuFirst => None,
+            Route::Calibrated => Some(gpu_ns.saturating_add(self.shared.wait_ns())),
+        };
+        let patience = route::patience(expected, simd_ns, budget, self.shared.watchdog)?;
         let answer = self.shared.submit(ask, Arc::clone(&uploaded.bank))?;
         let found = answer.recv_timeout(patience).map_err(|e| match e {
             RecvTimeoutError::Timeout => Why::Late,
             RecvTimeoutError::Disconnected => Why::Fault,
         })?;
         if found.count as usize > HITS_MAX { Err(Why::Overflow) } else { Ok(found) }
-    }
-
-    /// How long to wait for the GPU, or why not to ask it.
-    fn route(&self, gpu_ns: u64, simd_ns: u64, budget: Option<Duration>) -> Result<Duration, Why> {
-        if self.options.route == Route::Calibrated {
-            let gpu_ns = gpu_ns.saturating_add(self.shared.wait_ns());
-            if gpu_ns >= simd_ns {
-                return Err(Why::BreakEven);
-            }
-            // Half of what is left: the other half is the CPU's, should the GPU not answer.
-            if budget.is_some_and(|budget| 2 * u128::from(gpu_ns) > budget.as_nanos()) {
-                return Err(Why::Budget);
-            }
-        }
-        Ok(match budget {
-            Some(budget) => budget.saturating_sub(Duration::from_nanos(simd_ns)).max(budget / 2),
-            None => self.shared.watchdog * PATIENCE_WATCHDOGS,
-        })
     }
 
     /// A wrong answer takes the device out of service.

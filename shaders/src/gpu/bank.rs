@@ -122,6 +122,10 @@ fn bind(
             .zip(buffers)
             .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
             .collect();
-        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("shard"), layout, entries: &entries })
+        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("shard"),
+            layout,
+            entries: &entries,
+        })
     })
 }

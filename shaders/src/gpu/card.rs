@@ -70,21 +70,25 @@ impl Card {
 }
 
 #[cfg(test)]
+impl Card {
+    /// Any adapter; without one the tests that want it have nothing to say (tests/gpu.rs fails there under
+    /// `CI=true`).
+    pub(crate) fn any() -> Option<Self> {
+        let wanted = Wanted { allow_software: true, binding_bytes_max: None, memory_percent_max: 90 };
+        Self::open(wanted).map_err(|why| eprintln!("skipped: {why}")).ok()
+    }
+}
+
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    /// The software adapter, or any other; without one these tests have nothing to say (tests/gpu.rs fails there
-    /// under `CI=true`).
-    fn card() -> Option<Card> {
-        let wanted = Wanted { allow_software: true, binding_bytes_max: None, memory_percent_max: 90 };
-        Card::open(wanted).map_err(|why| eprintln!("skipped: {why}")).ok()
-    }
-
     #[test]
     fn a_panic_of_wgpu_is_a_fault_and_retires_the_device() {
-        let Some(card) = card() else { return };
-        let fault = card.caught::<()>(|| panic!("{}", "Error in Device::poll: Parent device is lost")).unwrap_err();
+        let Some(card) = Card::any() else { return };
+        let fault =
+            card.caught::<()>(|| panic!("{}", "Error in Device::poll: Parent device is lost")).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Lost);
         assert!(card.gpu().health.is_retired());
         assert_eq!(card.caught(|| Ok(1)).unwrap_err(), fault, "nothing runs on a retired device");
@@ -92,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_buffer_that_no_device_has_room_for_is_a_fault() {
-        let Some(card) = card() else { return };
+        let Some(card) = Card::any() else { return };
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let fault = card.caught(|| card.gpu().buffer("a pebibyte", 1 << 50, usage)).unwrap_err();
         assert!(matches!(fault.kind, FaultKind::OutOfMemory | FaultKind::Validation), "{fault}");
@@ -100,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_lack_of_memory_leaves_the_device_in_service() {
-        let Some(card) = card() else { return };
+        let Some(card) = Card::any() else { return };
         let full = || Err::<(), _>(Fault::new(FaultKind::OutOfMemory, "not enough memory left"));
         assert_eq!(card.caught(full).unwrap_err().kind, FaultKind::OutOfMemory);
         assert!(!card.gpu().health.is_retired());

@@ -85,7 +85,10 @@ impl Gpu {
         };
         let info = adapter.get_info();
         if info.device_type == wgpu::DeviceType::Cpu && !wanted.allow_software {
-            return Err(format!("the only adapter, {}, is software, slower than this CPU's own path", info.name));
+            return Err(format!(
+                "the only adapter, {}, is software, slower than this CPU's own path",
+                info.name
+            ));
         }
         let limits = adapter.limits();
         let (device, queue) = wait(adapter.request_device(&wgpu::DeviceDescriptor {

@@ -50,10 +50,8 @@ fn layout(gpu: &Gpu, label: &str, bindings: &[wgpu::BufferBindingType]) -> wgpu:
             count: None,
         })
         .collect();
-    gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: Some(label),
-        entries: &entries,
-    })
+    gpu.device
+        .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries })
 }
 
 fn compile(

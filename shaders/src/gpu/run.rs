@@ -59,7 +59,10 @@ impl Runner {
             let buffers = [&batch, &hits, &histogram, &cuts];
             let entries: Vec<_> = (0u32..)
                 .zip(buffers)
-                .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+                .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                    binding,
+                    resource: buffer.as_entire_binding(),
+                })
                 .collect();
             gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some("batch"),
@@ -94,12 +97,20 @@ impl Runner {
             match is_mapped.try_recv() {
                 Ok(Ok(())) => self.read(bytes, queries),
                 Ok(Err(e)) => Err(Fault::new(FaultKind::Lost, format!("results were not mapped: {e}"))),
-                Err(_) => Err(Fault::new(FaultKind::Internal, "results were not mapped when the batch ended")),
+                Err(_) => {
+                    Err(Fault::new(FaultKind::Internal, "results were not mapped when the batch ended"))
+                }
             }
         })
     }
 
-    fn submit(&self, gpu: &Gpu, pipelines: &Pipelines, batch: &Batch<'_>, bytes: u64) -> wgpu::SubmissionIndex {
+    fn submit(
+        &self,
+        gpu: &Gpu,
+        pipelines: &Pipelines,
+        batch: &Batch<'_>,
+        bytes: u64,
+    ) -> wgpu::SubmissionIndex {
         let head = &batch.head;
         gpu.queue.write_buffer(&self.batch, 0, bytemuck::bytes_of(head));
         gpu.queue.write_buffer(&self.batch, size_of::<BatchHead>() as u64, batch.items);

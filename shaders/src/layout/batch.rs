@@ -74,11 +74,7 @@ impl NameItem {
     /// The query with its needs.
     #[must_use]
     pub fn new(query: &NameQuery, need: &Need) -> Self {
-        Self {
-            low: *query.low_masks(),
-            high: *query.high_masks(),
-            need: need.table().map(u32::from),
-        }
+        Self { low: *query.low_masks(), high: *query.high_masks(), need: need.table().map(u32::from) }
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use interdict_shaders::layout::batch::HITS_MAX;
 use interdict_shaders::layout::{FingerprintBank, VectorBank};
 use interdict_shaders::{
-    BankHandle, Dispatcher, Kernel, NameBank, NameQuery, NameScratch, Need, Options, RangeFound, Ran, Why, cpu,
-    sample, search_names,
+    BankHandle, Dispatcher, Kernel, NameBank, NameQuery, NameScratch, Need, Options, Ran, RangeFound, Why,
+    cpu, sample, search_names,
 };
 
 use crate::{always, start};
@@ -65,7 +65,8 @@ fn names_that_carry_and_borrow_at_every_place() {
     }
     let handle = dispatcher.upload_names(names_bank(&names));
     for query in &names {
-        for need in [Need::per_length(|_| 1), Need::per_length(|len| len), Need::per_length(|_| Need::NEVER)] {
+        for need in [Need::per_length(|_| 1), Need::per_length(|len| len), Need::per_length(|_| Need::NEVER)]
+        {
             check_name(dispatcher, &handle, query, &need);
         }
     }
@@ -98,7 +99,8 @@ fn twenty_thousand_names_in_batches() {
                 for query in queries {
                     let need = Need::indel_percent(query.len() as u8, 75);
                     let prepared = NameQuery::new(query).unwrap();
-                    let ran = dispatcher.search_names(handle, &prepared, &need, None, &mut scratch, &mut hits);
+                    let ran =
+                        dispatcher.search_names(handle, &prepared, &need, None, &mut scratch, &mut hits);
                     search_names(Kernel::Portable, bank, &prepared, &need, &mut scratch, &mut expected);
                     assert_eq!((hits.as_slice(), ran), (expected.as_slice(), Ran::Gpu));
                     total.fetch_add(hits.len(), Ordering::Relaxed);
@@ -111,7 +113,12 @@ fn twenty_thousand_names_in_batches() {
     assert!(dispatcher.stats().batches > before.batches);
 }
 
-fn check_prints(dispatcher: &Dispatcher, handle: &BankHandle<FingerprintBank>, query: &[u64; 4], ks: &[usize]) {
+fn check_prints(
+    dispatcher: &Dispatcher,
+    handle: &BankHandle<FingerprintBank>,
+    query: &[u64; 4],
+    ks: &[usize],
+) {
     let mut hits = Vec::new();
     let all = cpu::hamming_range::search(handle.bank(), query, 256);
     for &k in ks {
@@ -255,11 +262,13 @@ fn symbols(name: &str) -> Vec<u8> {
 /// The names of OFAC's and the UN's lists, read as plainly as can be: the importers are not this crate's.
 fn listed() -> Vec<Vec<u8>> {
     let folder = std::env::var_os("INTERDICT_DATA").map(std::path::PathBuf::from);
-    let folder = folder
-        .unwrap_or_else(|| std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")));
+    let folder = folder.unwrap_or_else(|| {
+        std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"))
+    });
     let read = |name: &str| {
         let path = folder.join(name);
-        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; set INTERDICT_DATA", path.display()));
+        let bytes =
+            std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; set INTERDICT_DATA", path.display()));
         String::from_utf8_lossy(&bytes).into_owned()
     };
     let quoted = |line: &str| line.split('"').nth(1).map(symbols);

@@ -75,7 +75,12 @@ fn a_software_adapter_never_serves_production() {
 }
 
 /// Top-10 of `handle` is what SIMD finds; where it ran.
-fn asked(dispatcher: &Dispatcher, handle: &BankHandle<FingerprintBank>, seed: u64, budget: Option<Duration>) -> Ran {
+fn asked(
+    dispatcher: &Dispatcher,
+    handle: &BankHandle<FingerprintBank>,
+    seed: u64,
+    budget: Option<Duration>,
+) -> Ran {
     let query = sample::fingerprint(&mut sample::Numbers::new(seed));
     let (mut hits, mut expected) = (Vec::new(), Vec::new());
     let ran = dispatcher.hamming_topk(handle, &query, 10, budget, &mut hits);
@@ -218,7 +223,12 @@ fn a_driver_without_memory_refuses_the_bank_and_serves_on() {
     address_space_max(&((address_space_kb() << 10) + (64 << 20)).to_string());
     let large = dispatcher.upload_fingerprints(bank);
     address_space_max("unlimited");
-    assert_eq!(large.refused().map(|fault| fault.kind), Some(FaultKind::OutOfMemory), "{:?}", large.refused());
+    assert_eq!(
+        large.refused().map(|fault| fault.kind),
+        Some(FaultKind::OutOfMemory),
+        "{:?}",
+        large.refused()
+    );
     assert_eq!(asked(&dispatcher, &large, 1, None), Ran::Simd(Why::NotUploaded));
     assert_eq!(asked(&dispatcher, &small, 1, None), Ran::Gpu);
     let stats = dispatcher.stats();

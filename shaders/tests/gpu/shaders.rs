@@ -2,10 +2,10 @@
 
 use std::mem::offset_of;
 
+use interdict_shaders::layout::NameBlock;
 use interdict_shaders::layout::batch::{
     BINS, BatchHead, FingerprintItem, NameItem, QUERIES_MAX, RawHit, Shard, THREADS, TILE, VectorItem,
 };
-use interdict_shaders::layout::NameBlock;
 use interdict_shaders::shader::Search;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
@@ -102,7 +102,8 @@ fn each_query_has_the_layout_of_its_pod() {
         assert_eq!(stride(&module, "Batch"), size as u32, "{}", search.name());
     }
     let names = module(Search::NameLcs);
-    let (_, blocks) = names.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("blocks")).unwrap();
+    let (_, blocks) =
+        names.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("blocks")).unwrap();
     let naga::TypeInner::Array { stride, .. } = &names.types[blocks.ty].inner else { panic!("no array") };
     assert_eq!(*stride, size_of::<NameBlock>() as u32);
 }
