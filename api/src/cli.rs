@@ -9,6 +9,7 @@ pub mod packs;
 pub mod lists;
 pub mod screen;
 pub mod doctor;
+pub mod gpu_check;
 pub mod keys;
 pub mod letters;
 
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Exit code of a finding (`verify`, `packs check|test`, `doctor` only).
+/// Exit code of a finding (`verify`, `packs check|test`, `doctor`, `gpu-check` only).
 pub const FINDING: u8 = 1;
 /// Exit code of a failure.
 pub const FAILED: u8 = 3;
@@ -46,6 +47,8 @@ enum Verb {
     Screen(screen::Args),
     /// Look at this machine and a configuration, and say what is wrong.
     Doctor(doctor::Args),
+    /// Compare the GPU's results with the CPU's, and time both.
+    GpuCheck(gpu_check::Args),
     /// Make API keys.
     Keys(keys::Args),
     /// Read the dead letters of a data folder.
@@ -74,6 +77,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Lists(args) => lists::run(args),
         Verb::Screen(args) => screen::run(args),
         Verb::Doctor(args) => doctor::run(args),
+        Verb::GpuCheck(args) => gpu_check::run(args),
         Verb::Keys(args) => keys::run(args),
         Verb::DeadLetters(args) => letters::run(args),
     };

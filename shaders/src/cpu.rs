@@ -4,4 +4,5 @@
 pub mod name_lcs;
 pub mod hamming_range;
 pub mod hamming_topk;
+pub mod dot_range;
 pub mod dot_topk;

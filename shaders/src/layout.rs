@@ -3,6 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+pub mod batch;
 mod names;
 mod query;
 mod signature;

@@ -6,12 +6,20 @@ pub mod layout;
 pub mod cpu;
 pub mod kernel;
 pub mod simd;
+pub mod shader;
+mod gpu;
+pub mod sample;
+pub mod dispatch;
+pub mod check;
 
+pub use dispatch::{BankHandle, Dispatcher, NoGpu, Options, Ran, Route, Stats, Why};
+pub use gpu::{AdapterFacts, Fault, FaultKind};
 pub use kernel::Kernel;
 pub use layout::{
     DotHit, FingerprintBank, HammingHit, NameBank, NameBankError, NameHit, NameQuery, Need, VectorBank,
     VectorBankError,
 };
-pub use simd::dot::dot_topk;
-pub use simd::hamming::{RangeFound, hamming_range, hamming_topk};
+pub use simd::RangeFound;
+pub use simd::dot::{dot_range, dot_topk};
+pub use simd::hamming::{hamming_range, hamming_topk};
 pub use simd::names::{NameScratch, score_names, search_names, search_names_exhaustive};

@@ -5,7 +5,7 @@ use crate::layout::{
     FINGERPRINT_WORDS, FingerprintBank, HAMMING_MAX, HammingHit, LANES, Row, TOP_K_MAX, lanes_between,
     pack_fingerprint,
 };
-use crate::simd::{insert_best, lanes_of};
+use crate::simd::{RangeFound, insert_best, keep_best, lanes_of};
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -23,15 +23,6 @@ pub(crate) trait HammingKernel: Copy {
         distance_max: u32,
         distances: &mut [u32; LANES],
     ) -> u64;
-}
-
-/// What a range search found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RangeFound {
-    /// Fingerprints within the radius, those that were left out included.
-    pub found: usize,
-    /// More were found than the cap: `out` holds the nearest of them.
-    pub truncated: bool,
 }
 
 /// The fingerprints within `distance_max` bits of `query`, sorted by (distance, id); of more than `cap` of them the
@@ -87,22 +78,12 @@ fn range<K: HammingKernel>(
             }
         }
         if out.len() > cap.saturating_mul(2).saturating_add(LANES) {
-            farthest = keep_nearest(out, cap).map_or(0, |hit| hit.distance);
+            farthest = keep_best(out, cap).map_or(0, |hit| hit.distance);
         }
     }
-    keep_nearest(out, cap);
+    keep_best(out, cap);
     out.sort_unstable();
     RangeFound { found, truncated: found > cap }
-}
-
-/// Cuts `hits` to the first `cap` in order, which stay unsorted; the last of those in order, if any was cut.
-fn keep_nearest(hits: &mut Vec<HammingHit>, cap: usize) -> Option<HammingHit> {
-    if hits.len() <= cap {
-        return None;
-    }
-    let farthest = cap.checked_sub(1).map(|last| *hits.select_nth_unstable(last).1);
-    hits.truncate(cap);
-    farthest
 }
 
 fn topk<K: HammingKernel>(

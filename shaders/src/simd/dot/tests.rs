@@ -17,6 +17,15 @@ fn check(vectors: &[(u64, [i8; 64])], query: &[i8; 64]) {
             dot_topk(kernel, &bank, query, k, &mut out);
             assert_eq!(out, cpu::dot_topk::search(&bank, query, k), "{} top {k}", kernel.name());
         }
+        for at_least in [i32::MIN, -1_000_000, -1, 0, 1, 64, 8_128, 1_032_256, 1_048_576, i32::MAX] {
+            let expected = cpu::dot_range::search(&bank, query, at_least);
+            for cap in [usize::MAX, 70, 5, 1, 0] {
+                let found = dot_range(kernel, &bank, query, at_least, cap, &mut out);
+                let all = expected.len();
+                assert_eq!(found, RangeFound { found: all, truncated: all > cap });
+                assert_eq!(out, expected[..cap.min(all)], "{} at least {at_least}", kernel.name());
+            }
+        }
     }
 }
 
