@@ -111,8 +111,8 @@ pub fn run(options: &CheckOptions, mut progress: impl FnMut(&str)) -> Report {
     let card =
         match Card::open(Wanted { allow_software: true, binding_bytes_max: None, memory_percent_max: 90 }) {
             Ok(card) => card,
-            Err(why) => {
-                report.findings.push(why);
+            Err(no_gpu) => {
+                report.findings.push(no_gpu.why);
                 return report;
             }
         };

@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::Kernel;
-use crate::gpu::{AdapterFacts, Card, Fault, Wanted};
+use crate::gpu::{AdapterFacts, Card, Fault, NoGpu, Wanted};
 use queue::Shared;
 
 /// Who answers, where both could.
@@ -68,14 +68,6 @@ impl Default for Options {
     }
 }
 
-/// There is no GPU to serve: everything runs on SIMD.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no gpu: {why}")]
-pub struct NoGpu {
-    /// Why, in words.
-    pub why: String,
-}
-
 /// One device and the thread that feeds it.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -102,21 +94,19 @@ impl Dispatcher {
     /// [`NoGpu`] where there is no loader, driver or adapter, only a software adapter that is not allowed, or one
     /// that does not open or gives other results than the twin.
     pub fn start(options: Options) -> Result<Self, NoGpu> {
-        let no_gpu = |why| NoGpu { why };
         let card = Card::open(Wanted {
             allow_software: options.allow_software,
             binding_bytes_max: options.binding_bytes_max,
             memory_percent_max: options.memory_percent_max,
-        })
-        .map_err(no_gpu)?;
-        let refused = |fault: Fault| NoGpu { why: format!("{}: {fault}", card.gpu().facts.name) };
-        let calibration = calibrated(&card, options.kernel).map_err(refused)?;
+        })?;
+        let name = &card.gpu().facts.name;
+        let calibration = calibrated(&card, options.kernel).map_err(|fault| NoGpu::failed(name, fault))?;
         let shared = Arc::new(Shared::new(card, options.watchdog));
         let serving = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("interdict-gpu".to_owned())
             .spawn(move || serving.serve())
-            .map_err(|e| NoGpu { why: format!("no thread for the device: {e}") })?;
+            .map_err(|e| NoGpu::absent(format!("no thread for the device: {e}")))?;
         Ok(Self { shared, thread: Some(thread), calibration, options })
     }
 

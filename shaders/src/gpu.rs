@@ -9,7 +9,7 @@ mod run;
 mod card;
 
 pub use device::AdapterFacts;
-pub use fault::{Fault, FaultKind};
+pub use fault::{Fault, FaultKind, NoGpu};
 
 pub(crate) use bank::GpuBank;
 pub(crate) use card::Card;

@@ -12,8 +12,8 @@ pub mod sample;
 pub mod dispatch;
 pub mod check;
 
-pub use dispatch::{BankHandle, Dispatcher, NoGpu, Options, Ran, Route, Stats, Why};
-pub use gpu::{AdapterFacts, Fault, FaultKind};
+pub use dispatch::{BankHandle, Dispatcher, Options, Ran, Route, Stats, Why};
+pub use gpu::{AdapterFacts, Fault, FaultKind, NoGpu};
 pub use kernel::Kernel;
 pub use layout::{
     DotHit, FingerprintBank, HammingHit, NameBank, NameBankError, NameHit, NameQuery, Need, VectorBank,

@@ -20,6 +20,7 @@ fn always() -> Options {
 fn start(options: Options) -> Option<Dispatcher> {
     match Dispatcher::start(options) {
         Ok(dispatcher) => Some(dispatcher),
+        Err(no_gpu) if no_gpu.fault.is_some() => panic!("{no_gpu}"),
         Err(no_gpu) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
             panic!("{no_gpu}; install mesa-vulkan-drivers and libvulkan1 for lavapipe")
         }

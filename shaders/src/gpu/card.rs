@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Batch, Fault, FaultKind, Found, Gpu, GpuBank, Pipelines, Runner, Wanted};
+use super::{Batch, Fault, FaultKind, Found, Gpu, GpuBank, NoGpu, Pipelines, Runner, Wanted};
 use crate::layout::{Columns, NameBank};
 
 /// An open device, compiled and ready to run.
@@ -18,14 +18,20 @@ pub(crate) struct Card {
 
 impl Card {
     /// Opens and compiles; why not, in words, where it cannot.
-    pub(crate) fn open(wanted: Wanted) -> Result<Self, String> {
+    pub(crate) fn open(wanted: Wanted) -> Result<Self, NoGpu> {
         let opened = catch_unwind(|| {
             let gpu = Gpu::open(wanted)?;
-            let pipelines = Pipelines::new(&gpu).map_err(|fault| fault.to_string())?;
-            let runner = Runner::new(&gpu, &pipelines).map_err(|fault| fault.to_string())?;
-            Ok(Self { gpu, pipelines, runner: Mutex::new(runner) })
+            let compiled = Pipelines::new(&gpu)
+                .and_then(|pipelines| Runner::new(&gpu, &pipelines).map(|runner| (pipelines, runner)));
+            match compiled {
+                Ok((pipelines, runner)) => Ok(Self { gpu, pipelines, runner: Mutex::new(runner) }),
+                Err(fault) => Err(NoGpu::failed(&gpu.facts.name, fault)),
+            }
         });
-        opened.unwrap_or_else(|_| Err("the Vulkan driver failed while it was opened".to_owned()))
+        opened.unwrap_or_else(|_| {
+            let fault = Fault::new(FaultKind::Internal, "a panic while the device was opened");
+            Err(NoGpu::failed("the Vulkan driver", fault))
+        })
     }
 
     pub(crate) fn gpu(&self) -> &Gpu {
@@ -75,7 +81,13 @@ impl Card {
     /// `CI=true`).
     pub(crate) fn any() -> Option<Self> {
         let wanted = Wanted { allow_software: true, binding_bytes_max: None, memory_percent_max: 90 };
-        Self::open(wanted).map_err(|why| eprintln!("skipped: {why}")).ok()
+        let no_gpu = match Self::open(wanted) {
+            Ok(card) => return Some(card),
+            Err(no_gpu) => no_gpu,
+        };
+        assert_eq!(no_gpu.fault, None, "{no_gpu}");
+        eprintln!("skipped: {no_gpu}");
+        None
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{Fault, FaultKind, Health};
+use super::{Fault, FaultKind, Health, NoGpu};
 
 /// What the driver says of the adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,24 +71,23 @@ fn wait<F: Future>(future: F) -> Option<F::Output> {
 
 impl Gpu {
     /// Opens the best adapter of this machine.
-    pub(crate) fn open(wanted: Wanted) -> Result<Self, String> {
+    pub(crate) fn open(wanted: Wanted) -> Result<Self, NoGpu> {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = wgpu::Backends::VULKAN;
         descriptor.flags = wgpu::InstanceFlags::empty();
         descriptor.memory_budget_thresholds.for_resource_creation = Some(wanted.memory_percent_max);
         let instance = wgpu::Instance::new(descriptor);
         let adapters = wait(instance.enumerate_adapters(wgpu::Backends::VULKAN))
-            .ok_or("the Vulkan loader did not answer in 10 s")?;
+            .ok_or_else(|| NoGpu::absent("the Vulkan loader did not answer in 10 s"))?;
         let Some(adapter) = adapters.into_iter().min_by_key(|adapter| rank(adapter.get_info().device_type))
         else {
-            return Err("no Vulkan loader, driver or adapter on this machine".to_owned());
+            return Err(NoGpu::absent("no Vulkan loader, driver or adapter on this machine"));
         };
         let info = adapter.get_info();
         if info.device_type == wgpu::DeviceType::Cpu && !wanted.allow_software {
-            return Err(format!(
-                "the only adapter, {}, is software, slower than this CPU's own path",
-                info.name
-            ));
+            let why =
+                format!("the only adapter, {}, is software, slower than this CPU's own path", info.name);
+            return Err(NoGpu::absent(why));
         }
         let limits = adapter.limits();
         let (device, queue) = wait(adapter.request_device(&wgpu::DeviceDescriptor {
@@ -97,8 +96,11 @@ impl Gpu {
             required_limits: limits.clone(),
             ..Default::default()
         }))
-        .ok_or_else(|| format!("{} did not open in 10 s", info.name))?
-        .map_err(|e| format!("{} did not open: {e}", info.name))?;
+        .ok_or_else(|| Fault::new(FaultKind::Timeout, "the device did not open in 10 s"))
+        .and_then(|opened| {
+            opened.map_err(|e| Fault::new(FaultKind::Internal, format!("the device did not open: {e}")))
+        })
+        .map_err(|fault| NoGpu::failed(&info.name, fault))?;
 
         let health = Arc::new(Health::default());
         let on_error = Arc::clone(&health);

@@ -65,6 +65,28 @@ impl From<wgpu::Error> for Fault {
     }
 }
 
+/// There is no GPU to serve: everything runs on SIMD.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no gpu: {why}")]
+pub struct NoGpu {
+    /// Why, in words.
+    pub why: String,
+    /// What went wrong with a device that is there; `None` where there is none to use, which is no fault.
+    pub fault: Option<Fault>,
+}
+
+impl NoGpu {
+    /// No device that may serve.
+    pub(crate) fn absent(why: impl Into<String>) -> Self {
+        Self { why: why.into(), fault: None }
+    }
+
+    /// The device `name` is there, and does not work.
+    pub(crate) fn failed(name: &str, fault: Fault) -> Self {
+        Self { why: format!("{name}: {fault}"), fault: Some(fault) }
+    }
+}
+
 /// The health of one device, shared with wgpu's handlers.
 #[derive(Debug, Default)]
 pub(crate) struct Health {

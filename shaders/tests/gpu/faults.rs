@@ -30,6 +30,7 @@ fn in_child(name: &str, variables: &[(&str, &str)]) {
 
 fn there_is_no_gpu() {
     let no_gpu = Dispatcher::start(always()).unwrap_err();
+    assert_eq!(no_gpu.fault, None);
     assert!(no_gpu.to_string().starts_with("no gpu: no Vulkan"), "{no_gpu}");
 }
 
