@@ -1,4 +1,4 @@
-//! The lane: `lane::decide` (lists, rules, decision) on packs/cards, for transactions of the Handbook that the
+//! The lane: `lane::decide` (lists, model, rules, decision) on packs/cards, for transactions of the Handbook that the
 //! sequencer stamped after 50 days of feed with labels. Beside it the `cel` crate's interpreter over the same rules:
 //! it gets the slots as variables and gives outcome and score, without lists, reasons and levers.
 #![allow(missing_docs)]
@@ -9,7 +9,7 @@ use interdict_engine::domain::{Body, Event, GenerationId, Label, Outcome, SlotVi
 use interdict_engine::features::StateLimits;
 use interdict_engine::generation::{Generation, Manifest, PartKind, View};
 use interdict_engine::identity::IdentityLimits;
-use interdict_engine::lane::{Open, Row, Scratch, decide};
+use interdict_engine::lane::{Found, Open, Row, Scratch, decide};
 use interdict_engine::lists::{ListMeta, build};
 use interdict_engine::packs::{Files, archive};
 use interdict_engine::rules::ScoreSource;
@@ -30,10 +30,10 @@ const WORKS: usize = 4096;
 
 fn pack_files(root: &Path) -> Files {
     let mut files = Files::new();
-    for folder in ["", "rules", "tests"] {
+    for folder in ["", "rules", "tests", "models"] {
         for entry in std::fs::read_dir(root.join(folder)).expect("packs/cards") {
             let path = entry.expect("a readable folder").path();
-            if path.extension().is_some_and(|end| end == "yaml") {
+            if path.extension().is_some_and(|end| end == "yaml" || end == "onnx") {
                 let name = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
                 files.insert(name, std::fs::read(&path).expect("a readable file"));
             }
@@ -42,7 +42,7 @@ fn pack_files(root: &Path) -> Files {
     files
 }
 
-/// packs/cards with both of its lists loaded (empty ones: a probe costs the same when nothing hits).
+/// packs/cards, its model included, with both of its lists loaded (empty ones: a probe costs the same when nothing hits).
 fn generation() -> Arc<Generation> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../packs/cards"));
     let list = |name: &str| build(&ListMeta::new(name, None, 1), Vec::new()).expect("an empty list");
@@ -142,7 +142,7 @@ fn interpreted(generation: &Generation) -> Vec<Interpreted> {
 static STDLIB: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// The slots as the interpreter's variables: groups as maps, missing slots absent.
-fn context(work: &Work) -> Context<'static, 'static> {
+fn context(work: &Work, found: &Found) -> Context<'static, 'static> {
     #[derive(Default)]
     struct Group(HashMap<String, cel::Value>, HashMap<String, Group>);
     impl Group {
@@ -158,8 +158,7 @@ fn context(work: &Work) -> Context<'static, 'static> {
         }
     }
     let mut root = Group::default();
-    let hits = Default::default();
-    let row = Row::new(work.transaction(), &work.accepted.features, &work.view, Some(&hits));
+    let row = Row::new(work.transaction(), &work.accepted.features, &work.view, found);
     for (slot, def) in work.view.generation().schema().slots() {
         let value = match row.value(slot) {
             Some(Value::Int(v)) => cel::Value::Int(v),
@@ -175,9 +174,11 @@ fn context(work: &Work) -> Context<'static, 'static> {
     context
 }
 
-fn interpret(rules: &[Interpreted], work: &Work) -> (Outcome, u16) {
-    let context = context(work);
-    let mut found = (Outcome::Approve, 0);
+fn interpret(rules: &[Interpreted], work: &Work, stages: &Found) -> (Outcome, u16) {
+    let context = context(work, stages);
+    let models = work.view.generation().models().iter().enumerate();
+    let counting = models.filter(|(_, model)| model.counts()).filter_map(|(at, _)| stages.model(at));
+    let mut found = (Outcome::Approve, counting.max().unwrap_or(0));
     for rule in rules {
         if !matches!(rule.when.execute(&context), Ok(cel::Value::Bool(true))) {
             continue;
@@ -204,10 +205,15 @@ fn decision(c: &mut Criterion) {
     let works = works(&path, &generation);
     let rules = interpreted(&generation);
     let mut scratch = Scratch::default();
+    // What the stages before the rules found: the interpreter is not charged for them.
+    let mut found = Vec::new();
     let mut strong = 0;
     for work in &works {
         let verdict = decide(work, &mut Open, &mut scratch);
-        assert_eq!((verdict.outcome, verdict.score), interpret(&rules, work), "before either is timed");
+        let stages = std::mem::take(&mut scratch.found);
+        let plain = interpret(&rules, work, &stages);
+        assert_eq!((verdict.outcome, verdict.score), plain, "before either is timed");
+        found.push(stages);
         strong += usize::from(verdict.outcome > Outcome::Approve);
     }
     assert!(strong > 0, "the works must hold some that rules stop");
@@ -225,8 +231,8 @@ fn decision(c: &mut Criterion) {
         b.iter_batched(
             || (),
             |()| {
-                works.iter().for_each(|work| {
-                    black_box(interpret(&rules, black_box(work)));
+                works.iter().zip(&found).for_each(|(work, found)| {
+                    black_box(interpret(&rules, black_box(work), found));
                 })
             },
             BatchSize::PerIteration,

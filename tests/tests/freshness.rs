@@ -86,7 +86,7 @@ fn a_wrong_freshness_is_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let config = probe(dir.path(), &format!("\n[lists.watched]\nfile = \"watched.csv\"\n{line}\n"));
         write(&dir.path().join("watched.csv"), "type,value\nbin,400000\n");
-        let error = Start::new(BINARY, &config, &dir.path().join("data")).start().err().unwrap().to_string();
+        let error = Start::new(BINARY, &config, dir.path().join("data")).start().err().unwrap().to_string();
         assert!(error.contains(says), "{line}: {error}");
     }
 }

@@ -109,10 +109,13 @@ impl Collector {
     }
 }
 
+/// A verdict that was made: what it was made from, how long it took, and the feed's label.
+type Made = (Box<Settled>, Duration, Option<Label>);
+
 struct Order {
     next: u64,
     /// What came before its turn; `None` for sequences without a verdict.
-    early: BTreeMap<u64, Option<(Box<Settled>, Duration, Option<Label>)>>,
+    early: BTreeMap<u64, Option<Made>>,
     sink: DecisionsFile,
     features: Option<FeaturesFile>,
     hash: Sha256,

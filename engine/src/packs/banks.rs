@@ -151,7 +151,7 @@ fn bank(reader: &mut Reader<'_>, node: &Node) -> Option<BankDecl> {
     let capacity =
         fields.maybe("capacity").map_or(Some(100_000), |node| reader.int(node, "capacity", 64..=most));
     Some(BankDecl {
-        id: id?.into(),
+        id: id?,
         doc: doc.unwrap_or_default().into(),
         likeness,
         k: k? as u8,

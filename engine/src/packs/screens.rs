@@ -68,7 +68,7 @@ fn screen(reader: &mut Reader<'_>, node: &Node) -> Option<ScreenDecl> {
         .maybe("cutoff")
         .map_or(Some(i64::from(CUTOFF_DEFAULT)), |node| reader.int(node, "cutoff", 1..=i64::from(SCORE_MAX)));
     Some(ScreenDecl {
-        id: id?.into(),
+        id: id?,
         doc: doc.unwrap_or_default().into(),
         field: field?,
         watchlists: watchlists?,
