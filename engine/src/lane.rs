@@ -120,6 +120,7 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
     let generation = view.generation();
     let (mut skipped, mut unavailable) = (Vec::new(), Vec::new());
     found.clear(generation);
+    let recorded = gate.recorded().cloned();
     let mut runs = |stage: Stage, found: &mut Found| {
         if !generation.has(stage) {
             return false;
@@ -135,23 +136,27 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
         view.lists().probe(tx, &mut found.hits);
     }
     if runs(Stage::Patterns, found) && found.scan(generation, tx, patterns).is_err() {
+        found.set_absent(Stage::Patterns);
         unavailable.push(Stage::Patterns);
     }
     if runs(Stage::Similarity, found) {
         found.screen(generation, tx, screens, matches);
-        found.compare(input, vectors);
+        // Before the models, which may read what the banks said.
+        match &recorded {
+            Some(recorded) => found.recall_banks(recorded),
+            None => found.compare(input, vectors),
+        }
     }
     if runs(Stage::Models, found) {
         found.score(tx, features, view, models);
+        if let Some(recorded) = &recorded {
+            found.recall_models(generation, recorded);
+        }
     }
     runs(Stage::Rules, found);
     for stage in unavailable {
-        found.set_absent(stage);
         let at = skipped.partition_point(|(before, _)| *before < stage);
         skipped.insert(at, (stage, SkipReason::Unavailable));
-    }
-    if let Some(recorded) = gate.recorded() {
-        found.recall(generation, recorded);
     }
     skipped
 }

@@ -99,6 +99,12 @@ fn check(folder: &Folder) -> Result<ExitCode> {
             report.cost_ns / 1000,
             report.cost_ns % 1000,
         );
+        for cost in report.costs.iter().filter(|cost| cost.stage != Stage::Rules) {
+            let budget = cost.budget_us.map_or("no budget".into(), |us| format!("budget {us} us"));
+            let dearest: Vec<&str> = cost.dearest.iter().map(|part| part.part.as_str()).collect();
+            let (name, us, ns) = (cost.stage.name(), cost.ns / 1000, cost.ns % 1000);
+            println!("  {name}: static cost {us}.{ns:03} us, {budget}; dearest: {}", dearest.join(", "));
+        }
     }
     println!("{}", told(report.errors.len(), report.warnings.len()));
     Ok(exit(report.is_ok()))
@@ -121,6 +127,13 @@ fn errors_json(errors: &[Error]) -> Vec<Value> {
 }
 
 fn check_json(folder: &Folder, pack: Option<&Pack>, report: &Report, budget_us: Option<u32>) -> Value {
+    let cost = |cost: &packs::StageCost| {
+        let part = |part: &packs::PartCost| json!({"part": part.part, "ns": part.ns});
+        json!({
+            "stage": cost.stage.name(), "ns": cost.ns, "budget_us": cost.budget_us,
+            "dearest": cost.dearest.iter().map(part).collect::<Vec<_>>(),
+        })
+    };
     json!({
         "dir": folder.dir.display().to_string(),
         "pack": pack.map(Pack::name),
@@ -134,6 +147,7 @@ fn check_json(folder: &Folder, pack: Option<&Pack>, report: &Report, budget_us: 
         "feature_slots": report.feature_slots,
         "cost_ns": report.cost_ns,
         "budget_us": budget_us,
+        "costs": report.costs.iter().map(cost).collect::<Vec<_>>(),
     })
 }
 

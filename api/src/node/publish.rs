@@ -2,6 +2,7 @@
 //! in the store under its hash, and the manifest names the whole. Nothing changes before all of it is right.
 
 use super::keys::NodeKeys;
+use super::now_ms;
 use super::store::Store;
 use super::watchlists::watchlist_bank;
 use crate::config::{Loaded, schema};
@@ -218,6 +219,10 @@ pub fn build(
     let manifest = Manifest::new(parts);
     let generation = assemble(manifest.clone(), store)?;
     generation.lists().check_keys(|tenant| keys.list_check(tenant))?;
+    for stale in generation.settings().freshness.iter().filter(|list| list.is_stale(now_ms(), None)) {
+        let (list, when) = (&stale.list, stale.when_stale.name());
+        tracing::warn!("list {list:?}: its file is older than its fresh_for; when_stale is {when}");
+    }
     for (screen, watchlist) in unsearched(&generation) {
         tracing::warn!("screen {screen:?}: no watchlist {watchlist:?} is configured, so it is not searched");
     }

@@ -182,9 +182,8 @@ impl Found {
         self.models = models;
     }
 
-    /// Puts recorded values in place of what was just made: what banks had learned is not part of a generation, and
-    /// a model in floating point may come out otherwise on another machine.
-    pub(super) fn recall(&mut self, generation: &Generation, recorded: &Recorded) {
+    /// Takes what the banks said from the record: what they had learned is not part of a generation.
+    pub(super) fn recall_banks(&mut self, recorded: &Recorded) {
         for (bank, likest) in self.banks.iter_mut().enumerate() {
             *likest = recorded.banks.get(bank).copied().flatten().map(|[best, near, fraud_share]| Likest {
                 best,
@@ -192,13 +191,16 @@ impl Found {
                 fraud_share,
             });
         }
+    }
+    /// Takes the scores of models in floating point from the record: they may come out otherwise on another machine.
+    pub(super) fn recall_models(&mut self, generation: &Generation, recorded: &Recorded) {
         let inexact = generation.models().iter().enumerate().filter(|(_, m)| m.kind() != ModelKind::Trees);
         for (number, _) in inexact {
             let known = recorded.models.iter().find(|(model, _)| usize::from(*model) == number);
             self.models[number] = known.and_then(|(_, score)| *score);
         }
     }
-    /// What the record of law has to keep of this; see [`Found::recall`].
+    /// What the record of law has to keep of this; see [`Found::recall_banks`] and [`Found::recall_models`].
     pub fn to_record(&self, generation: &Generation) -> Recorded {
         let of = |likest: &Likest| [likest.best, likest.near, likest.fraud_share];
         let banks: Vec<Option<[i64; 3]>> = self.banks.iter().map(|l| l.as_ref().map(of)).collect();

@@ -21,7 +21,7 @@ const ONE_EDIT_MIN: u16 = CUTOFF_DEFAULT + 5;
 /// Fewest letters of a name that may differ by one edit.
 const WHOLE_LETTERS_MIN: usize = 4;
 /// Fewest letters of a person's name that may differ by two edits.
-const TWO_EDITS_LETTERS_MIN: usize = 10;
+const TWO_EDITS_LETTERS_MIN: usize = 11;
 /// What an edit in every letter of the whole would cost.
 const WHOLE_EDIT_COST: usize = 900;
 /// What it costs a person's name when all its weight is missing from the other.
@@ -174,6 +174,8 @@ struct Proof {
     missing_strong: u32,
     /// Particles, titles, initials and legal forms that nothing answers.
     loose: u32,
+    /// Those of them that are no legal forms; of a person no form is one ("Sá" is a surname).
+    beside: u32,
 }
 
 impl Proof {
@@ -191,6 +193,15 @@ impl Proof {
             && self.loose + self.initials > 0
             && self.letters < LONE_LETTERS_MIN
         {
+            return false;
+        }
+        // Nor is a person's single word, slip or none, a name with a particle, a title or itself again beside it; nor a
+        // company's, when it is short.
+        if self.evidence < 2 && self.beside > 0 && (person || self.letters < LONE_LETTERS_MIN) {
+            return false;
+        }
+        // A slip among common words needs them to be the whole name.
+        if self.edits > 0 && self.strong == 0 && self.loose > 0 {
             return false;
         }
         // An initial beside nothing but a common word is nobody's name.
@@ -256,6 +267,11 @@ fn words(a: View<'_>, b: View<'_>, kind: Kind, alignment: &mut Alignment) -> u16
         missing,
         missing_strong: mine.strong + other.strong,
         loose: mine.loose + other.loose + mine.initials + other.initials + mine.legal + other.legal,
+        beside: mine.loose
+            + other.loose
+            + mine.initials
+            + other.initials
+            + if kind == Kind::Person { mine.legal + other.legal } else { 0 },
     };
     if !proof.suffices(kind) {
         score = score.min(u32::from(CONTRADICTED_MAX));
