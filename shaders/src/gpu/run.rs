@@ -93,7 +93,7 @@ impl Runner {
                     wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(timeout) };
                 gpu.device.poll(wait)
             })?
-            .map_err(|e| Fault::new(FaultKind::Timeout, format!("a batch of {queries}: {e}")))?;
+            .map_err(|e| Fault::waiting("a batch", &e))?;
             match is_mapped.try_recv() {
                 Ok(Ok(())) => self.read(bytes, queries),
                 Ok(Err(e)) => Err(Fault::new(FaultKind::Lost, format!("results were not mapped: {e}"))),
