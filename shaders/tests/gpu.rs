@@ -9,11 +9,15 @@ mod equality;
 #[path = "gpu/faults.rs"]
 mod faults;
 
+use std::time::Duration;
+
 use interdict_shaders::{Dispatcher, Options, Route};
 
-/// Options under which every query goes to the device, a software adapter included.
+/// Options under which every query goes to the device, a software adapter included. The watchdog is patient: a
+/// software adapter on a busy machine is slow, and that is not what these tests look for.
 fn always() -> Options {
-    Options { allow_software: true, route: Route::GpuFirst, ..Options::default() }
+    let watchdog = Duration::from_secs(30);
+    Options { allow_software: true, route: Route::GpuFirst, watchdog, ..Options::default() }
 }
 
 /// A dispatcher, or a printed skip.

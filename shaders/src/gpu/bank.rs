@@ -102,7 +102,7 @@ fn upload(gpu: &Gpu, label: &'static str, bytes: &[u8]) -> Result<wgpu::Buffer, 
             gpu.device
                 .poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(CHUNK_WAIT) })
         })?
-        .map_err(|e| Fault::new(FaultKind::Timeout, format!("uploading {label}: {e}")))?;
+        .map_err(|e| Fault::waiting(label, &e))?;
     }
     Ok(buffer)
 }

@@ -53,6 +53,16 @@ impl Fault {
     pub(crate) fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
     }
+
+    /// A wait for `what` that did not end well.
+    pub(crate) fn waiting(what: &str, error: &wgpu::PollError) -> Self {
+        let kind = match error {
+            wgpu::PollError::Timeout => FaultKind::Timeout,
+            // What is waited for was never submitted: wgpu drops the submissions to a lost device in silence.
+            wgpu::PollError::WrongSubmissionIndex(..) => FaultKind::Lost,
+        };
+        Self::new(kind, format!("{what}: {error}"))
+    }
 }
 
 impl From<wgpu::Error> for Fault {
@@ -131,6 +141,13 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_submission_that_the_device_never_took_means_that_it_is_lost() {
+        assert_eq!(Fault::waiting("a batch", &wgpu::PollError::Timeout).kind, FaultKind::Timeout);
+        let never = wgpu::PollError::WrongSubmissionIndex(7, 6);
+        assert_eq!(Fault::waiting("a batch", &never).kind, FaultKind::Lost);
+    }
 
     #[test]
     fn the_first_fault_that_retires_is_the_reason_and_is_counted_once() {

@@ -93,12 +93,17 @@ impl Runner {
                     wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(timeout) };
                 gpu.device.poll(wait)
             })?
-            .map_err(|e| Fault::new(FaultKind::Timeout, format!("a batch of {queries}: {e}")))?;
-            match is_mapped.try_recv() {
+            .map_err(|e| Fault::waiting("a batch", &e))?;
+            // Not try_recv: a thread that uploads polls the same device, may have taken this callback with it, and
+            // runs it in a moment.
+            match is_mapped.recv_timeout(timeout) {
                 Ok(Ok(())) => self.read(bytes, queries),
                 Ok(Err(e)) => Err(Fault::new(FaultKind::Lost, format!("results were not mapped: {e}"))),
-                Err(_) => {
-                    Err(Fault::new(FaultKind::Internal, "results were not mapped when the batch ended"))
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    Err(Fault::new(FaultKind::Timeout, "results were not mapped though the batch has ended"))
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    Err(Fault::new(FaultKind::Lost, "results will not be mapped"))
                 }
             }
         })

@@ -151,6 +151,27 @@ fn a_batch_over_the_watchdog_takes_the_device_out_of_service() {
 }
 
 #[test]
+fn uploads_beside_queries_disturb_neither() {
+    let Some(dispatcher) = start(always()) else { return };
+    let handle = dispatcher.upload_fingerprints(Arc::new(sample::fingerprints(32, 500)));
+    let small = Arc::new(sample::fingerprints(33, 100));
+    // Whoever polls the device runs the callbacks that are due, those of other threads too.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..400 {
+                    assert_eq!(dispatcher.upload_fingerprints(Arc::clone(&small)).refused(), None);
+                }
+            });
+        }
+        for seed in 0..1500 {
+            assert_eq!(asked(&dispatcher, &handle, seed, None), Ran::Gpu);
+        }
+    });
+    assert_eq!(dispatcher.stats().faults, [0; 6]);
+}
+
+#[test]
 fn a_query_whose_answer_is_late_is_scored_by_its_caller() {
     let Some(dispatcher) = start(always()) else { return };
     let handle = dispatcher.upload_fingerprints(Arc::new(sample::fingerprints(23, 100_000)));
