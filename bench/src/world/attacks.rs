@@ -7,7 +7,7 @@ use super::feed::{DAY_MS, Draft, HOUR_MS, MINUTE_MS, Population};
 use super::identifiers;
 use super::payments;
 use super::people::{self, Customer, Device, Payee};
-use super::places::{COUNTRIES, country_of};
+use super::places::{COUNTRIES, EUR, country_of};
 use super::sanctioned;
 use serde_json::{Value, json};
 
@@ -205,6 +205,25 @@ pub(crate) fn scam_text(dice: &mut Dice, population: &Population) -> Draft {
     let (cents, device, text) = (dice.around(90_000), customer.devices[0].clone(), *dice.pick(&SCAM_TEXTS));
     let payment = payments::transfer(dice, customer, &device, &payee, cents, text);
     Draft::fraud(time_ms, payment, Scenario::ScamText)
+}
+
+/// A card stolen in a town where the euro is paid, tapped at the shops around until it is blocked: no large amount in
+/// itself, but none that the owner would spend there in a week. From the last two weeks of six.
+pub(crate) fn pickpocket(dice: &mut Dice, population: &Population) -> Vec<Draft> {
+    let mut victim = population.customer(dice);
+    while country_of(victim.country).money != EUR {
+        victim = population.customer(dice);
+    }
+    let mut time_ms = attack_start(dice, population, population.days * 5 / 7);
+    let drafts = (0..dice.between(3, 5)).map(|_| {
+        let merchant = population.shops.street_trade(victim.country, *dice.pick(&[5, 6]));
+        let terminal = population.shops.terminal(dice, merchant);
+        let cents = dice.between(11_000, 30_000);
+        time_ms += dice.between(8, 40) * MINUTE_MS;
+        let payment = payments::card_present(dice, victim, merchant, terminal, "contactless", cents);
+        Draft::fraud(time_ms, payment, Scenario::Pickpocket)
+    });
+    drafts.collect()
 }
 
 /// Turns some of the good customers' internet purchases into friendly fraud: the same customer, device and shop, and

@@ -206,6 +206,9 @@ fn drafts(
         drafts.push(attacks::sanctioned(dice, population, Scenario::SanctionedMisspelt));
         drafts.push(attacks::scam_text(dice, population));
     }
+    for _ in 0..scaled(10, count) {
+        drafts.extend(attacks::pickpocket(dice, population));
+    }
     let end_ms = population.start_ms + population.days * DAY_MS;
     for draft in &mut drafts {
         draft.time_ms = draft.time_ms.min(end_ms - 1);

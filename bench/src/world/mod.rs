@@ -66,6 +66,8 @@ pub enum Scenario {
     SanctionedMisspelt,
     /// A victim sends money because of a story; the story is in the remittance text.
     ScamText,
+    /// In the last weeks pickpockets tap stolen cards at the shops around, for much more than their owners spend there.
+    Pickpocket,
     /// A customer disputes an own, ordinary purchase a week or two later. Nothing at authorization tells it from a good
     /// one: what is caught of it is chance.
     FriendlyFraud,
@@ -73,7 +75,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// All scenarios, in the order of the report.
-    pub const ALL: [Scenario; 8] = [
+    pub const ALL: [Scenario; 9] = [
         Self::StolenCard,
         Self::CompromisedTerminal,
         Self::Mules,
@@ -81,6 +83,7 @@ impl Scenario {
         Self::SanctionedExact,
         Self::SanctionedMisspelt,
         Self::ScamText,
+        Self::Pickpocket,
         Self::FriendlyFraud,
     ];
     /// The scenario's name in reports and files.
@@ -93,6 +96,7 @@ impl Scenario {
             Self::SanctionedExact => "sanctioned_exact",
             Self::SanctionedMisspelt => "sanctioned_misspelt",
             Self::ScamText => "scam_text",
+            Self::Pickpocket => "pickpocket",
             Self::FriendlyFraud => "friendly_fraud",
         }
     }
