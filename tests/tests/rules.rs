@@ -627,7 +627,8 @@ fn a_pack_over_its_budget_is_refused() {
     let heavy = rule_file(
         "when: >\n  merchant.name.matches('a') || text.matches('b') || qr.matches('c') || amount.minor > 5",
     );
-    let expected = "pack.yaml: static cost of the rules is 2 us, budget rules_us is 1";
+    let expected =
+        "pack.yaml: static cost of rules is 1.2 us, budget rules_us is 1; dearest: rule \"r\" 1.2 us";
     assert_eq!(differs(&[("pack.yaml", &manifest), ("rules/a.yaml", &heavy)], expected), None);
 }
 
@@ -675,7 +676,7 @@ fn warnings_name_what_is_unused() {
     let told: Vec<String> = report.warnings.iter().map(Error::to_string).collect();
     let expected = [
         "features.yaml:2:5: feature \"card\": 3 of 4 slots are unused: features.card.count_7d, features.card.sum_1h, features.card.sum_7d",
-        "features.yaml:7:5: feature \"idle\" is unused: no rule reads any of it",
+        "features.yaml:7:5: feature \"idle\" is unused: no rule or model reads any of it",
     ];
     assert_eq!(told, expected);
 }

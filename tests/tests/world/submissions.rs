@@ -11,8 +11,8 @@ use interdict_ingest::{Decoder, RequestContext};
 use serde_json::{Value, json};
 
 const TENANT: &str = "default";
-/// When everything arrives: weeks of event time are sent within minutes.
-const ARRIVAL_MS: i64 = 1_772_409_600_000;
+/// When everything arrives: after the last of it has happened, weeks of event time within minutes, as in `make run`.
+const ARRIVAL_MS: i64 = 1_777_593_600_000;
 
 /// Something to submit, with the truth of a payment.
 pub struct Step {
