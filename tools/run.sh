@@ -40,7 +40,7 @@ for ((tries = 0; ; tries++)); do
   ((tries < 300)) || fail "the server did not listen on $HTTP within 30 s; see $log"
   sleep 0.1
 done
-echo "streaming the simulated world (20,000 messages, 12 days of event time) through POST http://$HTTP/v1/decisions"
+echo "streaming the simulated world (20,000 messages, six weeks of event time) through POST http://$HTTP/v1/decisions"
 echo
 # Waits for /readyz itself.
 "$BIN/interdict-bench" world --url "http://$HTTP" --once --stages || fail "the world was not answered; see $log"

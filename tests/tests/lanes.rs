@@ -2,9 +2,16 @@
 //! is there for show: verdicts differ without it.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)] // tests/ablation.rs uses the rest, here and below.
+#[path = "world/deployment.rs"]
+mod deployment;
 #[path = "lanes/feeds.rs"]
 mod feeds;
+#[allow(dead_code)]
+#[path = "world/submissions.rs"]
+mod submissions;
 
+use deployment::Deployment;
 use feeds::Feed;
 use interdict::cli::verify::verify;
 use interdict::history::Folder;
@@ -85,7 +92,7 @@ fn the_handbook_s_verdicts_are_the_same_on_any_number_of_lanes() {
 fn without_any_one_stage_verdicts_differ() {
     let feed = feeds::world(12_000);
     let whole = replay(&feed, 2, true);
-    for stage in ["features", "lists", "rules"] {
+    for stage in ["features", "lists", "patterns", "similarity", "models", "rules"] {
         let counts = &whole["stages"][stage];
         println!("{stage}: {counts}");
         for count in ["evaluated", "hits", "decisive"] {
@@ -171,9 +178,44 @@ fn submit_all(node: &Arc<Node>, order: Vec<Submission>) -> (BTreeMap<u64, Verdic
         }
     }
     let rate = count as f64 / began.elapsed().as_secs_f64();
-    println!("{} payments beside {noted} deltas: {rate:.0} events a second", verdicts.len());
-    assert_eq!(noted, count / 2, "every delta was taken");
+    println!("{} payments beside {noted} labels and deltas: {rate:.0} events a second", verdicts.len());
     (verdicts, noted)
+}
+
+#[test]
+fn labels_teach_banks_the_same_on_any_number_of_lanes() {
+    const PAYMENTS: usize = 6_000;
+    let deployment = Deployment::whole();
+    let world = feeds::make(PAYMENTS);
+    let mut first: Option<BTreeMap<u64, Verdict>> = None;
+    for lanes in [0, 1, 8] {
+        let folder = tempfile::tempdir().unwrap();
+        let loaded = interdict::config::load(&deployment.config).unwrap();
+        let options = Options { lanes: Some(lanes), full_stats: lanes == 0, ..Options::default() };
+        let node = Node::open(folder.path(), loaded, &options, 0).unwrap();
+        let steps = submissions::submissions(&Decoder::new(node.keys.tags.clone()), &world);
+        let (verdicts, noted) = submit_all(&node, steps.into_iter().map(|step| step.submission).collect());
+        assert!(noted > 50, "{noted} labels and entries");
+        if lanes == 0 {
+            for (stage, counts) in node.tally.stages() {
+                assert!(counts.hits > 0 && counts.decisive > 0, "{stage}: {counts:?}");
+            }
+        }
+        node.close().unwrap();
+        let verified = verify(
+            &Folder::open(folder.path(), Some(&deployment.config)).unwrap(),
+            1,
+            u64::MAX,
+            &mut |_, _| {},
+        );
+        let verified = verified.unwrap();
+        assert_eq!((verified.equal, verified.findings), (verdicts.len() as u64, Vec::new()));
+        let first = first.get_or_insert_with(|| verdicts.clone());
+        assert_eq!(first.len(), verdicts.len());
+        for (one, other) in first.values().zip(verdicts.values()) {
+            assert_eq!(one.encode(), other.encode(), "{lanes} lanes: sequence {}", one.sequence);
+        }
+    }
 }
 
 #[test]
@@ -187,7 +229,8 @@ fn deltas_beside_traffic_change_the_same_verdicts_on_any_number_of_lanes() {
         let options = Options { lanes: Some(lanes), ..Options::default() };
         let node = Node::open(folder.path(), loaded, &options, 0).unwrap();
         let order = payments_and_deltas(&Decoder::new(node.keys.tags.clone()), PAYMENTS);
-        let (verdicts, _) = submit_all(&node, order);
+        let (verdicts, noted) = submit_all(&node, order);
+        assert_eq!(noted, PAYMENTS, "every delta was taken");
         node.close().unwrap();
         // Made again from the journal, one by one, without lanes, queues and micro-batches.
         let verified =

@@ -7,7 +7,7 @@ use super::feed::{DAY_MS, Draft, HOUR_MS, MINUTE_MS, Population};
 use super::identifiers;
 use super::payments;
 use super::people::{self, Customer, Device, Payee};
-use super::places::{COUNTRIES, country_of};
+use super::places::{COUNTRIES, EUR, country_of};
 use super::sanctioned;
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ pub(crate) fn stolen_card(dice: &mut Dice, population: &Population) -> (Vec<Draf
     (drafts, Some(Learned { known_ms, pan: customer.pan.clone(), replacement }))
 }
 
-/// A skimmed terminal: cards that went through it in its first days are used again as magnetic stripe copies, at the
+/// A skimmed terminal: cards that went through it in the first quarter of the time are used again as magnetic stripe copies, at the
 /// same (colluding) shop and at foreign cash machines. `good` is daily life, which says whose cards went through.
 pub(crate) fn compromised_terminal(
     dice: &mut Dice,
@@ -94,7 +94,8 @@ pub(crate) fn compromised_terminal(
 ) -> Vec<Draft> {
     let merchant = population.shops.supermarket(country);
     let skimmed = &population.shops.terminals[merchant.terminals[0]];
-    let last_ms = population.start_ms + 3 * DAY_MS;
+    let skimmed_days = population.days / 4;
+    let last_ms = population.start_ms + skimmed_days * DAY_MS;
     let mut pans: Vec<&str> = Vec::new();
     for draft in good.iter().filter(|draft| draft.time_ms < last_ms) {
         let there = draft.payment.terminal.as_ref().is_some_and(|terminal| terminal.id == skimmed.id);
@@ -108,7 +109,7 @@ pub(crate) fn compromised_terminal(
     for pan in pans {
         let customer = population.by_pan(pan);
         for _ in 0..dice.between(1, 3) {
-            let time_ms = attack_start(dice, population, 3);
+            let time_ms = attack_start(dice, population, skimmed_days);
             let payment = if dice.chance(650) {
                 let cents = dice.between(8_000, 40_000);
                 payments::card_present(dice, customer, merchant, skimmed, "magstripe", cents)
@@ -204,4 +205,36 @@ pub(crate) fn scam_text(dice: &mut Dice, population: &Population) -> Draft {
     let (cents, device, text) = (dice.around(90_000), customer.devices[0].clone(), *dice.pick(&SCAM_TEXTS));
     let payment = payments::transfer(dice, customer, &device, &payee, cents, text);
     Draft::fraud(time_ms, payment, Scenario::ScamText)
+}
+
+/// A card stolen in a town where the euro is paid, tapped at the shops around until it is blocked: no large amount in
+/// itself, but none that the owner would spend there in a week. From the last two weeks of six.
+pub(crate) fn pickpocket(dice: &mut Dice, population: &Population) -> Vec<Draft> {
+    let mut victim = population.customer(dice);
+    while country_of(victim.country).money != EUR {
+        victim = population.customer(dice);
+    }
+    let mut time_ms = attack_start(dice, population, population.days * 5 / 7);
+    let drafts = (0..dice.between(3, 5)).map(|_| {
+        let merchant = population.shops.street_trade(victim.country, *dice.pick(&[5, 6]));
+        let terminal = population.shops.terminal(dice, merchant);
+        let cents = dice.between(11_000, 30_000);
+        time_ms += dice.between(8, 40) * MINUTE_MS;
+        let payment = payments::card_present(dice, victim, merchant, terminal, "contactless", cents);
+        Draft::fraud(time_ms, payment, Scenario::Pickpocket)
+    });
+    drafts.collect()
+}
+
+/// Turns some of the good customers' internet purchases into friendly fraud: the same customer, device and shop, and
+/// only the truth is another. Of the first two thirds of the time, so that the dispute falls within it.
+pub(crate) fn friendly_fraud(dice: &mut Dice, daily: &mut [Draft], count: usize, population: &Population) {
+    let last_ms = population.start_ms + population.days * DAY_MS * 2 / 3;
+    let mut ordinary: Vec<usize> = (0..daily.len())
+        .filter(|&at| daily[at].payment.channel == "ecommerce" && daily[at].time_ms < last_ms)
+        .collect();
+    for _ in 0..count.min(ordinary.len()) {
+        let at = ordinary.swap_remove(dice.below(ordinary.len()));
+        daily[at].truth = Some(Scenario::FriendlyFraud);
+    }
 }

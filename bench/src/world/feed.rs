@@ -154,7 +154,7 @@ impl Feed {
 }
 
 /// RFC 3339 in UTC, with milliseconds.
-pub(crate) fn rfc3339(time_ms: i64) -> String {
+pub fn rfc3339(time_ms: i64) -> String {
     let timestamp =
         Timestamp::from_millisecond(time_ms).expect("the world's times are within a century of now");
     format!("{timestamp:.3}")
@@ -202,14 +202,18 @@ fn drafts(
     for _ in 0..scaled(6, count) {
         drafts.push(attacks::sanctioned(dice, population, Scenario::SanctionedExact));
     }
-    for _ in 0..scaled(16, count) {
+    for _ in 0..scaled(24, count) {
         drafts.push(attacks::sanctioned(dice, population, Scenario::SanctionedMisspelt));
         drafts.push(attacks::scam_text(dice, population));
+    }
+    for _ in 0..scaled(10, count) {
+        drafts.extend(attacks::pickpocket(dice, population));
     }
     let end_ms = population.start_ms + population.days * DAY_MS;
     for draft in &mut drafts {
         draft.time_ms = draft.time_ms.min(end_ms - 1);
     }
+    attacks::friendly_fraud(dice, &mut drafts[..count * 8 / 10], scaled(20, count), population);
     follow_ups(dice, &mut drafts, end_ms);
     // What is left of the count is daily life.
     while drafts.len() < count {
@@ -262,8 +266,8 @@ fn follow_ups(dice: &mut Dice, drafts: &mut Vec<Draft>, end_ms: i64) {
     }
 }
 
-/// Chargebacks and confirmations, one to three days later; one fraud in eight is never reported, and sanctions are
-/// not a matter of chargebacks.
+/// Chargebacks and confirmations, one to three days later, disputes of what the customer bought oneself one to two
+/// weeks; one fraud in eight is never reported, and sanctions are not a matter of chargebacks.
 fn labels(dice: &mut Dice, drafts: &[Draft]) -> Vec<(i64, What)> {
     let mut labels = Vec::new();
     for (index, draft) in drafts.iter().enumerate() {
@@ -274,7 +278,11 @@ fn labels(dice: &mut Dice, drafts: &[Draft]) -> Vec<(i64, What)> {
             None if dice.chance(12) => "good",
             _ => continue,
         };
-        let known_ms = draft.time_ms + dice.between(DAY_MS, 3 * DAY_MS);
+        let late_ms = match draft.truth {
+            Some(Scenario::FriendlyFraud) => dice.between(7 * DAY_MS, 14 * DAY_MS),
+            _ => dice.between(DAY_MS, 3 * DAY_MS),
+        };
+        let known_ms = draft.time_ms + late_ms;
         labels.push((known_ms, What::Label(index, label)));
     }
     labels

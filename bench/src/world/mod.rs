@@ -19,7 +19,7 @@ pub mod file;
 
 use serde_json::Value;
 
-pub(crate) use feed::rfc3339;
+pub use feed::rfc3339;
 
 /// What makes a world.
 #[derive(Debug, Clone)]
@@ -37,10 +37,10 @@ pub struct WorldConfig {
 }
 
 impl Default for WorldConfig {
-    /// 20,000 messages of about 300 customers over 12 days from Monday 2 March 2026: long enough for 24 h and 7 d
-    /// windows, and for a 3 d window of labels that are 2 d late, to be covered with days to spare.
+    /// 20,000 messages of about 300 customers over six weeks from Monday 2 March 2026: long enough for a window of 30 d,
+    /// which the model of packs/cards needs, to be covered with days to spare.
     fn default() -> Self {
-        WorldConfig { seed: 1, transactions: 20_000, days: 12, start_ms: 1_772_409_600_000, round: 0 }
+        WorldConfig { seed: 1, transactions: 20_000, days: 42, start_ms: 1_772_409_600_000, round: 0 }
     }
 }
 
@@ -66,11 +66,16 @@ pub enum Scenario {
     SanctionedMisspelt,
     /// A victim sends money because of a story; the story is in the remittance text.
     ScamText,
+    /// In the last weeks pickpockets tap stolen cards at the shops around, for much more than their owners spend there.
+    Pickpocket,
+    /// A customer disputes an own, ordinary purchase a week or two later. Nothing at authorization tells it from a good
+    /// one: what is caught of it is chance.
+    FriendlyFraud,
 }
 
 impl Scenario {
     /// All scenarios, in the order of the report.
-    pub const ALL: [Scenario; 7] = [
+    pub const ALL: [Scenario; 9] = [
         Self::StolenCard,
         Self::CompromisedTerminal,
         Self::Mules,
@@ -78,6 +83,8 @@ impl Scenario {
         Self::SanctionedExact,
         Self::SanctionedMisspelt,
         Self::ScamText,
+        Self::Pickpocket,
+        Self::FriendlyFraud,
     ];
     /// The scenario's name in reports and files.
     pub const fn name(self) -> &'static str {
@@ -89,6 +96,8 @@ impl Scenario {
             Self::SanctionedExact => "sanctioned_exact",
             Self::SanctionedMisspelt => "sanctioned_misspelt",
             Self::ScamText => "scam_text",
+            Self::Pickpocket => "pickpocket",
+            Self::FriendlyFraud => "friendly_fraud",
         }
     }
 }
@@ -107,7 +116,8 @@ pub enum Item {
         /// The fraud it is part of; `None` for a good payment, and for every message but a request.
         truth: Option<Scenario>,
     },
-    /// A label for `POST /v1/labels`: a chargeback or a confirmation, one to three days after the payment.
+    /// A label for `POST /v1/labels`: a chargeback or a confirmation, one to three days after the payment, of friendly
+    /// fraud one to two weeks.
     Label {
         /// The payment's id.
         id: String,

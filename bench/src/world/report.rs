@@ -160,12 +160,16 @@ fn outcomes_json(row: &Row) -> Value {
     Value::Object(pairs.collect())
 }
 
-/// The scenario a rule or list is about: the world's rules are named after their scenario, `world/mules-fan-in`.
+/// The scenario a rule or list is about: the world's rules are named after their scenario, `world/mules-fan-in`; a
+/// pack of one kind of fraud is about that.
 fn scenario_of_rule(rule: &str) -> Option<Scenario> {
-    let name = rule.rsplit('/').next().unwrap_or(rule).replace('-', "_");
-    match name.as_str() {
-        "sanctions" => Some(Scenario::SanctionedExact),
-        "stolen_cards" => Some(Scenario::StolenCard),
+    let (pack, name) = rule.split_once('/').unwrap_or(("", rule));
+    let name = name.replace('-', "_");
+    match (pack, name.as_str()) {
+        ("scams", _) => Some(Scenario::ScamText),
+        ("screening", _) => Some(Scenario::SanctionedMisspelt),
+        (_, "sanctions") => Some(Scenario::SanctionedExact),
+        (_, "stolen_cards") => Some(Scenario::StolenCard),
         _ => Scenario::ALL.into_iter().find(|scenario| name.starts_with(scenario.name())),
     }
 }
@@ -184,14 +188,18 @@ mod tests {
         report.add(None, Outcome::Approve, None);
         report.add(None, Outcome::Recorded, None);
         report.add_replayed();
+        report.add(None, Outcome::Hold, Some("screening/payee-name"));
+        report.add(None, Outcome::Review, Some("scams/story-known-payee"));
         assert_eq!(report.recall(Scenario::Mules), (2, 1));
-        assert_eq!(report.false_positives(), (3, 2));
-        assert_eq!(report.answers(), 7);
+        assert_eq!(report.false_positives(), (5, 4));
+        assert_eq!(report.answers(), 9);
         let json = report.json();
         assert_eq!(json["scenarios"]["mules"]["recall_percent"], 50.0);
         assert_eq!(json["scenarios"]["mules"]["false_positives"], 1);
+        assert_eq!(json["scenarios"]["sanctioned_misspelt"]["false_positives"], 1);
+        assert_eq!(json["scenarios"]["scam_text"]["false_positives"], 1);
         assert_eq!(json["good"]["by_no_scenario"], 1);
         assert_eq!(json["scenarios"]["takeover"]["recall_percent"], Value::Null);
-        assert!(report.table().contains("2 of 3 decided good payments (66.7 %)"), "{}", report.table());
+        assert!(report.table().contains("4 of 5 decided good payments (80.0 %)"), "{}", report.table());
     }
 }

@@ -3,7 +3,7 @@
 use super::dice::Dice;
 use serde_json::{Value, json};
 
-/// The list's own spelling.
+/// The list's own spelling; `deploy/lists/house.csv` has the same.
 pub(crate) const NAMES: [&str; 8] = [
     "Viktor Dragunovic",
     "Orlan Petrashkov",

@@ -108,6 +108,10 @@ impl Shops {
         let trade = dice.weighted(&[30, 20, 22, 12, 4, 6, 2, 20]);
         &self.merchants[self.online[country][trade]]
     }
+    /// The shop of a trade on the street, by its place in the table: 5 clothing, 6 electronics.
+    pub(crate) fn street_trade(&self, country: usize, trade: usize) -> &Merchant {
+        &self.merchants[self.street[country][trade]]
+    }
     /// The shop of a trade on the internet, by its place in the table: 0 games, 3 electronics, 4 gift cards.
     pub(crate) fn online_trade(&self, country: usize, trade: usize) -> &Merchant {
         &self.merchants[self.online[country][trade]]

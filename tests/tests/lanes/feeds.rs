@@ -62,10 +62,10 @@ pub fn world(transactions: usize) -> Feed {
         }
     }
     let mut config = format!(
-        "[features]\nrates = {:?}\n[rules]\npacks = [{:?}, {:?}]\n",
+        "[features]\nrates = {:?}\n[rules]\npacks = {:?}\n[watchlists.house]\nfiles = [{:?}]\n",
         repository.join("deploy/reference/rates.csv"),
-        packs.join("cards"),
-        packs.join("world"),
+        ["cards", "world", "screening", "scams"].map(|pack| packs.join(pack)),
+        repository.join("deploy/lists/house.csv"),
     );
     for list in lists.keys() {
         config += &format!("[lists.{list}]\nfile = \"{list}.jsonl\"\n");
