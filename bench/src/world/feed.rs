@@ -199,7 +199,7 @@ fn drafts(
     for _ in 0..scaled(12, count) {
         drafts.extend(attacks::takeover(dice, population));
     }
-    for _ in 0..scaled(6, count) {
+    for _ in 0..scaled(12, count) {
         drafts.push(attacks::sanctioned(dice, population, Scenario::SanctionedExact));
     }
     for _ in 0..scaled(24, count) {

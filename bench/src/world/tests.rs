@@ -154,7 +154,7 @@ fn friendly_fraud_looks_like_what_it_is_an_ordinary_purchase() {
     let mut friendly = 0;
     for (json, _) in messages.iter().filter(|(_, truth)| *truth == Some(Scenario::FriendlyFraud)) {
         friendly += 1;
-        let own = |other: &Value, truth| {
+        let own = |other: &Value, truth: Option<Scenario>| {
             truth.is_none() && online(other) && other["id"] != json["id"] && other["card"] == json["card"]
         };
         let known = messages.iter().filter(|(other, truth)| own(other, *truth));
