@@ -1,213 +1,35 @@
-//! A generation: packs, list bases, settings and reference data made into one immutable whole, named by the hash of
-//! its manifest. A view is a generation with the list deltas published over it so far; each transaction is judged by
-//! the view at its sequence, on whatever lane.
+//! A generation: packs, list bases, watchlists, settings and reference data made into one immutable whole, named by the
+//! hash of its manifest. A view is a generation with the list deltas and lessons over it so far; each transaction is
+//! judged by the view at its sequence, on whatever lane.
 
-use crate::domain::{Currency, Field, GenerationId, Lever, ListDelta};
+mod manifest;
+mod settings;
+mod view;
+
+pub use manifest::{Manifest, PartKind, hex};
+pub use settings::Settings;
+pub use view::View;
+
+use crate::domain::{Currency, Field};
 use crate::domain::{Schema, SlotId, SlotView, Transaction, Value};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeaturePlan, Filter, Rates};
-use crate::freshness::{Freshness, WhenStale};
 use crate::limits::WATCHLISTS_MAX;
-use crate::lists::{LayerKind, List, ListBase, ListMeta, ListView, Overlay, Snapshot};
+use crate::lists::{LayerKind, List, ListBase, Snapshot};
 use crate::models::Model;
-use crate::packs::{self, ListDecl, ModelDecl, Pack, ScreenDecl, SlotStarts};
+use crate::packs::{self, Pack, ScreenDecl, SlotStarts};
 use crate::patterns::{DatabaseCache, PatternSet, PatternSource};
 use crate::rates::RateTable;
 use crate::rules::RuleSet;
 use crate::similarity::names::{Bank, Screener};
-use crate::similarity::vectors::{BankPlan, Learned};
+use crate::similarity::vectors::BankPlan;
 use crate::stage::Stage;
 use interdict_shaders::Kernel;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Bytes that somebody else holds (mapped, mostly).
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
-
-/// What a node is configured to do with verdicts; part of the generation, so that a replay finds the same.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Tenant → channel → lever; the tenant "" is everybody who is not named.
-    pub levers: BTreeMap<String, BTreeMap<String, u8>>,
-    /// Network whose code map answers.
-    pub network: String,
-    /// Lists and watchlists that may become stale. Behind the rest in the bytes, and only where there are any, so that
-    /// settings without it are kept as they always were.
-    #[serde(skip)]
-    pub freshness: Vec<Freshness>,
-}
-
-impl Settings {
-    /// The lever of a tenant's channel.
-    pub fn lever(&self, tenant: &str, channel: Option<&str>) -> Lever {
-        let Some(channel) = channel else { return Lever::None };
-        let named = |tenant: &str| self.levers.get(tenant).and_then(|levers| levers.get(channel)).copied();
-        let number = named(tenant).or_else(|| named("")).unwrap_or(0);
-        Lever::ALL.into_iter().find(|lever| *lever as u8 == number).unwrap_or(Lever::None)
-    }
-    /// Its bytes, as kept in the store.
-    pub fn encode(&self) -> Vec<u8> {
-        let bytes = postcard::to_stdvec(self).expect("plain data always encodes");
-        match self.freshness.is_empty() {
-            true => bytes,
-            false => postcard::to_extend(&self.freshness, bytes).expect("plain data always encodes"),
-        }
-    }
-    /// The settings of stored bytes.
-    ///
-    /// # Errors
-    /// `Corrupt` for bytes that `encode` does not write.
-    pub fn decode(bytes: &[u8]) -> Result<Settings, Error> {
-        let corrupt = |e| Error::new(ErrorKind::Corrupt, format!("settings: {e}"));
-        let (mut settings, rest) = postcard::take_from_bytes::<Settings>(bytes).map_err(corrupt)?;
-        if !rest.is_empty() {
-            settings.freshness = postcard::from_bytes(rest).map_err(corrupt)?;
-        }
-        Ok(settings)
-    }
-}
-
-/// What a generation is made of, by the hash of each part. Its text is what is hashed and stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
-    parts: Vec<(PartKind, String, [u8; 32])>,
-}
-
-/// The kinds of part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PartKind {
-    /// A pack archive.
-    Pack,
-    /// A list snapshot: the list as the configuration has it.
-    List,
-    /// A list snapshot over it: entries that deltas added.
-    Added,
-    /// A list snapshot over it: subjects whose entry deltas ended.
-    Ended,
-    /// The sequence up to which deltas are in the list snapshots, in decimal digits.
-    Folded,
-    /// The settings.
-    Settings,
-    /// The exchange rates.
-    Rates,
-    /// A watchlist: listed names, as [`Bank`] encodes them.
-    Watchlist,
-}
-
-impl PartKind {
-    const ALL: [PartKind; 8] = [
-        Self::Pack,
-        Self::List,
-        Self::Added,
-        Self::Ended,
-        Self::Folded,
-        Self::Settings,
-        Self::Rates,
-        Self::Watchlist,
-    ];
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Pack => "pack",
-            Self::List => "list",
-            Self::Added => "added",
-            Self::Ended => "ended",
-            Self::Folded => "folded",
-            Self::Settings => "settings",
-            Self::Rates => "rates",
-            Self::Watchlist => "watchlist",
-        }
-    }
-    /// What a part of this kind says of a list; `None` where it is no list snapshot.
-    pub const fn layer(self) -> Option<LayerKind> {
-        match self {
-            Self::List => Some(LayerKind::File),
-            Self::Added => Some(LayerKind::Added),
-            Self::Ended => Some(LayerKind::Ended),
-            _ => None,
-        }
-    }
-}
-
-impl From<LayerKind> for PartKind {
-    fn from(kind: LayerKind) -> PartKind {
-        match kind {
-            LayerKind::File => PartKind::List,
-            LayerKind::Added => PartKind::Added,
-            LayerKind::Ended => PartKind::Ended,
-        }
-    }
-}
-
-const MANIFEST_HEAD: &str = "interdict generation 1";
-
-impl Manifest {
-    /// The manifest of parts, in the order they are given (packs in the order of the config, which numbers rules).
-    pub fn new(parts: Vec<(PartKind, String, [u8; 32])>) -> Manifest {
-        Manifest { parts }
-    }
-    /// Its text: a head line, then `kind name hash` a line.
-    pub fn text(&self) -> String {
-        let mut text = format!("{MANIFEST_HEAD}\n");
-        for (kind, name, hash) in &self.parts {
-            let _ = writeln!(text, "{} {name} {}", kind.name(), hex(hash));
-        }
-        text
-    }
-    /// SHA-256 of its text: the generation's hash.
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.text()).into()
-    }
-    /// The manifest of a text.
-    ///
-    /// # Errors
-    /// `Malformed`, naming the line.
-    pub fn parse(text: &str) -> Result<Manifest, Error> {
-        let mut lines = text.lines().enumerate();
-        let malformed = |line: usize| Error::new(ErrorKind::Malformed, format!("manifest line {}", line + 1));
-        if lines.next().map(|(_, head)| head) != Some(MANIFEST_HEAD) {
-            return Err(malformed(0));
-        }
-        let mut parts = Vec::new();
-        for (number, line) in lines {
-            let words: Vec<&str> = line.split(' ').collect();
-            let [kind, name, hash] = words[..] else { return Err(malformed(number)) };
-            let kind =
-                PartKind::ALL.into_iter().find(|k| k.name() == kind).ok_or_else(|| malformed(number))?;
-            parts.push((kind, name.to_owned(), unhex(hash).ok_or_else(|| malformed(number))?));
-        }
-        Ok(Manifest { parts })
-    }
-    /// The parts: kind, name, hash.
-    pub fn parts(&self) -> &[(PartKind, String, [u8; 32])] {
-        &self.parts
-    }
-    /// The hashes of all parts.
-    pub fn objects(&self) -> impl Iterator<Item = [u8; 32]> {
-        self.parts.iter().map(|(_, _, hash)| *hash)
-    }
-}
-
-/// Lower-case hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut out = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
-}
 
 /// An immutable generation.
 pub struct Generation {
@@ -330,7 +152,8 @@ impl Generation {
         let screens = built.screens.iter().map(|decl| Screen::resolve(decl, &watchlists)).collect();
         let banks = BankPlan::new(built.banks, &built.schema, built.starts.lists)
             .map_err(|found| errors.extend(found));
-        let models = models(&packs, built.models, &built.schema).map_err(|found| errors.extend(found));
+        let all: Vec<&Pack> = packs.iter().collect();
+        let models = packs::models(&all, &built.schema).map_err(|found| errors.extend(found));
         let applies = |tenant: &str| packs.iter().map(|pack| pack.manifest.is_for(tenant)).collect();
         let tenants = packs.iter().flat_map(|pack| pack.manifest.tenants.iter().flatten());
         let named = tenants.map(|tenant| (tenant.clone(), applies(tenant))).collect();
@@ -464,24 +287,6 @@ impl Screen {
     }
 }
 
-/// Compiles the packs' models.
-fn models(
-    packs: &[Pack],
-    declared: Vec<(usize, ModelDecl)>,
-    schema: &Schema,
-) -> Result<Vec<Model>, Vec<Error>> {
-    let mut errors = Vec::new();
-    let mut models = Vec::new();
-    for (pack, decl) in declared {
-        let source = decl.source(pack as u16, schema, packs[pack].files());
-        match source.and_then(|source| Model::compile(&source)) {
-            Ok(model) => models.push(model),
-            Err(found) => errors.extend(found),
-        }
-    }
-    if errors.is_empty() { Ok(models) } else { Err(errors) }
-}
-
 impl Parts {
     fn read(&mut self, kind: PartKind, name: &str, bytes: Bytes) -> Result<(), Vec<Error>> {
         let one = |e: Error| vec![e];
@@ -527,108 +332,5 @@ impl SlotView for Fields<'_> {
     fn value(&self, slot: SlotId) -> Option<Value<'_>> {
         let field = u8::try_from(slot.0).ok().and_then(Field::from_number)?;
         self.0.get(field)
-    }
-}
-
-/// A generation and the list deltas over it: what one transaction is judged by. Immutable; a delta makes a new one
-/// that shares all but the changed path.
-pub struct View {
-    generation: Arc<Generation>,
-    overlay: Overlay,
-    /// What banks had learned from labels before.
-    learned: Learned,
-    /// When a delta last touched a list that may become stale, by name: arrival, ms since the Unix epoch.
-    touched: Arc<BTreeMap<String, i64>>,
-    id: GenerationId,
-}
-
-impl std::fmt::Debug for View {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.id.fmt(f)
-    }
-}
-
-impl View {
-    /// The view of a generation without deltas, published at a sequence.
-    pub fn new(generation: Arc<Generation>, sequence: u64) -> Arc<View> {
-        let id = GenerationId { hash: generation.hash(), overlay: sequence };
-        let (overlay, learned) = (Overlay::new(generation.lists()), Learned::default());
-        Arc::new(View { overlay, learned, touched: Arc::default(), generation, id })
-    }
-    /// Its id, as verdicts name it.
-    pub fn id(&self) -> GenerationId {
-        self.id
-    }
-    /// The generation.
-    pub fn generation(&self) -> &Arc<Generation> {
-        &self.generation
-    }
-    /// The deltas over it.
-    pub fn overlay(&self) -> &Overlay {
-        &self.overlay
-    }
-    /// The lists and watchlists that are stale at a time (ms since the Unix epoch) under a policy, each with its place
-    /// in the settings.
-    pub fn stale(&self, policy: WhenStale, now_ms: i64) -> impl Iterator<Item = (usize, &Freshness)> {
-        let all = self.generation.settings().freshness.iter().enumerate();
-        all.filter(move |(_, known)| {
-            known.when_stale == policy && known.is_stale(now_ms, self.touched.get(&known.list).copied())
-        })
-    }
-    /// What banks have learned by now.
-    pub fn learned(&self) -> &Learned {
-        &self.learned
-    }
-    /// The view after banks have learned; of the same generation and deltas, so its id stays.
-    pub fn with_learned(&self, learned: Learned) -> Arc<View> {
-        let (generation, overlay) = (self.generation.clone(), self.overlay.clone());
-        Arc::new(View { generation, overlay, learned, touched: self.touched.clone(), id: self.id })
-    }
-    /// Its lists.
-    pub fn lists(&self) -> ListView<'_> {
-        ListView { base: self.generation.lists(), overlay: &self.overlay }
-    }
-    /// Fetches what a micro-batch will probe into the caches; changes nothing.
-    pub fn prefetch(&self, batch: &[&Transaction]) {
-        self.lists().prefetch(batch);
-    }
-    /// The view after a list delta at a sequence.
-    ///
-    /// # Errors
-    /// Whatever the overlay refuses the delta for; the view is as it was.
-    pub fn delta(
-        &self,
-        sequence: u64,
-        tenant: &str,
-        arrival_ms: i64,
-        delta: &ListDelta,
-    ) -> Result<Arc<View>, Error> {
-        let declared = ListDecl::find(self.generation.packs(), &delta.list);
-        let describe = |meta: &mut ListMeta| {
-            if let Some(declared) = declared {
-                declared.describe(meta);
-            }
-        };
-        let overlay = self.overlay.apply_as(self.generation.lists(), sequence, tenant, delta, describe)?;
-        let id = GenerationId { hash: self.id.hash, overlay: sequence };
-        let mut touched = self.touched.clone();
-        if self.generation.settings().freshness.iter().any(|known| known.list == delta.list) {
-            Arc::make_mut(&mut touched).insert(delta.list.clone(), arrival_ms);
-        }
-        let (generation, learned) = (self.generation.clone(), self.learned.clone());
-        Ok(Arc::new(View { generation, overlay, learned, touched, id }))
-    }
-    /// The view after another generation is published at a sequence. What deltas have said stays said: they lie
-    /// over the new base as they lay over the old, but for those that the new base holds.
-    ///
-    /// # Errors
-    /// When the deltas do not fit the new base (too many lists), or it lacks some that were folded into the old one;
-    /// the view is as it was.
-    pub fn publish(&self, generation: Arc<Generation>, sequence: u64) -> Result<Arc<View>, Error> {
-        let folded = (self.generation.folded_to(), generation.folded_to());
-        let overlay = self.overlay.rebase(self.generation.lists(), generation.lists(), folded)?;
-        let id = GenerationId { hash: generation.hash(), overlay: sequence };
-        let (learned, touched) = (self.learned.clone(), self.touched.clone());
-        Ok(Arc::new(View { generation, overlay, learned, touched, id }))
     }
 }
