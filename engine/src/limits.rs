@@ -13,8 +13,6 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub const BATCH_MAX: usize = 1000;
 /// Most transactions drained in one micro-batch of the sequencer.
 pub const MICRO_BATCH_MAX: usize = 16;
-/// Most tags of one identifier (one per active key).
-pub const TAGS_PER_FIELD_MAX: usize = 4;
 /// Most feature slots in one generation.
 pub const FEATURE_SLOTS_MAX: usize = 1024;
 /// Most windows in one feature space (one key, one value, one filter).

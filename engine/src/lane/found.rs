@@ -124,7 +124,7 @@ impl Found {
     ) -> Result<(), Error> {
         let patterns = generation.patterns();
         patterns.scan(tx, scratch, &mut self.patterns)?;
-        self.any_pattern = patterns.hits(&self.patterns).next().is_some();
+        self.any_pattern = patterns.any_hit(&self.patterns);
         Ok(())
     }
 

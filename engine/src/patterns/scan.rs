@@ -128,6 +128,12 @@ impl PatternSet {
         let runs = hits.of == self.id && self.patterns.get(number).is_some_and(|pattern| pattern.runs);
         runs.then(|| hits.bit(number))
     }
+    /// Whether any declared pattern hit. Allocates nothing, so that it can be asked of every payment.
+    pub fn any_hit(&self, hits: &PatternHits) -> bool {
+        let (whole, rest) = (self.declared / 64, self.declared % 64);
+        let last = hits.bits.get(whole).is_some_and(|word| word & ((1 << rest) - 1) != 0);
+        hits.of == self.id && (hits.bits.iter().take(whole).any(|word| *word != 0) || last)
+    }
     /// The numbers of the declared patterns that hit, in order.
     pub fn hits(&self, hits: &PatternHits) -> impl Iterator<Item = u32> {
         let words = if hits.of == self.id { hits.bits.clone() } else { Vec::new() };

@@ -26,7 +26,9 @@ fn source(id: &str, text: &str, view: View) -> PatternSource {
 fn hits(set: &PatternSet, text: &str) -> Vec<u32> {
     let (mut scratch, mut hits) = (PatternScratch::default(), PatternHits::default());
     set.scan_fields(&|field| (field == Field::Text).then_some(text), &mut scratch, &mut hits).unwrap();
-    set.hits(&hits).collect()
+    let numbers: Vec<u32> = set.hits(&hits).collect();
+    assert_eq!(set.any_hit(&hits), !numbers.is_empty());
+    numbers
 }
 
 fn set(sources: &[PatternSource]) -> PatternSet {
@@ -116,6 +118,7 @@ proptest! {
             }
             prop_assert_eq!(set.lifted(&found, 1), None);
             prop_assert_eq!(set.hits(&found).count(), 0, "lifts are not declared patterns");
+            prop_assert!(!set.any_hit(&found));
         }
     }
 
