@@ -273,6 +273,8 @@ impl Reading<'_> {
             &["from", "to"],
             rows,
         );
+        let times = node.tally.times.collector();
+        self.now.register(Box::new(times)).expect("the table's names are unique");
         self.sequencer(node);
         self.generation(node);
     }

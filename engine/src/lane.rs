@@ -49,6 +49,8 @@ impl std::fmt::Debug for Scratch {
 pub trait Gate {
     /// Whether a stage is skipped.
     fn skip(&mut self, stage: Stage) -> Option<SkipReason>;
+    /// Told when all stages are over and the verdict is made, which nothing skips.
+    fn deciding(&mut self) {}
     /// What the record of law says of slots that cannot be made again from payment and generation; `None` live.
     fn recorded(&self) -> Option<&Recorded> {
         None
@@ -110,6 +112,7 @@ pub fn decide(work: &Work, gate: &mut dyn Gate, scratch: &mut Scratch) -> Verdic
         let applies = generation.applies(&tx.tenant);
         generation.rules().evaluate_packs(&row, |pack| applies[usize::from(pack)], &mut scratch.rules);
     }
+    gate.deciding();
     decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution)
 }
 

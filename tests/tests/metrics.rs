@@ -137,6 +137,45 @@ fn what_happened_is_what_is_counted() {
     }
 }
 
+#[test]
+fn one_payment_in_64_is_timed_in_every_stage_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hw-profiles/embedded-2core.toml");
+    let with_lanes = std::fs::read_to_string(profile).unwrap().replace("lanes = 0 ", "lanes = 2 ");
+    write(&dir.path().join("lanes.toml"), with_lanes);
+    let config = probe(dir.path(), "");
+    let lanes = std::fs::read_to_string(&config).unwrap();
+    let lanes = lanes.replace("embedded-2core", dir.path().join("lanes.toml").to_str().unwrap());
+    write(&dir.path().join("lanes-config.toml"), lanes);
+    // With lanes a payment's two records are in two writes.
+    for (config, writes) in [(config, 1), (dir.path().join("lanes-config.toml"), 2)] {
+        let node = Start::new(BINARY, &config, config.with_extension("data")).start().unwrap();
+        let client = node.client();
+        for n in 0..200 {
+            let body = payment(json!({"id": format!("p{n}"), "card": {"token": "t"}}));
+            assert_eq!(client.post("/v1/decisions", &body).unwrap().status, 200);
+        }
+        let text = client.get("/metrics").unwrap().text;
+        let times = [
+            ("decode", 3),
+            ("normalise", 3),
+            ("features", 3),
+            ("lists", 3),
+            ("patterns", 0),
+            ("similarity", 0),
+            ("models", 0),
+            ("rules", 3),
+            ("decision", 3),
+            ("journal", 3 * writes),
+            ("answer", 3),
+        ];
+        for (stage, count) in times {
+            let row = format!("interdict_stage_duration_seconds_count{{stage=\"{stage}\"}} {count}");
+            assert!(text.lines().any(|line| line == row), "{row} in\n{text}");
+        }
+    }
+}
+
 /// Prometheus' own check. CI has it (tools/deps.sh test); elsewhere it is run where it is installed.
 fn promtool(text: &str) {
     let tool = Command::new("promtool")

@@ -4,6 +4,7 @@ use super::auth::{Caller, Role};
 use super::problem::Problem;
 use super::{App, header_text, refusal};
 use crate::answer::{Answer, Meta, Source};
+use crate::node::timing::{Step, is_timed};
 use crate::node::{Answered, now_ms};
 use crate::story::{self, Story};
 use axum::body::Bytes;
@@ -52,7 +53,8 @@ async fn decide_inner(
     if is_batch(body) {
         return batch(app, &caller, body, &context, arrived).await;
     }
-    let decoded = app.decoder.decode(body, &context).map_err(|error| {
+    let times = &app.node.tally.times;
+    let decoded = times.decode(&app.decoder, body, &context).map_err(|error| {
         app.dead_letter("http", &error, RecordKind::Request, body);
         Problem::from(&error)
     })?;
@@ -60,8 +62,11 @@ async fn decide_inner(
     let (submission, deadline) = submission(app, decoded, arrived);
     let tenant = submission.event.tenant.clone();
     let answered = app.call(submission, deadline).await;
-    let answer = render(app, &caller, &tenant, answered, arrived)?;
-    Ok(json(StatusCode::OK, &answer))
+    let timed = matches!(&answered, Answered::Decided(settled) if is_timed(settled.verdict.sequence));
+    let began = timed.then(Instant::now);
+    let response = json(StatusCode::OK, &render(app, &caller, &tenant, answered, arrived)?);
+    began.into_iter().for_each(|began| times.observe(Step::Answer, began.elapsed()));
+    Ok(response)
 }
 
 async fn batch(

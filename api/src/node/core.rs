@@ -4,13 +4,14 @@
 use super::failpoint;
 use super::folding::Caller;
 use super::tally::Tally;
+use super::timing::{Live, Step, any_timed, is_timed};
+use interdict_engine::Error;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
-use interdict_engine::lane::{self, Gate, Scratch};
+use interdict_engine::lane::{self, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
-use interdict_engine::{Error, SkipReason, Stage};
 use interdict_ledger::journal::{Journal, Position, Record, RecordKind, Syncer};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A submission with its deadline and whoever waits for the answer.
 pub struct Job {
@@ -53,14 +54,6 @@ pub struct Settled {
     pub recorded: Recorded,
 }
 
-/// Looks at the clock before each stage.
-pub struct Deadline(pub Option<Instant>);
-impl Gate for Deadline {
-    fn skip(&mut self, _: Stage) -> Option<SkipReason> {
-        self.0.filter(|deadline| Instant::now() >= *deadline).map(|_| SkipReason::Deadline)
-    }
-}
-
 /// Sequencer, lane scratch and journal.
 pub struct Core {
     /// Order, identity, features, generation.
@@ -79,26 +72,66 @@ pub struct Core {
 
 /// The encoded records of a micro-batch.
 #[derive(Default)]
-pub struct Records(Vec<(RecordKind, u64, Vec<u8>, Vec<u8>)>);
+pub struct Records {
+    all: Vec<(RecordKind, u64, Vec<u8>, Vec<u8>)>,
+    timed: Timed,
+}
+
+/// Of a micro-batch's records those of timed payments: how many, of how many payments, how long encoding them took.
+#[derive(Default)]
+struct Timed {
+    records: u32,
+    payments: u32,
+    last: u64,
+    encoding: Duration,
+}
+
+impl Timed {
+    fn add(&mut self, sequence: u64, began: Option<Instant>) {
+        let Some(began) = began else { return };
+        self.encoding += began.elapsed();
+        self.records += 1;
+        self.payments += u32::from(self.payments == 0 || self.last != sequence);
+        self.last = sequence;
+    }
+}
 
 impl Records {
     /// Adds an accepted record.
     pub fn accepted(&mut self, accepted: &Accepted) {
+        let sequence = accepted.sequence;
+        let is_payment = matches!(accepted.event.body, Body::Payment(_));
+        let began = (is_payment && is_timed(sequence)).then(Instant::now);
         let parts = (accepted.encode_open(), accepted.encode_sealed());
-        self.0.push((RecordKind::Accepted, accepted.sequence, parts.0, parts.1));
+        self.all.push((RecordKind::Accepted, sequence, parts.0, parts.1));
+        self.timed.add(sequence, began);
+    }
+    /// Adds a decided record.
+    pub fn decided(&mut self, decided: &Decided) {
+        let sequence = decided.verdict.sequence;
+        let began = is_timed(sequence).then(Instant::now);
+        self.all.push((RecordKind::Decided, sequence, decided.encode(), Vec::new()));
+        self.timed.add(sequence, began);
     }
     /// The records, as the journal takes them.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
-        self.0.iter().map(|(kind, sequence, open, sealed)| Record {
+        self.all.iter().map(|(kind, sequence, open, sealed)| Record {
             kind: *kind,
             sequence: *sequence,
             open,
             sealed,
         })
     }
-    /// Adds a decided record.
-    pub fn decided(&mut self, decided: &Decided) {
-        self.0.push((RecordKind::Decided, decided.verdict.sequence, decided.encode(), Vec::new()));
+    fn clear(&mut self) {
+        self.all.clear();
+        self.timed = Timed::default();
+    }
+    /// What a timed payment among them cost the journal, its share of a write of them all that took so long
+    /// included; `None` when none is timed.
+    fn cost(&self, write: Duration) -> Option<Duration> {
+        let Timed { records, payments, encoding, .. } = self.timed;
+        let share = write.mul_f64(f64::from(records) / self.all.len().max(1) as f64);
+        (payments > 0).then(|| (encoding + share) / payments)
     }
 }
 
@@ -156,7 +189,9 @@ impl Core {
         self.step(jobs, |core, taken, deadline, reply| {
             let answered = match taken {
                 Taken::Work(work) => {
-                    let verdict = lane::decide(&work, &mut Deadline(deadline), &mut core.scratch);
+                    let mut gate = Live::new(deadline, &core.tally.times, work.accepted.sequence);
+                    let verdict = lane::decide(&work, &mut gate, &mut core.scratch);
+                    gate.done();
                     core.tally.count(&work, &verdict, &mut core.scratch, 0);
                     core.records.accepted(&work.accepted);
                     let recorded = core.scratch.found.to_record(work.view.generation());
@@ -178,7 +213,9 @@ impl Core {
         jobs: &mut Vec<Job>,
         mut each: impl FnMut(&mut Core, Taken, Option<Instant>, Reply),
     ) {
+        let (last, count) = (self.sequencer.last_sequence(), jobs.len() as u32);
         let payments: Vec<&Transaction> = jobs.iter().filter_map(|job| payment(&job.submission)).collect();
+        let began = (!payments.is_empty() && any_timed(last, last + u64::from(count))).then(Instant::now);
         if payments.len() > 1 {
             self.sequencer.prefetch(&payments);
         }
@@ -189,6 +226,10 @@ impl Core {
         });
         let mut taken = std::mem::take(&mut self.taken);
         self.sequencer.step(submissions, &mut taken);
+        // A retry takes no sequence, so the one to be timed may not have come yet.
+        if let Some(began) = began.filter(|_| any_timed(last, self.sequencer.last_sequence())) {
+            self.tally.times.observe(Step::Features, began.elapsed() / count);
+        }
         for (taken, (deadline, reply)) in taken.drain(..).zip(rest) {
             each(self, taken, deadline, reply);
         }
@@ -245,17 +286,21 @@ impl Core {
     /// more is taken until a restart has rebuilt it from the journal.
     pub fn write(&mut self) -> Result<(), String> {
         let Some(journal) = &mut self.journal else {
-            self.records.0.clear();
+            self.records.clear();
             return Ok(());
         };
-        if self.records.0.is_empty() {
+        if self.records.all.is_empty() {
             return Ok(());
         }
         let records: Vec<Record<'_>> = self.records.iter().collect();
         failpoint::reached("journal.before_append");
+        let began = (self.records.timed.payments > 0).then(Instant::now);
         let written = journal.append(&records);
+        if let Some(cost) = began.and_then(|began| self.records.cost(began.elapsed())) {
+            self.tally.times.observe(Step::Journal, cost);
+        }
         failpoint::reached("journal.after_append");
-        self.records.0.clear();
+        self.records.clear();
         match written {
             Ok(position) => self.last = Some(position),
             Err(error) => {

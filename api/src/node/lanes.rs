@@ -1,9 +1,10 @@
 //! Lanes as threads, for four cores and more: a sequencer thread takes what waits, hands work to each lane through a
 //! ring of its own, and writes and answers what comes back. Everybody spins briefly and then parks.
 
-use super::core::{Answered, Core, Deadline, Job, Reply, Settled};
+use super::core::{Answered, Core, Job, Reply, Settled};
 use super::failpoint;
 use super::tally::Tally;
+use super::timing::Live;
 use core_affinity::CoreId;
 use interdict_engine::domain::Decided;
 use interdict_engine::lane::{self, Scratch};
@@ -123,7 +124,9 @@ impl Lane {
             let (sequencer, mut scratch) = (stopped, Scratch::default());
             while !stop_lane.load(Ordering::Acquire) {
                 let Some((work, deadline)) = next(&mut given) else { continue };
-                let verdict = lane::decide(&work, &mut Deadline(deadline), &mut scratch);
+                let mut gate = Live::new(deadline, &tally.times, work.accepted.sequence);
+                let verdict = lane::decide(&work, &mut gate, &mut scratch);
+                gate.done();
                 tally.count(&work, &verdict, &mut scratch, number);
                 let recorded = scratch.found.to_record(work.view.generation());
                 let decided = Decided { verdict, recovered: false, recorded };

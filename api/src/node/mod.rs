@@ -10,6 +10,7 @@ pub mod fold;
 pub mod folding;
 pub mod watchlists;
 pub mod tally;
+pub mod timing;
 pub mod core;
 pub mod failpoint;
 pub mod lanes;

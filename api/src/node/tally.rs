@@ -1,6 +1,7 @@
 //! What the stages did, counted: evaluated, hit, decisive, skipped; outcomes; rule hits; how much each lane worked.
 //! Atomics, so that lanes count without a lock; read by the replay's summary and by `/metrics`.
 
+use super::timing::StageTimes;
 use interdict_engine::Stage;
 use interdict_engine::domain::{Outcome, Verdict};
 use interdict_engine::generation::View;
@@ -32,6 +33,8 @@ struct StageCounts {
 /// The counts of a node.
 #[derive(Debug)]
 pub struct Tally {
+    /// How long stages took.
+    pub times: StageTimes,
     full: bool,
     stages: [StageCounts; STAGES.len()],
     outcomes: [AtomicU64; Outcome::ALL.len()],
@@ -62,6 +65,7 @@ impl Tally {
     /// Counts for `lanes` lanes (at least one). `full` asks every verdict again without each stage, not 1 in 64.
     pub fn new(lanes: usize, full: bool) -> Tally {
         Tally {
+            times: StageTimes::new(),
             full,
             stages: Default::default(),
             outcomes: Default::default(),

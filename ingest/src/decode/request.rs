@@ -96,8 +96,22 @@ impl Decoder {
     /// # Errors
     /// The first thing that is wrong: its field, what was expected, and the byte where reading stopped. Never a value.
     pub fn decode(&self, body: &[u8], ctx: &RequestContext<'_>) -> Result<Decoded, FieldError> {
+        self.decode_telling(body, ctx, || ())
+    }
+
+    /// One request; `read_to_end` is called between the two stages: the body is decoded, and not normalised yet.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub fn decode_telling(
+        &self,
+        body: &[u8],
+        ctx: &RequestContext<'_>,
+        read_to_end: impl FnOnce(),
+    ) -> Result<Decoded, FieldError> {
         check_body_size(body)?;
         let values = read(&REQUEST, body)?;
+        read_to_end();
         self.assemble(&values, ctx)
     }
 
