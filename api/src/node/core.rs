@@ -5,7 +5,7 @@ use super::failpoint;
 use super::folding::Caller;
 use super::tally::Tally;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
-use interdict_engine::lane::{self, Gate, Scratch};
+use interdict_engine::lane::{self, Evidence, Gate, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
 use interdict_engine::{Error, SkipReason, Stage};
 use interdict_ledger::journal::{Journal, Position, Record, RecordKind, Syncer};
@@ -51,6 +51,8 @@ pub struct Settled {
     pub verdict: Verdict,
     /// What it used and cannot be made again.
     pub recorded: Recorded,
+    /// What the lane found of what its reasons name.
+    pub evidence: Evidence,
 }
 
 /// Looks at the clock before each stage.
@@ -59,6 +61,24 @@ impl Gate for Deadline {
     fn skip(&mut self, _: Stage) -> Option<SkipReason> {
         self.0.filter(|deadline| Instant::now() >= *deadline).map(|_| SkipReason::Deadline)
     }
+}
+
+/// One piece of work through the lane: the record of law, and what its reasons name of what the stages found. `lane` is
+/// the number it is counted under.
+pub fn judge(
+    work: &Work,
+    deadline: Option<Instant>,
+    scratch: &mut Scratch,
+    tally: &Tally,
+    lane: usize,
+) -> (Decided, Evidence) {
+    let generation = work.view.generation();
+    let verdict = lane::decide(work, &mut Deadline(deadline), scratch);
+    // Before the count, which asks some verdicts again without a stage.
+    let evidence = Evidence::of(&verdict, generation, &scratch.found);
+    let recorded = scratch.found.to_record(generation);
+    tally.count(work, &verdict, scratch, lane);
+    (Decided { verdict, recovered: false, recorded }, evidence)
 }
 
 /// Sequencer, lane scratch and journal.
@@ -156,14 +176,11 @@ impl Core {
         self.step(jobs, |core, taken, deadline, reply| {
             let answered = match taken {
                 Taken::Work(work) => {
-                    let verdict = lane::decide(&work, &mut Deadline(deadline), &mut core.scratch);
-                    core.tally.count(&work, &verdict, &mut core.scratch, 0);
+                    let (decided, evidence) = judge(&work, deadline, &mut core.scratch, &core.tally, 0);
                     core.records.accepted(&work.accepted);
-                    let recorded = core.scratch.found.to_record(work.view.generation());
-                    let decided = Decided { verdict, recovered: false, recorded };
                     core.records.decided(&decided);
                     let Decided { verdict, recorded, .. } = decided;
-                    Answered::Decided(Box::new(Settled { work, verdict, recorded }))
+                    Answered::Decided(Box::new(Settled { work, verdict, recorded, evidence }))
                 }
                 other => core.note(other),
             };
