@@ -1,19 +1,18 @@
 //! The answer's shape on the wire, made from a canonical verdict: names, codes, audiences and values are looked up
 //! in the generation and the accepted record, and a reader sees only the reasons meant for it.
 
-use crate::node::recall::Recalled;
-use interdict_engine::domain::{
-    Audience, Entry, Field, Outcome, Reason, ReasonSource, Recorded, SlotId, SlotView,
-};
+use crate::node::{Settled, recall::Recalled};
+use interdict_engine::domain::{Audience, Entry, Field, Outcome, Reason, ReasonSource, Recorded, SlotId};
 use interdict_engine::domain::{Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
-use interdict_engine::lane::{Found, Input, Row, find_again};
+use interdict_engine::lane::{Evidence, Found, Input, find_again};
 use interdict_engine::lists::ListMeta;
 use interdict_engine::packs::CodeMap;
 use interdict_engine::rules::Class;
 use interdict_engine::similarity::names;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
+use std::borrow::Cow;
 use utoipa::ToSchema;
 
 /// One decision.
@@ -123,6 +122,25 @@ pub struct Source<'a> {
     pub recalled: &'a [Recalled],
     /// What the verdict used and cannot be made again.
     pub recorded: &'a Recorded,
+    /// What the lane found of what the reasons name; `None` for an older verdict: it is then found again.
+    pub evidence: Option<&'a Evidence>,
+}
+
+/// A verdict that was made just now.
+impl<'a> From<&'a Settled> for Source<'a> {
+    fn from(settled: &'a Settled) -> Source<'a> {
+        let accepted = &settled.work.accepted;
+        Source {
+            verdict: &settled.verdict,
+            transaction: settled.work.transaction(),
+            features: &accepted.features,
+            approximate: &accepted.approximate,
+            view: &settled.work.view,
+            recalled: &[],
+            recorded: &settled.recorded,
+            evidence: Some(&settled.evidence),
+        }
+    }
 }
 
 impl Source<'_> {
@@ -132,15 +150,23 @@ impl Source<'_> {
         find_again(&input, self.verdict, self.recorded)
     }
 
+    /// What the stages found of what the reasons name: as the lane left it, else, where a reason names any, found again.
+    fn evidence(&self) -> Cow<'_, Evidence> {
+        let generation = self.view.generation();
+        match self.evidence {
+            Some(evidence) => Cow::Borrowed(evidence),
+            None if self.verdict.reasons.iter().any(|reason| Evidence::is_asked(reason, generation)) => {
+                Cow::Owned(Evidence::of(self.verdict, generation, &self.found()))
+            }
+            None => Cow::Owned(Evidence::default()),
+        }
+    }
+
     /// The answer for a reader of an audience.
     pub fn answer(&self, reader: Audience, meta: Meta) -> Answer {
-        let verdict = self.verdict;
-        // Most reasons name fields and features, which are at hand; the others are worth a second look.
-        let starts = &self.view.generation().slots().starts;
-        let looks = |reason: &Reason| reason.slots.iter().any(|slot| slot.0 >= starts.patterns);
-        let found = if verdict.reasons.iter().any(looks) { self.found() } else { Found::default() };
+        let (verdict, evidence) = (self.verdict, self.evidence());
         let all: Vec<ReasonAnswer> =
-            verdict.reasons.iter().map(|reason| self.reason(reason, &found)).collect();
+            verdict.reasons.iter().map(|reason| self.reason(reason, &evidence)).collect();
         let told = |audience: &str| {
             [Audience::Internal, Audience::Processor, Audience::Customer]
                 .into_iter()
@@ -201,17 +227,17 @@ impl Source<'_> {
         }
     }
 
-    fn reason(&self, reason: &Reason, found: &Found) -> ReasonAnswer {
+    fn reason(&self, reason: &Reason, evidence: &Evidence) -> ReasonAnswer {
         let (rule, stage) = (self.rule_name(reason), reason.stage.name());
         let (mut detail, mut approximate) = (Map::new(), Vec::new());
         let (code, audience) = match reason.source {
             ReasonSource::Rule(number) => {
-                self.slots(reason, found, &mut detail, &mut approximate);
+                self.slots(reason, evidence, &mut detail, &mut approximate);
                 let rule = self.view.generation().rules().rule(number);
                 (rule.code().to_owned(), rule.audience())
             }
             ReasonSource::Name { rule, screen, watchlist, entry, name, score } => {
-                self.slots(reason, found, &mut detail, &mut approximate);
+                self.slots(reason, evidence, &mut detail, &mut approximate);
                 let generation = self.view.generation();
                 if let Some(screen) = generation.screens().get(usize::from(screen)) {
                     detail.insert("field".into(), screen.field.def().path.into());
@@ -228,7 +254,7 @@ impl Source<'_> {
                 (rule.code().to_owned(), rule.audience())
             }
             ReasonSource::Model(_) => {
-                self.slots(reason, found, &mut detail, &mut approximate);
+                self.slots(reason, evidence, &mut detail, &mut approximate);
                 ("MODEL_SCORE".to_owned(), Audience::Internal)
             }
             ReasonSource::Entry { list, entry, field } => {
@@ -272,18 +298,30 @@ impl Source<'_> {
         at.is_some_and(|at| self.approximate.contains(&at))
     }
 
+    /// The value of a slot that a reason names. A list has none here: an entry that hit has a reason of its own, with
+    /// its own audience.
+    fn value(&self, slot: SlotId, evidence: &Evidence) -> Option<Value<'_>> {
+        let starts = &self.view.generation().slots().starts;
+        match slot.0 {
+            at if at < starts.features => self.transaction.get(Field::from_number(u8::try_from(at).ok()?)?),
+            at if at < starts.lists => {
+                self.features.get(usize::from(at - starts.features)).copied().flatten().map(Value::Int)
+            }
+            _ => evidence.value(slot),
+        }
+    }
+
     /// The values of the slots that a reason names.
     fn slots(
         &self,
         reason: &Reason,
-        found: &Found,
+        evidence: &Evidence,
         detail: &mut Map<String, Json>,
         approximate: &mut Vec<String>,
     ) {
-        let row = Row::new(self.transaction, self.features, self.view, found);
         for slot in &reason.slots {
             let path = &self.view.generation().schema().def(*slot).path;
-            if let Some(value) = row.value(*slot).and_then(json) {
+            if let Some(value) = self.value(*slot, evidence).and_then(json) {
                 detail.insert(path.clone(), value);
             }
             if self.is_approximate(*slot) {

@@ -97,15 +97,7 @@ fn follow(app: &Arc<App>, feed: FileFeed) {
 fn count(app: &App, answered: &Answered, began: Instant) {
     match answered {
         Answered::Decided(settled) => {
-            let source = Source {
-                verdict: &settled.verdict,
-                transaction: settled.work.transaction(),
-                features: &settled.work.accepted.features,
-                approximate: &settled.work.accepted.approximate,
-                view: &settled.work.view,
-                recalled: &[],
-                recorded: &settled.recorded,
-            };
+            let source = Source::from(&**settled);
             app.metrics.decided("jsonl", &source, began.elapsed());
         }
         Answered::Same(_) => app.metrics.replayed(),

@@ -131,7 +131,10 @@ impl Generation {
         // Those that deltas made have a slot where a pack names them, as before a fold.
         let configured = lists.lists().iter().filter(|list| list.has_file()).map(List::meta);
         let list_names: Vec<&str> = configured.map(|meta| meta.name.as_str()).collect();
-        let built = packs::schema(&packs.iter().collect::<Vec<_>>(), &list_names)?;
+        let all: Vec<&Pack> = packs.iter().collect();
+        let built = packs::schema(&all, &list_names)?;
+        let mut errors = Vec::new();
+        let models = packs::models(&all, &built).map_err(|found| errors.extend(found));
         let slots = Slots {
             starts: built.starts,
             list_names: built.lists.into_iter().map(|(name, _)| name).collect(),
@@ -142,7 +145,6 @@ impl Generation {
                 .map(|predicate| Arc::new(move |tx: &Transaction| predicate.eval(&Fields(tx))) as Filter);
             (group.spec, filter)
         });
-        let mut errors = Vec::new();
         let sources = packs.iter().enumerate().flat_map(|(at, pack)| pack.rule_sources(at as u16)).collect();
         let rules = RuleSet::compile(sources, &built.schema).map_err(|found| errors.extend(found));
         let features = FeaturePlan::new(groups.collect(), Arc::new(rates)).map_err(|e| errors.push(e));
@@ -152,8 +154,6 @@ impl Generation {
         let screens = built.screens.iter().map(|decl| Screen::resolve(decl, &watchlists)).collect();
         let banks = BankPlan::new(built.banks, &built.schema, built.starts.lists)
             .map_err(|found| errors.extend(found));
-        let all: Vec<&Pack> = packs.iter().collect();
-        let models = packs::models(&all, &built.schema).map_err(|found| errors.extend(found));
         let applies = |tenant: &str| packs.iter().map(|pack| pack.manifest.is_for(tenant)).collect();
         let tenants = packs.iter().flat_map(|pack| pack.manifest.tenants.iter().flatten());
         let named = tenants.map(|tenant| (tenant.clone(), applies(tenant))).collect();

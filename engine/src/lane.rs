@@ -1,9 +1,11 @@
 //! The lane: one transaction through its stages, a line each. A pure function of the stamped transaction and its
 //! view, so the verdict does not depend on how many threads there are or which of them runs it.
 
+mod evidence;
 mod found;
 mod row;
 
+pub use evidence::Evidence;
 pub use found::{Found, ScreenMatch, Screened};
 pub use row::Row;
 

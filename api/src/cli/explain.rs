@@ -113,7 +113,9 @@ pub fn explain(folder: &Folder, payment: &str, tenant: Option<&str>, rule: Optio
         Some(view) => {
             let (features, approximate) = (&accepted.features, &accepted.approximate);
             let (recalled, recorded) = (&[][..], &decided.recorded);
-            let source = Source { verdict, transaction: tx, features, approximate, view, recalled, recorded };
+            let (transaction, evidence) = (tx, None);
+            let source =
+                Source { verdict, transaction, features, approximate, view, recalled, recorded, evidence };
             tell(&source, &accepted, decided.recovered, rule)
         }
         None => tell_without_generation(verdict, tx, &accepted, decided.recovered),

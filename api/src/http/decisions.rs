@@ -168,15 +168,7 @@ fn render(
     let reader = caller.role.audience();
     match answered {
         Answered::Decided(settled) => {
-            let source = Source {
-                verdict: &settled.verdict,
-                transaction: settled.work.transaction(),
-                features: &settled.work.accepted.features,
-                approximate: &settled.work.accepted.approximate,
-                view: &settled.work.view,
-                recalled: &[],
-                recorded: &settled.recorded,
-            };
+            let source = Source::from(&*settled);
             app.metrics.decided("http", &source, arrived.elapsed());
             Ok(source.answer(reader, meta(false, false)))
         }
@@ -204,6 +196,7 @@ fn source(given: &crate::node::lookup::Given) -> Source<'_> {
         view: &given.view,
         recalled: &given.recalled,
         recorded: &given.recorded,
+        evidence: None,
     }
 }
 

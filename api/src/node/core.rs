@@ -7,7 +7,7 @@ use super::tally::Tally;
 use super::timing::{Live, Step, any_timed, is_timed};
 use interdict_engine::Error;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
-use interdict_engine::lane::{self, Scratch};
+use interdict_engine::lane::{self, Evidence, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
 use interdict_ledger::journal::{Journal, Position, Record, RecordKind, Syncer};
 use std::sync::Arc;
@@ -52,6 +52,28 @@ pub struct Settled {
     pub verdict: Verdict,
     /// What it used and cannot be made again.
     pub recorded: Recorded,
+    /// What the lane found of what its reasons name.
+    pub evidence: Evidence,
+}
+
+/// One piece of work through the lane: the record of law, and what its reasons name of what the stages found. `lane` is
+/// the number it is counted under.
+pub fn judge(
+    work: &Work,
+    deadline: Option<Instant>,
+    scratch: &mut Scratch,
+    tally: &Tally,
+    lane: usize,
+) -> (Decided, Evidence) {
+    let generation = work.view.generation();
+    let mut gate = Live::new(deadline, &tally.times, work.accepted.sequence);
+    let verdict = lane::decide(work, &mut gate, scratch);
+    gate.done();
+    // Before the count, which asks some verdicts again without a stage.
+    let evidence = Evidence::of(&verdict, generation, &scratch.found);
+    let recorded = scratch.found.to_record(generation);
+    tally.count(work, &verdict, scratch, lane);
+    (Decided { verdict, recovered: false, recorded }, evidence)
 }
 
 /// Sequencer, lane scratch and journal.
@@ -189,16 +211,11 @@ impl Core {
         self.step(jobs, |core, taken, deadline, reply| {
             let answered = match taken {
                 Taken::Work(work) => {
-                    let mut gate = Live::new(deadline, &core.tally.times, work.accepted.sequence);
-                    let verdict = lane::decide(&work, &mut gate, &mut core.scratch);
-                    gate.done();
-                    core.tally.count(&work, &verdict, &mut core.scratch, 0);
+                    let (decided, evidence) = judge(&work, deadline, &mut core.scratch, &core.tally, 0);
                     core.records.accepted(&work.accepted);
-                    let recorded = core.scratch.found.to_record(work.view.generation());
-                    let decided = Decided { verdict, recovered: false, recorded };
                     core.records.decided(&decided);
                     let Decided { verdict, recorded, .. } = decided;
-                    Answered::Decided(Box::new(Settled { work, verdict, recorded }))
+                    Answered::Decided(Box::new(Settled { work, verdict, recorded, evidence }))
                 }
                 other => core.note(other),
             };

@@ -1,13 +1,12 @@
 //! Lanes as threads, for four cores and more: a sequencer thread takes what waits, hands work to each lane through a
 //! ring of its own, and writes and answers what comes back. Everybody spins briefly and then parks.
 
-use super::core::{Answered, Core, Job, Reply, Settled};
+use super::core::{Answered, Core, Job, Reply, Settled, judge};
 use super::failpoint;
 use super::tally::Tally;
-use super::timing::Live;
 use core_affinity::CoreId;
 use interdict_engine::domain::Decided;
-use interdict_engine::lane::{self, Scratch};
+use interdict_engine::lane::{Evidence, Scratch};
 use interdict_engine::sequencer::{Taken, Work};
 use parking_lot::Mutex;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -41,7 +40,7 @@ pub struct Lanes {
 }
 
 type Given = (Box<Work>, Option<Instant>);
-type Made = (Box<Work>, Decided);
+type Made = (Box<Work>, Decided, Evidence);
 
 impl Lanes {
     /// Starts a sequencer thread and `count` lane threads.
@@ -124,15 +123,10 @@ impl Lane {
             let (sequencer, mut scratch) = (stopped, Scratch::default());
             while !stop_lane.load(Ordering::Acquire) {
                 let Some((work, deadline)) = next(&mut given) else { continue };
-                let mut gate = Live::new(deadline, &tally.times, work.accepted.sequence);
-                let verdict = lane::decide(&work, &mut gate, &mut scratch);
-                gate.done();
-                tally.count(&work, &verdict, &mut scratch, number);
-                let recorded = scratch.found.to_record(work.view.generation());
-                let decided = Decided { verdict, recovered: false, recorded };
+                let (decided, evidence) = judge(&work, deadline, &mut scratch, &tally, number);
                 // The sequencer never has more than RING out to a lane, so there is room.
                 assert!(
-                    make.push((work, decided)).is_ok(),
+                    make.push((work, decided, evidence)).is_ok(),
                     "a ring as long as the one that feeds it is full"
                 );
                 sequencer.unpark();
@@ -285,15 +279,15 @@ impl Sequencing {
         if made.is_empty() {
             return false;
         }
-        made.sort_by_key(|(work, _)| work.accepted.sequence);
+        made.sort_by_key(|(work, ..)| work.accepted.sequence);
         let mut core = self.core.lock();
         let mut waiting = Vec::with_capacity(made.len());
-        for (work, decided) in made {
+        for (work, decided, evidence) in made {
             core.records().decided(&decided);
             let Decided { verdict, recorded, .. } = decided;
             let sequence = verdict.sequence;
             if let Some(pending) = self.inflight.remove(&sequence) {
-                let settled = Settled { work: *work, verdict, recorded };
+                let settled = Settled { work: *work, verdict, recorded, evidence };
                 waiting.push((Answered::Decided(Box::new(settled)), pending.reply));
                 waiting.extend(pending.again.into_iter().map(|reply| (Answered::Same(sequence), reply)));
             }

@@ -166,15 +166,7 @@ impl Order {
         self.hash.update(settled.verdict.encode());
         let ns = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
         self.took.push(ns);
-        let source = Source {
-            verdict: &settled.verdict,
-            transaction: settled.work.transaction(),
-            features: &settled.work.accepted.features,
-            approximate: &settled.work.accepted.approximate,
-            view: &settled.work.view,
-            recalled: &[],
-            recorded: &settled.recorded,
-        };
+        let source = Source::from(settled);
         if let Some(features) = &mut self.features {
             features.add(&source, label)?;
         }

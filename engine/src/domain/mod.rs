@@ -19,7 +19,7 @@ pub use event::{Body, Event, EventKind, HoldEnd, Label, ListDelta};
 pub use feature::{Aggregate, FeatureSpec, KeySpec, OnReversal};
 pub use money::Currency;
 pub use reason::{Audience, Reason, ReasonSource};
-pub use record::{Accepted, Decided, Recorded, Stamp};
+pub use record::{Accepted, Decided, Recorded, RecordedBanks, Stamp};
 pub use slots::{Schema, SlotDef, SlotId, SlotView, Value, ValueType};
 pub use tag::{KeyId, Tag};
 pub use transaction::{Slot, Transaction, TransactionKind};

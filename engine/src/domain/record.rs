@@ -5,7 +5,9 @@ use super::decision::{GenerationId, Verdict};
 use super::event::{Body, Event, EventKind, HoldEnd, Label, ListDelta};
 use super::transaction::Transaction;
 use crate::error::{Error, ErrorKind};
+use crate::limits::BANKS_MAX;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A feature's stamped value: an integer, or undecided.
@@ -191,12 +193,16 @@ impl Accepted {
     }
 }
 
+/// What the banks of a generation said, inline for as many as there may be: every payment has one of these where there
+/// are banks, and a lane does not allocate.
+pub type RecordedBanks = SmallVec<[Option<[i64; 3]>; BANKS_MAX]>;
+
 /// What a verdict used and nobody can make again from the payment and its generation alone: what banks had learned
 /// by then, and the scores of models that compute in floating point.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// By bank of the generation: best likeness, how many are near, fraud share; empty when no bank had an answer.
-    pub banks: Vec<Option<[i64; 3]>>,
+    pub banks: RecordedBanks,
     /// Model number and score, 0 to 1000.
     pub models: Vec<(u16, Option<u16>)>,
 }

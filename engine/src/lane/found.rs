@@ -3,14 +3,15 @@
 
 use super::Input;
 use super::row::Row;
-use crate::domain::{Recorded, Stamp, Transaction};
+use crate::domain::{Recorded, RecordedBanks, SlotId, Stamp, Transaction, Value};
 use crate::error::Error;
 use crate::generation::{Generation, View};
 use crate::lists::Hits;
 use crate::models::{Kind as ModelKind, ModelScratch};
-use crate::patterns::{PatternHits, PatternScratch};
+use crate::packs::SlotStarts;
+use crate::patterns::{PatternHits, PatternScratch, PatternSet};
 use crate::similarity::names::{Match, Scratch as ScreenScratch};
-use crate::similarity::vectors::{Likest, VectorScratch};
+use crate::similarity::vectors::{BankSlots, Likest, VectorScratch};
 use crate::stage::Stage;
 use interdict_shaders::Kernel;
 
@@ -100,6 +101,41 @@ impl Found {
     /// A model's score, 0 to 1000; `None` when its stage did not run or an input is undecided.
     pub fn model(&self, model: usize) -> Option<u16> {
         self.models.get(model).copied().flatten().filter(|_| self.ran(Stage::Models))
+    }
+    /// The value of a slot that patterns, screens, banks or models fill; `None` for any other slot, and where it is
+    /// missing.
+    pub fn value(&self, generation: &Generation, slot: SlotId) -> Option<Value<'static>> {
+        let starts = &generation.slots().starts;
+        let is_found = (starts.patterns..starts.end).contains(&slot.0);
+        is_found.then(|| self.slot(generation.patterns(), starts, slot)).flatten()
+    }
+    /// The value of a slot from `starts.patterns` on.
+    #[inline]
+    pub(super) fn slot(
+        &self,
+        patterns: &PatternSet,
+        starts: &SlotStarts,
+        slot: SlotId,
+    ) -> Option<Value<'static>> {
+        let at = slot.0;
+        if at < starts.names {
+            let hit = || patterns.hit(&self.patterns, u32::from(at - starts.patterns));
+            return self.ran(Stage::Patterns).then(hit).flatten().map(Value::Bool);
+        }
+        if at < starts.banks {
+            let of = usize::from(at - starts.names);
+            let screened = self.screened(of / 2)?;
+            let score = || screened.best.map_or(0, |best| i64::from(best.score));
+            return Some(Value::Int(if of % 2 == 0 { score() } else { i64::from(screened.matches) }));
+        }
+        if at < starts.models {
+            let of = usize::from(at - starts.banks);
+            let likest = self.likest(of / BankSlots::ALL.len())?;
+            return Some(Value::Int(
+                [likest.best, likest.near, likest.fraud_share][of % BankSlots::ALL.len()],
+            ));
+        }
+        self.model(usize::from(at - starts.models)).map(|score| Value::Int(i64::from(score)))
     }
     /// Whether a stage found anything: a list entry, a pattern, a similar name, a near payment, a score.
     pub fn any(&self, stage: Stage) -> bool {
@@ -203,11 +239,11 @@ impl Found {
     /// What the record of law has to keep of this; see [`Found::recall_banks`] and [`Found::recall_models`].
     pub fn to_record(&self, generation: &Generation) -> Recorded {
         let of = |likest: &Likest| [likest.best, likest.near, likest.fraud_share];
-        let banks: Vec<Option<[i64; 3]>> = self.banks.iter().map(|l| l.as_ref().map(of)).collect();
+        let banks: RecordedBanks = self.banks.iter().map(|l| l.as_ref().map(of)).collect();
         let models = generation.models().iter().enumerate();
         let inexact = models.filter(|(_, model)| model.kind() != ModelKind::Trees);
         Recorded {
-            banks: if banks.iter().any(Option::is_some) { banks } else { Vec::new() },
+            banks: if banks.iter().any(Option::is_some) { banks } else { RecordedBanks::new() },
             models: inexact.map(|(number, _)| (number as u16, self.models[number])).collect(),
         }
     }

@@ -5,7 +5,6 @@ use crate::domain::{Effect, Field, SlotId, SlotView, Stamp, Transaction, Value};
 use crate::generation::View;
 use crate::packs::SlotStarts;
 use crate::patterns::PatternSet;
-use crate::similarity::vectors::BankSlots;
 use crate::stage::Stage;
 
 /// A transaction's row of slots.
@@ -55,25 +54,7 @@ impl SlotView for Row<'_> {
             let bit = 1u64 << (at - starts.lists);
             return (self.lists_known & bit != 0).then_some(Value::Bool(self.lists_hit & bit != 0));
         }
-        if at < starts.names {
-            let number = u32::from(at - starts.patterns);
-            let ran = self.found.ran(Stage::Patterns);
-            return ran.then(|| self.patterns.hit(&self.found.patterns, number)).flatten().map(Value::Bool);
-        }
-        if at < starts.banks {
-            let of = usize::from(at - starts.names);
-            let screened = self.found.screened(of / 2)?;
-            let score = || screened.best.map_or(0, |best| i64::from(best.score));
-            return Some(Value::Int(if of % 2 == 0 { score() } else { i64::from(screened.matches) }));
-        }
-        if at < starts.models {
-            let of = usize::from(at - starts.banks);
-            let likest = self.found.likest(of / BankSlots::ALL.len())?;
-            return Some(Value::Int(
-                [likest.best, likest.near, likest.fraud_share][of % BankSlots::ALL.len()],
-            ));
-        }
-        self.found.model(usize::from(at - starts.models)).map(|score| Value::Int(i64::from(score)))
+        self.found.slot(self.patterns, starts, slot)
     }
     fn lifted(&self, lift: u32) -> Option<bool> {
         self.found.ran(Stage::Patterns).then(|| self.patterns.lifted(&self.found.patterns, lift)).flatten()

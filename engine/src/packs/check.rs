@@ -74,9 +74,11 @@ pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
             Err(errors) => report.errors.extend(errors),
         }
     }
-    match super::models(&[pack], &built.schema) {
-        Ok(models) => read.extend(models.iter().flat_map(|model| model.inputs()).map(|input| input.slot)),
-        Err(errors) => report.errors.extend(errors),
+    for decl in &pack.models {
+        match decl.compile(0, &built.schema, pack.files()) {
+            Ok(model) => read.extend(model.inputs().iter().map(|input| input.slot)),
+            Err(errors) => report.errors.extend(errors),
+        }
     }
     cases(pack, built, &mut report.errors);
     stages(pack, built, &mut read, &mut report);

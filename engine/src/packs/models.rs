@@ -2,10 +2,11 @@
 
 use super::archive::Files;
 use super::load::{Pack, sorted};
+use super::schema::PackSchema;
 use super::yaml::{Node, Reader, Yaml};
 use crate::domain::{Schema, ValueType};
 use crate::error::{Error, ErrorKind, Place, nearest};
-use crate::limits::{MODEL_INPUTS_MAX, MODELS_MAX};
+use crate::limits::MODEL_INPUTS_MAX;
 use crate::models::{Input, Missing, Model, ModelSource, ScoreFrom};
 
 /// A declared input of a model.
@@ -87,6 +88,14 @@ impl ModelDecl {
             _ => Err(errors),
         }
     }
+
+    /// The model, compiled.
+    ///
+    /// # Errors
+    /// As [`ModelDecl::source`] and [`Model::compile`].
+    pub(super) fn compile(&self, pack: u16, schema: &Schema, files: &Files) -> Result<Model, Vec<Error>> {
+        Model::compile(&self.source(pack, schema, files)?)
+    }
 }
 
 impl ModelInput {
@@ -108,32 +117,18 @@ impl ModelInput {
     }
 }
 
-/// Compiles the models of packs, in the packs' order and each pack's own; their numbers are the packs' positions.
+/// Compiles the models of a schema, in the order of their slots; `packs` are those that the schema was built of. What
+/// two packs may not both declare, and how many there may be, [`super::schema()`] has seen to.
 ///
 /// # Errors
 /// Everything that is wrong with any of them: unknown slots, files that are missing or broken, operators we do not run
-/// (by name); `Invalid` for one id in two packs, `TooLarge` past `MODELS_MAX`.
-pub fn models(packs: &[&Pack], schema: &Schema) -> Result<Vec<Model>, Vec<Error>> {
-    let (mut models, mut errors) = (Vec::<Model>::new(), Vec::new());
-    for (number, pack) in packs.iter().enumerate() {
-        for declared in &pack.models {
-            let refuse = |kind, message: String| Error::new(kind, message).at(declared.place.clone());
-            if let Some(known) = models.iter().find(|known| known.id() == declared.id) {
-                let other = packs[usize::from(known.pack())].name();
-                let message = format!("model {:?} is pack {other:?}'s already", declared.id);
-                errors.push(refuse(ErrorKind::Invalid, message));
-                continue;
-            }
-            if models.len() == MODELS_MAX {
-                let message = format!("model {:?} would be one too many, limit {MODELS_MAX}", declared.id);
-                errors.push(refuse(ErrorKind::TooLarge, message));
-                continue;
-            }
-            let source = declared.source(number as u16, schema, pack.files());
-            match source.and_then(|source| Model::compile(&source)) {
-                Ok(model) => models.push(model),
-                Err(found) => errors.extend(found),
-            }
+/// (by name).
+pub fn models(packs: &[&Pack], built: &PackSchema) -> Result<Vec<Model>, Vec<Error>> {
+    let (mut models, mut errors) = (Vec::with_capacity(built.models.len()), Vec::new());
+    for (number, declared) in &built.models {
+        match declared.compile(*number as u16, &built.schema, packs[*number].files()) {
+            Ok(model) => models.push(model),
+            Err(found) => errors.extend(found),
         }
     }
     if errors.is_empty() { Ok(models) } else { Err(sorted(errors)) }
@@ -270,10 +265,10 @@ mod tests {
         assert_eq!((first.divide_by, first.missing), (100, Missing::Undecided));
         assert_eq!((second.divide_by, second.missing), (1, Missing::Gap));
         let built = schema(&[&pack], &[]).unwrap();
-        let models = models(&[&pack], &built.schema).unwrap();
+        let models = models(&[&pack], &built).unwrap();
         assert_eq!((models[0].id(), models[0].kind(), models[0].counts()), ("m", Kind::Trees, true));
-        let twice = super::models(&[&pack, &pack], &built.schema).unwrap_err();
-        assert!(twice[0].message.contains("is pack \"p\"'s already"), "{}", twice[0]);
+        let twice = schema(&[&pack, &pack], &[]).unwrap_err();
+        assert!(twice[0].message.contains("is declared by pack \"p\" at models/m.yaml:1:1"), "{}", twice[0]);
     }
 
     #[test]
@@ -281,7 +276,7 @@ mod tests {
         let wrong = |yaml: &str| {
             let errors = match load(files(yaml)) {
                 Err(errors) => errors,
-                Ok(pack) => models(&[&pack], &schema(&[&pack], &[]).unwrap().schema).unwrap_err(),
+                Ok(pack) => models(&[&pack], &schema(&[&pack], &[]).unwrap()).unwrap_err(),
             };
             errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
@@ -304,7 +299,7 @@ mod tests {
         broken.get_mut("models/m.onnx").unwrap().truncate(100);
         let pack = load(broken).unwrap();
         let built = schema(&[&pack], &[]).unwrap();
-        let errors = models(&[&pack], &built.schema).unwrap_err();
+        let errors = models(&[&pack], &built).unwrap_err();
         assert!(errors[0].to_string().starts_with("models/m.onnx: not an ONNX file"), "{}", errors[0]);
     }
 
@@ -317,7 +312,7 @@ mod tests {
         let pack = load(paths.map(read).into()).unwrap();
         assert!(pack.files()["models/cards.onnx"].len() < 1_000_000);
         let built = schema(&[&pack], &[]).unwrap();
-        let model = models(&[&pack], &built.schema).unwrap().remove(0);
+        let model = models(&[&pack], &built).unwrap().remove(0);
         assert_eq!(model.kind(), Kind::Trees);
         let score = |amount: i64, week: i64| {
             let value = |path: &str| match path {

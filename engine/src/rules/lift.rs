@@ -3,20 +3,53 @@
 
 use super::program::{BoolExpr, NumExpr, TextExpr};
 use crate::domain::Field;
-use crate::limits::PATTERN_LIFTS_MAX;
+use crate::limits::{PATTERN_LIFTS_MAX, PATTERN_PLACES_MAX};
 use crate::patterns::Lift;
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A `matches("constant")` of a rule over a field, whoever runs it: what `explain` shows the places of.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The text field.
+    pub field: Field,
+    regex: Arc<regex::Regex>,
+}
+
+impl Search {
+    /// The expression, as written.
+    pub fn regex(&self) -> &str {
+        self.regex.as_str()
+    }
+    /// Where it matches in a text, in bytes: in order, disjoint, at most `PATTERN_PLACES_MAX`.
+    pub fn positions(&self, text: &str) -> Vec<Range<usize>> {
+        self.regex.find_iter(text).take(PATTERN_PLACES_MAX).map(|found| found.range()).collect()
+    }
+}
 
 /// What has been lifted so far, each field and pattern once.
 #[derive(Debug, Default)]
 pub(super) struct Lifts {
     list: Vec<Lift>,
+    /// Those of the rule at hand, lifted or not.
+    searches: Vec<Search>,
     known: HashMap<Lift, Option<u32>>,
 }
 
 impl Lifts {
     pub fn into_list(self) -> Vec<Lift> {
         self.list
+    }
+    /// What was met since this was last asked, each field and pattern once.
+    pub fn take_searches(&mut self) -> Box<[Search]> {
+        std::mem::take(&mut self.searches).into()
+    }
+    fn search(&mut self, field: Field, regex: &Arc<regex::Regex>) {
+        let known = |search: &Search| search.field == field && search.regex.as_str() == regex.as_str();
+        if !self.searches.iter().any(known) {
+            self.searches.push(Search { field, regex: regex.clone() });
+        }
     }
     /// The number of a pattern over a field; `None` when the stage cannot answer for it.
     fn number(&mut self, field: Field, regex: &str) -> Option<u32> {
@@ -41,6 +74,7 @@ impl BoolExpr {
             BoolExpr::Matches(text, pattern, number) => {
                 if let TextExpr::Slot(slot) = text {
                     let field = u8::try_from(slot.0).ok().and_then(Field::from_number);
+                    field.iter().for_each(|field| lifts.search(*field, pattern));
                     *number = field.and_then(|field| lifts.number(field, pattern.as_str()));
                 }
                 text.lift(lifts);
@@ -175,6 +209,19 @@ mod tests {
             (Field::Text, "é+"),
         ];
         assert_eq!(lifts, expected);
+    }
+
+    #[test]
+    fn a_rule_s_searches_say_where_they_match() {
+        let rules = rules(&TEXTS);
+        let of = |rule| rules.searches(rule).iter().map(|s| (s.field, s.regex())).collect::<Vec<_>>();
+        // The score's, after the condition's.
+        let scored = (Field::Text, "[0-9]{4}");
+        assert_eq!(of(0), [(Field::MerchantName, "gift"), scored]);
+        assert_eq!(of(1), [(Field::MerchantName, "(?i)gift"), (Field::Text, "gift"), scored]);
+        assert_eq!(of(5), [scored], "of a text that is either of two no field can be told");
+        assert_eq!(of(7), [(Field::Text, "(?m)^card"), scored], "not lifted, and told all the same");
+        assert_eq!(rules.searches(1)[0].positions("a GIFT, a gift"), [2..6, 10..14]);
     }
 
     proptest! {

@@ -20,6 +20,7 @@ mod explain;
 pub use explain::{Explained, Explanation, Join, Read};
 pub use expression::{Computed, Expression, Predicate};
 pub use interpreted::Interpreted;
+pub use lift::Search;
 pub use ruleset::{Class, Hit, Mode, Rule, RuleResults, RuleSet, RuleSource, ScoreSource, Undecided};
 pub use source::Source;
 

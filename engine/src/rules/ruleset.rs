@@ -3,7 +3,7 @@
 //! interface.
 
 use super::expression::{Body, Expression, Predicate};
-use super::lift::Lifts;
+use super::lift::{Lifts, Search};
 use super::program::NumExpr;
 use super::source::Source;
 use crate::domain::{Audience, Outcome, Schema, SlotId, SlotView};
@@ -291,6 +291,8 @@ impl RuleResults {
 pub struct RuleSet {
     rules: Vec<Rule>,
     lifts: Vec<Lift>,
+    /// By rule: apart, since only `explain` asks.
+    searches: Vec<Box<[Search]>>,
 }
 
 impl RuleSet {
@@ -310,8 +312,12 @@ impl RuleSet {
             return Err(errors);
         }
         let mut lifts = Lifts::default();
-        rules.iter_mut().for_each(|rule| rule.lift(&mut lifts));
-        Ok(RuleSet { rules, lifts: lifts.into_list() })
+        let each = rules.iter_mut().map(|rule| {
+            rule.lift(&mut lifts);
+            lifts.take_searches()
+        });
+        let searches = each.collect();
+        Ok(RuleSet { rules, lifts: lifts.into_list(), searches })
     }
 
     /// Evaluates every rule over a row into `out`, which is cleared first.
@@ -364,6 +370,13 @@ impl RuleSet {
     /// The `matches(…)` that the pattern stage may answer through `SlotView::lifted`, by number.
     pub fn lifts(&self) -> &[Lift] {
         &self.lifts
+    }
+    /// Every `matches("constant")` over a field that a rule has, in condition and score.
+    ///
+    /// # Panics
+    /// When there is no such rule.
+    pub fn searches(&self, number: u32) -> &[Search] {
+        &self.searches[number as usize]
     }
     /// How many rules there are.
     pub fn len(&self) -> usize {
