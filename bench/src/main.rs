@@ -151,6 +151,9 @@ struct RunAllArgs {
     /// Its configuration
     #[arg(long, default_value = "deploy/default.toml")]
     config: PathBuf,
+    /// Folder with ofac/sdn.csv and un/consolidated.xml, which are screened against too; INTERDICT_DATA by default
+    #[arg(long, value_name = "DIR")]
+    data_sets: Option<PathBuf>,
     /// Rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -323,9 +326,11 @@ fn serve_empty(args: &EmptyArgs) -> anyhow::Result<()> {
 
 fn run_all(args: RunAllArgs) -> anyhow::Result<()> {
     anyhow::ensure!((1..=50).contains(&args.rounds), "rounds {}: expected 1 to 50", args.rounds);
+    let data_sets = args.data_sets.or_else(|| std::env::var_os("INTERDICT_DATA").map(PathBuf::from));
     let plan = Plan {
         binary: args.binary,
         config: args.config,
+        watchlists: data_sets.map_or_else(Vec::new, |folder| Plan::sanctions(&folder)),
         work: args.report.work.clone(),
         rounds: args.rounds,
         rate: args.rate,

@@ -36,11 +36,20 @@ impl Bodies {
     /// # Errors
     /// When the world cannot be made.
     pub fn new(kind: Kind, seed: u64, run: Option<String>) -> anyhow::Result<Bodies> {
+        Bodies::of_world(kind, &WorldConfig { seed, ..WorldConfig::default() }, run)
+    }
+    /// The requests of what comes after a world's first stretch of days, for a server that has seen that one.
+    ///
+    /// # Errors
+    /// As [`Bodies::new`].
+    pub fn of_next_days(seed: u64, run: Option<String>) -> anyhow::Result<Bodies> {
+        Bodies::of_world(Kind::World, &WorldConfig { seed, round: 1, ..WorldConfig::default() }, run)
+    }
+    fn of_world(kind: Kind, config: &WorldConfig, run: Option<String>) -> anyhow::Result<Bodies> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let run = run.unwrap_or_else(|| format!("{now:x}"));
-        let config = WorldConfig { seed, ..WorldConfig::default() };
         let templates = match kind {
-            Kind::World => world_templates(&config)?,
+            Kind::World => world_templates(config)?,
             Kind::Minimal => {
                 let rest = r#""amount":{"minor":4990,"currency":"EUR"},"card":{"pan":"4111111111111111"}}"#;
                 vec![Template { rest: rest.into(), time_ms: config.start_ms }]

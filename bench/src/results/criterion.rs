@@ -9,16 +9,35 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// (our function, the alternative's function, what the alternative is), within any group of criterion that has both.
+/// Ours with several alternatives has a row of results for each.
 const PAIRS: &[(&str, &str, &str)] = &[
-    ("ours", "alternative", "alternative"),
-    ("ours", "alternative", "alternative"),
     ("interdict", "cel interpreter", "cel interpreter"),
     ("interdict", "serde_json_value", "serde_json::Value, nothing checked"),
+    ("interdict", "one Hyperscan database", ONE_DATABASE),
+    ("interdict", "RegexSet", REGEX_SET),
+    ("interdict, raw view", "one Hyperscan database", ONE_DATABASE),
+    ("interdict, raw view", "RegexSet", REGEX_SET),
+    ("ours", "rapidfuzz ratio", RAPIDFUZZ),
+    ("ours", "strsim osa_distance", "strsim osa_distance, every name"),
+    ("ours", "strsim jaro_winkler", "strsim jaro_winkler, every name"),
+    ("ours, length window only", "rapidfuzz ratio", RAPIDFUZZ),
+    ("ours", "simsimd", SIMSIMD),
+    ("ours", "reading the same bytes", STREAM),
+    ("ours, all within 90", "simsimd", SIMSIMD),
+    ("ours, all within 90", "reading the same bytes", STREAM),
+    ("ours", "tract", "tract"),
     ("merged index, overlay 0", "std HashMap per list", "a std HashMap per list"),
+    ("merged index, overlay 0", "one std HashMap", "one std HashMap for all lists"),
     ("merged index, overlay 100000", "std HashMap per list", "a std HashMap per list"),
+    ("merged index, overlay 100000", "one std HashMap", "one std HashMap for all lists"),
     ("os, 100 sealed", "plain write(2)", "plain write(2) of as many bytes"),
     ("os, none sealed", "redb, no sync", "redb without sync"),
 ];
+const ONE_DATABASE: &str = "one Hyperscan database over the joined text";
+const REGEX_SET: &str = "regex::RegexSet over the joined text";
+const RAPIDFUZZ: &str = "rapidfuzz ratio, every name";
+const SIMSIMD: &str = "simsimd, a pair at a time";
+const STREAM: &str = "reading the same bytes";
 
 #[derive(Deserialize)]
 struct Benchmark {
@@ -117,11 +136,21 @@ pub fn collect(root: &Path, stamp: &Stamp) -> anyhow::Result<Results> {
         let is_alternative =
             |name: &str| PAIRS.iter().any(|(ours, other, _)| *other == name && functions.contains_key(*ours));
         for (function, measured) in functions.iter().filter(|(name, _)| !is_alternative(name)) {
-            let alternative = PAIRS.iter().find_map(|(ours, other, what)| {
-                let other = (ours == function).then(|| functions.get(*other)).flatten()?;
-                Some(Alternative { name: (*what).into(), value: other.ns })
+            let others = PAIRS.iter().filter(|(ours, ..)| ours == function).filter_map(|(_, other, what)| {
+                let value = functions.get(*other)?.ns;
+                Some((*other, Alternative { name: (*what).into(), value }))
             });
-            results.insert(of_name(function), entry(measured, alternative, stamp));
+            let mut others = others.peekable();
+            if others.peek().is_none() {
+                results.insert(of_name(function), entry(measured, None, stamp));
+            }
+            for (number, (other, alternative)) in others.enumerate() {
+                let beside = if number == 0 { String::new() } else { format!(", beside {other}") };
+                results.insert(
+                    of_name(&format!("{function}{beside}")),
+                    entry(measured, Some(alternative), stamp),
+                );
+            }
         }
     }
     Ok(results)
@@ -183,13 +212,33 @@ mod tests {
         let stamp = Stamp { commit: "c".into(), machine: "m".into() };
         assert!(collect(&dir.path().join("none"), &stamp).unwrap().is_empty());
         measure(dir.path(), "lists", "ours", Some("10000"), 200.0, Some(10));
-        measure(dir.path(), "lists", "alternative", Some("10000"), 800.0, Some(10));
+        measure(dir.path(), "lists", "simsimd", Some("10000"), 800.0, Some(10));
+        measure(dir.path(), "lists", "reading the same bytes", Some("10000"), 100.0, Some(10));
         measure(dir.path(), "decode", "json", None, 1500.0, None);
         let results = collect(dir.path(), &stamp).unwrap();
-        assert_eq!(results.keys().collect::<Vec<_>>(), ["decode/json", "lists/ours/10000"]);
+        let second = "lists/ours, beside reading the same bytes/10000";
+        assert_eq!(results.keys().collect::<Vec<_>>(), ["decode/json", second, "lists/ours/10000"]);
+        assert_eq!((results[second].value, results[second].ratio), (20.0, Some(2.0)));
         let lists = &results["lists/ours/10000"];
         assert_eq!((lists.value, lists.ratio, lists.runs), (20.0, Some(0.25), 50));
         assert!((lists.spread - 0.2).abs() < 1e-9);
         assert_eq!((results["decode/json"].value, &results["decode/json"].alternative), (1500.0, &None));
+    }
+
+    /// A function that was renamed would silently stand without its ratio.
+    #[test]
+    fn every_function_of_the_table_is_in_some_bench() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches");
+        let benches: String = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect();
+        for name in PAIRS.iter().flat_map(|(ours, other, _)| [ours, other]) {
+            assert!(benches.contains(&format!("\"{name}\"")), "no bench has a function {name:?}");
+        }
+        let mut pairs: Vec<_> = PAIRS.iter().map(|(ours, other, _)| (ours, other)).collect();
+        pairs.sort();
+        pairs.dedup();
+        assert_eq!(pairs.len(), PAIRS.len(), "a pair stands in the table twice");
     }
 }

@@ -5,6 +5,7 @@ pub mod criterion;
 pub mod machine;
 pub mod orchestrate;
 pub mod render;
+pub mod stages;
 pub mod windows;
 
 use anyhow::Context;

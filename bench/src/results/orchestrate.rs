@@ -1,13 +1,17 @@
 //! Measures `interdict serve` beside the comparison handler: both started on this machine in turn, in alternating
-//! order, several rounds, each with a fresh data folder and the same bodies.
+//! order, several rounds, with the same bodies. Each `serve` has a fresh data folder and has seen six weeks of the
+//! simulated world before: windows are covered, banks have learned and lists have entries, so that every stage works.
 
 use super::machine::Stamp;
+use super::stages::{self, Stages};
 use super::{Better, Entry, Results, Runs};
 use crate::client::Target;
-use crate::load::bodies::{Bodies, Kind};
+use crate::load::bodies::Bodies;
 use crate::load::saturation::{self, Limits};
 use crate::load::{self, Arrival, LoadConfig, LoadReport};
 use crate::sys;
+use crate::world::stream::{Speed, Streamer};
+use crate::world::{World, WorldConfig};
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use hyper::Method;
@@ -17,6 +21,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+const INTERDICT: &str = "interdict";
+const EMPTY: &str = "empty";
+
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -24,6 +31,8 @@ pub struct Plan {
     pub binary: PathBuf,
     /// Its configuration.
     pub config: PathBuf,
+    /// Watchlists beside the configuration's own, by name.
+    pub watchlists: Vec<(String, PathBuf)>,
     /// Where data folders and raw runs go; what lies there from earlier runs is replaced.
     pub work: PathBuf,
     /// Rounds.
@@ -45,12 +54,34 @@ pub struct Plan {
 pub struct Run {
     /// From 0.
     pub round: usize,
-    /// `interdict` or `empty`.
+    /// `interdict`, or `empty`: the comparison handler.
     pub server: String,
     /// At the plan's rate.
     pub load: LoadReport,
     /// The search for the highest rate.
     pub saturation: saturation::Saturation,
+    /// What its stages did at the plan's rate; empty for the comparison handler.
+    #[serde(default)]
+    pub stages: Stages,
+    /// What was configured, for people.
+    #[serde(default)]
+    pub setting: String,
+}
+
+impl Plan {
+    /// The two sanctions lists of a folder like `shared/data`, as [`Plan::watchlists`]; those that are there.
+    pub fn sanctions(data: &Path) -> Vec<(String, PathBuf)> {
+        let lists = [("ofac-sdn", "ofac/sdn.csv"), ("un-consolidated", "un/consolidated.xml")];
+        let there = lists.map(|(name, file)| (name.to_owned(), data.join(file))).into_iter();
+        // The server resolves what is relative from its configuration.
+        let absolute = |(name, file): (String, PathBuf)| Some((name, file.canonicalize().ok()?));
+        there.filter_map(absolute).collect()
+    }
+    fn setting(&self) -> String {
+        let lists: Vec<&str> = self.watchlists.iter().map(|(name, _)| name.as_str()).collect();
+        let more = if lists.is_empty() { "no sanctions lists".into() } else { lists.join(" and ") };
+        format!("{} with {more}, after six weeks of the world", self.config.display())
+    }
 }
 
 /// A started server; it ends with this value.
@@ -101,7 +132,32 @@ fn start_interdict(plan: &Plan, round: usize) -> anyhow::Result<Server> {
         .arg("--data")
         .arg(&data)
         .args(["--http", &address]);
-    start(command, &address, &plan.work.join(format!("interdict-{round}.log")))
+    for (name, file) in &plan.watchlists {
+        let file = toml_text(file)?;
+        command
+            .env(format!("INTERDICT_WATCHLISTS__{}", name.to_uppercase()), format!("{{ files = [{file}] }}"));
+    }
+    let server = start(command, &address, &plan.work.join(format!("interdict-{round}.log")))?;
+    live_six_weeks(&server.target, plan.seed).context("streaming the world before the load")?;
+    Ok(server)
+}
+
+fn toml_text(path: &Path) -> anyhow::Result<String> {
+    let text = path.to_str().ok_or_else(|| anyhow!("{}: no UTF-8", path.display()))?;
+    // JSON's strings are TOML's basic strings.
+    Ok(serde_json::to_string(text)?)
+}
+
+/// Streams the first stretch of the world's days, with its labels and list entries.
+fn live_six_weeks(target: &Target, seed: u64) -> anyhow::Result<()> {
+    let world = World::new(&WorldConfig { seed, ..WorldConfig::default() })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { Streamer::new(target.clone(), false).await?.run(&world, Speed::Max).await })
+}
+
+fn read_stages(server: &Server) -> anyhow::Result<Stages> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(stages::read(&server.target))
 }
 
 fn start_empty(plan: &Plan, round: usize, answer_bytes: usize) -> anyhow::Result<Server> {
@@ -131,7 +187,8 @@ fn answer_bytes(target: &Target, bodies: Vec<Bytes>) -> anyhow::Result<usize> {
 }
 
 fn measure(plan: &Plan, server: &Server, name: &str, round: usize) -> anyhow::Result<Run> {
-    let mut bodies = Bodies::new(Kind::World, plan.seed, Some(format!("{name}{round}")))?;
+    let mut bodies = Bodies::of_next_days(plan.seed, Some(format!("{name}{round}")))?;
+    let before = (name == INTERDICT).then(|| read_stages(server)).transpose()?;
     let config = LoadConfig {
         target: server.target.clone(),
         rate: plan.rate,
@@ -148,9 +205,17 @@ fn measure(plan: &Plan, server: &Server, name: &str, round: usize) -> anyhow::Re
     if refused + load.errors + load.unfinished > 0 {
         bail!("{name}, round {round}: not every request was answered with 200: {:?}", load.statuses);
     }
+    let stages = match before {
+        None => Stages::new(),
+        Some(before) => {
+            let stages = stages::between(&before, &read_stages(server)?);
+            stages::ensure_all_ran(&stages)?;
+            stages
+        }
+    };
     let steps = LoadConfig { seconds: plan.step_seconds, warmup_s: plan.step_seconds / 4.0, ..config };
     let saturation = saturation::find(&steps, &mut bodies, Limits::default())?;
-    Ok(Run { round, server: name.into(), load, saturation })
+    Ok(Run { round, server: name.into(), load, saturation, stages, setting: plan.setting() })
 }
 
 /// Runs the plan; the raw runs are also written to `WORK/load-runs.json`, and replaced by the next plan's.
@@ -161,16 +226,16 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Run>> {
     std::fs::create_dir_all(&plan.work).with_context(|| format!("cannot make {}", plan.work.display()))?;
     let size = {
         let server = start_interdict(plan, plan.rounds)?;
-        answer_bytes(&server.target, Bodies::new(Kind::World, plan.seed, Some("size".into()))?.take(100))?
+        answer_bytes(&server.target, Bodies::of_next_days(plan.seed, Some("size".into()))?.take(100))?
     };
     let mut runs = Vec::new();
     for round in 0..plan.rounds {
-        let mut order = ["interdict", "empty"];
+        let mut order = [INTERDICT, EMPTY];
         order.rotate_left(round % 2);
         for name in order {
             eprintln!("interdict-bench: round {} of {}, {name}", round + 1, plan.rounds);
             let server = match name {
-                "empty" => start_empty(plan, round, size)?,
+                EMPTY => start_empty(plan, round, size)?,
                 _ => start_interdict(plan, round)?,
             };
             runs.push(measure(plan, &server, name, round)?);
@@ -203,13 +268,17 @@ pub fn results(runs: &[Run], stamp: &Stamp) -> Results {
         runs.iter().filter(|run| run.server == server).map(figure).collect()
     };
     let entry = |unit: &str, better: Better, note: &str, figure: &dyn Fn(&Run) -> f64| -> Entry {
-        let alternative = Some(("empty handler".to_owned(), values("empty", figure)));
-        Runs { values: values("interdict", figure), alternative }.entry(unit, better, stamp, note)
+        let alternative = Some(("empty handler".to_owned(), values(EMPTY, figure)));
+        Runs { values: values(INTERDICT, figure), alternative }.entry(unit, better, stamp, note)
     };
     let at_rate = format!("open loop, Poisson, {:.0}/s, from the intended start", runs[0].load.rate);
     let limit = runs[0].saturation.p99_limit_us / 1000.0;
     let highest = format!("highest rate with p99 ≤ {limit:.0} ms and 98 % answered in time");
-    Results::from([
+    let cpu_note = format!("all threads of the server process; {}", runs[0].setting);
+    let cpu = |run: &Run| run.load.server_cpu_us_per_request.unwrap_or_default();
+    let ours = runs.iter().filter(|run| !run.stages.is_empty());
+    let by_stage: Vec<(&Stages, f64)> = ours.map(|run| (&run.stages, cpu(run))).collect();
+    let mut results = Results::from([
         ("serve/latency_p50".into(), entry("µs", Better::Lower, &at_rate, &|run| run.load.latency_us.p50)),
         ("serve/latency_p99".into(), entry("µs", Better::Lower, &at_rate, &|run| run.load.latency_us.p99)),
         ("serve/latency_p999".into(), entry("µs", Better::Lower, &at_rate, &|run| run.load.latency_us.p999)),
@@ -219,17 +288,16 @@ pub fn results(runs: &[Run], stamp: &Stamp) -> Results {
                 run.load.generator_lag_us.p99
             }),
         ),
-        (
-            "serve/cpu_per_request".into(),
-            entry("CPU-µs", Better::Lower, "all threads of the server process", &|run| {
-                run.load.server_cpu_us_per_request.unwrap_or_default()
-            }),
-        ),
+        ("serve/cpu_per_request".into(), entry("CPU-µs", Better::Lower, &cpu_note, &cpu)),
         (
             "serve/throughput".into(),
             entry("requests/s", Better::Higher, &highest, &|run| run.saturation.rate),
         ),
-    ])
+    ]);
+    if !by_stage.is_empty() {
+        results.extend(stages::results(&by_stage, stamp));
+    }
+    results
 }
 
 #[cfg(test)]
@@ -258,7 +326,9 @@ mod tests {
         };
         let saturation =
             saturation::Saturation { rate, p99_limit_us: 10_000.0, broke: true, steps: Vec::new() };
-        Run { round, server: server.into(), load, saturation }
+        let took = stages::Took { seconds: 4e-5, timed: 10.0, evaluated: 640.0, hits: 64.0 };
+        let stages = [("rules".to_owned(), took)].into_iter().filter(|_| server == INTERDICT).collect();
+        Run { round, server: server.into(), load, saturation, stages, setting: "s".into() }
     }
 
     #[test]
@@ -275,6 +345,8 @@ mod tests {
         assert_eq!((cpu.value, cpu.alternative.as_ref().map(|a| a.value), cpu.runs), (13.0, Some(5.5), 2));
         assert_eq!(results["serve/latency_p99"].value, 320.0);
         assert_eq!(results["serve/throughput"].better, Better::Higher);
+        let of_stages = ["stages/08 rules", "stages/12 the rest"].map(|name| results[name].value.round());
+        assert_eq!(of_stages, [4.0, 9.0]);
         assert!(super::results(&[], &stamp).is_empty());
     }
 
@@ -284,6 +356,7 @@ mod tests {
         let plan = Plan {
             binary: "/nonexistent/interdict".into(),
             config: "deploy/default.toml".into(),
+            watchlists: Vec::new(),
             work: dir.path().join("work"),
             rounds: 1,
             rate: 100.0,
