@@ -3,6 +3,8 @@
 //! the generation, never from what a rule's author meant; `interdict explain` and `GET /v1/decisions/…` tell it.
 
 mod lists;
+mod matched;
+mod models;
 mod payment;
 mod row;
 mod rules;
@@ -11,12 +13,13 @@ mod text;
 mod told;
 mod words;
 
+pub use matched::Matched;
+pub use models::ToldModel;
 pub use told::{Fact, Part, Story, ToldEntry, ToldFeature, ToldReason, ToldRule, ToldSkip};
 
 use crate::answer::{Source, listed_name, time};
 use interdict_engine::domain::{Accepted, Lever, Outcome, ReasonSource, Transaction, Verdict};
 use interdict_engine::generation::Generation;
-use interdict_engine::models::Model;
 use interdict_engine::rules::{Mode, RuleResults};
 use interdict_engine::{SkipReason, Stage};
 use row::Row;
@@ -43,6 +46,7 @@ pub fn tell(source: &Source<'_>, accepted: &Accepted, recovered: bool, rule: Opt
             Mode::Live => {}
         }
     }
+    story.models = models::told(source, &row, &found);
     story.undecided = results.undecided.iter().map(|number| rules::told(&row, source, *number)).collect();
     story.features = features::told(source);
     story.rule = rule.map(|name| asked(source, &row, &entries, name));
@@ -111,6 +115,7 @@ fn opening(verdict: &Verdict, tx: &Transaction, accepted: &Accepted, recovered: 
         score: verdict.score,
         score_means: score_means(verdict.score),
         reasons: Vec::new(),
+        models: Vec::new(),
         cancelled: Vec::new(),
         shadow: Vec::new(),
         undecided: Vec::new(),
@@ -180,9 +185,7 @@ fn told_reason(
             let model = generation.models().get(usize::from(number));
             let name = source.rule_name(reason);
             let pack = model.and_then(|model| generation.packs().get(usize::from(model.pack())));
-            let decl =
-                pack.and_then(|pack| pack.models.iter().find(|decl| Some(&*decl.id) == model.map(Model::id)));
-            let doc = decl.map_or("", |decl| &decl.doc);
+            let doc = model.and_then(|model| models::doc(pack, model)).unwrap_or("");
             let words = format!("model {name} gives it the score {}: {doc}", source.verdict.score);
             ToldReason { stage, source: name, words, rule: None, entry: None }
         }
@@ -258,8 +261,8 @@ const fn outcome_means(outcome: Outcome) -> &'static str {
 
 fn score_means(score: u16) -> String {
     match score {
-        0 => "nothing that hit gives a score".into(),
-        _ => "the highest of the live rules and list entries that hit; it ranks payments and decides nothing by itself".into(),
+        0 => "neither a live rule or list entry that hit nor a model that counts gives any".into(),
+        _ => "the highest of the live rules and list entries that hit and of the models that count; it ranks payments and decides nothing by itself".into(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::row::Row;
 use super::words::{self, money};
-use super::{Part, ToldRule};
+use super::{Part, ToldRule, matched};
 use crate::answer::Source;
 use interdict_engine::domain::{Field, SlotId, SlotView};
 use interdict_engine::rules::{Explained, Join, Read};
@@ -40,6 +40,7 @@ pub(super) fn told(row: &Row<'_>, source: &Source<'_>, number: u32) -> ToldRule 
         cancelled_by: None,
         parts,
         because,
+        matched: matched::told(row, source, number),
     }
 }
 

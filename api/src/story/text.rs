@@ -1,10 +1,13 @@
 //! The story as text: the payment, the answer, why, what was counted, what stayed open, what can still be done.
 
+use super::words::quoted;
 use super::{Story, ToldRule};
 use std::fmt::Write as _;
 
 /// Most features told in the text where no rule read them; all are in the structured form.
 const FEATURES_TOLD_MAX: usize = 24;
+/// Most matches told in the text for one rule; all are in the structured form.
+const MATCHED_TOLD_MAX: usize = 8;
 
 /// The whole text.
 pub(super) fn render(story: &Story) -> String {
@@ -23,6 +26,7 @@ fn write(out: &mut String, story: &Story) -> std::fmt::Result {
     writeln!(out, "Score:   {} of 1000: {}", story.score, story.score_means)?;
     writeln!(out, "Lever:   {}: {}", story.lever, story.lever_means)?;
     reasons(out, story)?;
+    models(out, story)?;
     section(out, "Hit, but cancelled by an override", &story.cancelled)?;
     section(out, "Undecided, so they said nothing", &story.undecided)?;
     section(out, "Hit in shadow mode, which changes nothing", &story.shadow)?;
@@ -58,9 +62,18 @@ fn reasons(out: &mut String, story: &Story) -> std::fmt::Result {
         writeln!(out, "{:>3}. {}", number + 1, reason.words)?;
         if let Some(rule) = &reason.rule {
             parts(out, rule)?;
+            matched(out, rule)?;
         }
     }
     Ok(())
+}
+
+fn models(out: &mut String, story: &Story) -> std::fmt::Result {
+    if story.models.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWhat the models said")?;
+    story.models.iter().try_for_each(|model| writeln!(out, "  {}: {}", model.model, model.words))
 }
 
 fn section(out: &mut String, title: &str, rules: &[ToldRule]) -> std::fmt::Result {
@@ -86,7 +99,21 @@ fn told_rule(out: &mut String, rule: &ToldRule, whole: bool) -> std::fmt::Result
     for because in &rule.because {
         writeln!(out, "      because {because}")?;
     }
-    if whole { parts(out, rule) } else { Ok(()) }
+    if whole {
+        parts(out, rule)?;
+    }
+    matched(out, rule)
+}
+
+fn matched(out: &mut String, rule: &ToldRule) -> std::fmt::Result {
+    for one in rule.matched.iter().take(MATCHED_TOLD_MAX) {
+        let (pattern, field, excerpt) = (&one.pattern, one.field, quoted(&one.excerpt));
+        writeln!(out, "      {pattern} matched bytes {} to {} of {field}: {excerpt}", one.start, one.end)?;
+    }
+    match rule.matched.len().saturating_sub(MATCHED_TOLD_MAX) {
+        0 => Ok(()),
+        more => writeln!(out, "      and {more} more places (--json has all)"),
+    }
 }
 
 fn parts(out: &mut String, rule: &ToldRule) -> std::fmt::Result {

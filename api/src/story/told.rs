@@ -1,5 +1,6 @@
 //! The story's structured form, as `--json` and `GET /v1/decisions/…` give it.
 
+use super::{Matched, ToldModel};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,6 +27,8 @@ pub struct Story {
     pub score_means: String,
     /// Why, strongest first.
     pub reasons: Vec<ToldReason>,
+    /// What each model said.
+    pub models: Vec<ToldModel>,
     /// Live rules that hit and were cancelled by an override.
     pub cancelled: Vec<ToldRule>,
     /// Rules that hit in shadow mode: they changed nothing.
@@ -110,6 +113,8 @@ pub struct ToldRule {
     pub parts: Vec<Part>,
     /// What made the result: the parts that failed, held, or could not be decided.
     pub because: Vec<String>,
+    /// Where its patterns matched in the payment's texts.
+    pub matched: Vec<Matched>,
 }
 
 /// A part of a condition.
