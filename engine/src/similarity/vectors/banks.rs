@@ -21,6 +21,10 @@ impl Learned {
     pub fn contents(&self, tenant: &str, bank: usize) -> Option<&Contents> {
         self.0.get(tenant)?.get(bank)
     }
+    /// What every tenant's banks hold, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Contents> {
+        self.0.values().flat_map(|banks| banks.iter())
+    }
 }
 
 impl fmt::Debug for Learned {
