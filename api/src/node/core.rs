@@ -3,14 +3,16 @@
 
 use super::failpoint;
 use super::folding::Caller;
+use super::gpu::Gpu;
 use super::tally::Tally;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
 use interdict_engine::lane::{self, Gate, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
+use interdict_engine::similarity::vectors::Frozen;
 use interdict_engine::{Error, SkipReason, Stage};
 use interdict_ledger::journal::{Journal, Position, Record, RecordKind, Syncer};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A submission with its deadline and whoever waits for the answer.
 pub struct Job {
@@ -53,11 +55,26 @@ pub struct Settled {
     pub recorded: Recorded,
 }
 
-/// Looks at the clock before each stage.
-pub struct Deadline(pub Option<Instant>);
-impl Gate for Deadline {
+/// Looks at the clock before each stage, and has the node's device asked.
+pub struct Live {
+    deadline: Option<Instant>,
+    frozen: Option<Arc<Frozen>>,
+}
+
+impl Live {
+    /// For one payment.
+    pub fn new(deadline: Option<Instant>, gpu: Option<&Gpu>) -> Live {
+        Live { deadline, frozen: gpu.and_then(Gpu::frozen) }
+    }
+}
+
+impl Gate for Live {
     fn skip(&mut self, _: Stage) -> Option<SkipReason> {
-        self.0.filter(|deadline| Instant::now() >= *deadline).map(|_| SkipReason::Deadline)
+        self.deadline.filter(|deadline| Instant::now() >= *deadline).map(|_| SkipReason::Deadline)
+    }
+    fn device(&self) -> Option<(&Frozen, Option<Duration>)> {
+        let frozen = self.frozen.as_deref()?;
+        Some((frozen, self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))))
     }
 }
 
@@ -75,6 +92,7 @@ pub struct Core {
     last: Option<Position>,
     failed: Option<String>,
     fold: Option<Caller>,
+    gpu: Option<Arc<Gpu>>,
 }
 
 /// The encoded records of a micro-batch.
@@ -118,6 +136,7 @@ impl Core {
             last: None,
             failed: None,
             fold: None,
+            gpu: None,
         }
     }
     /// Why the journal takes no records, if it does not.
@@ -128,6 +147,10 @@ impl Core {
     pub fn fold_by(&mut self, caller: Caller) {
         caller.grown(self.sequencer.view().overlay().len());
         self.fold = Some(caller);
+    }
+    /// Has banks searched on `gpu` too, and tells it when they learn.
+    pub fn search_by(&mut self, gpu: Option<Arc<Gpu>>) {
+        self.gpu = gpu;
     }
     /// What tells when everything written so far is durable.
     pub fn durable(&self) -> impl FnOnce() -> Result<(), String> + use<> {
@@ -156,7 +179,8 @@ impl Core {
         self.step(jobs, |core, taken, deadline, reply| {
             let answered = match taken {
                 Taken::Work(work) => {
-                    let verdict = lane::decide(&work, &mut Deadline(deadline), &mut core.scratch);
+                    let mut gate = Live::new(deadline, core.gpu.as_deref());
+                    let verdict = lane::decide(&work, &mut gate, &mut core.scratch);
                     core.tally.count(&work, &verdict, &mut core.scratch, 0);
                     core.records.accepted(&work.accepted);
                     let recorded = core.scratch.found.to_record(work.view.generation());
@@ -200,8 +224,12 @@ impl Core {
         match taken {
             Taken::Noted(accepted) => {
                 self.records.accepted(&accepted);
-                if let (Body::ListDelta(_), Some(caller)) = (&accepted.event.body, &self.fold) {
-                    caller.grown(self.sequencer.view().overlay().len());
+                match (&accepted.event.body, &self.fold, &self.gpu) {
+                    (Body::ListDelta(_), Some(caller), _) => {
+                        caller.grown(self.sequencer.view().overlay().len());
+                    }
+                    (Body::Label { .. } | Body::Publish { .. }, _, Some(gpu)) => gpu.learned(),
+                    _ => {}
                 }
                 Answered::Noted(accepted)
             }

@@ -1,8 +1,9 @@
 //! Lanes as threads, for four cores and more: a sequencer thread takes what waits, hands work to each lane through a
 //! ring of its own, and writes and answers what comes back. Everybody spins briefly and then parks.
 
-use super::core::{Answered, Core, Deadline, Job, Reply, Settled};
+use super::core::{Answered, Core, Job, Live, Reply, Settled};
 use super::failpoint;
+use super::gpu::Gpu;
 use super::tally::Tally;
 use core_affinity::CoreId;
 use interdict_engine::domain::Decided;
@@ -53,6 +54,7 @@ impl Lanes {
         tally: Arc<Tally>,
         micro_batch: usize,
         pin: bool,
+        gpu: Option<Arc<Gpu>>,
     ) -> Lanes {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
@@ -65,8 +67,8 @@ impl Lanes {
             .spawn(move || {
                 let mut cores = cores(pin, count + 1).into_iter();
                 pin_to(cores.next());
-                let lanes =
-                    (0..count).map(|number| Lane::start(number, tally.clone(), cores.next())).collect();
+                let lane = |number| Lane::start(number, tally.clone(), cores.next(), gpu.clone());
+                let lanes = (0..count).map(lane).collect();
                 Sequencing { shared: for_thread, core, lanes, inflight: HashMap::new(), micro_batch }.run();
             })
             .expect("the system gives a thread at start");
@@ -113,7 +115,7 @@ struct Lane {
 }
 
 impl Lane {
-    fn start(number: usize, tally: Arc<Tally>, core: Option<CoreId>) -> Lane {
+    fn start(number: usize, tally: Arc<Tally>, core: Option<CoreId>, gpu: Option<Arc<Gpu>>) -> Lane {
         let (give, mut given) = RingBuffer::<Given>::new(RING);
         let (mut make, made) = RingBuffer::<Made>::new(RING);
         let (stop, stopped) = (Arc::new(AtomicBool::new(false)), thread::current());
@@ -123,7 +125,10 @@ impl Lane {
             let (sequencer, mut scratch) = (stopped, Scratch::default());
             while !stop_lane.load(Ordering::Acquire) {
                 let Some((work, deadline)) = next(&mut given) else { continue };
-                let verdict = lane::decide(&work, &mut Deadline(deadline), &mut scratch);
+                let mut gate = Live::new(deadline, gpu.as_deref());
+                let verdict = lane::decide(&work, &mut gate, &mut scratch);
+                // Not over the wait for the next: who replaced the copies waits to let go of these.
+                drop(gate);
                 tally.count(&work, &verdict, &mut scratch, number);
                 let recorded = scratch.found.to_record(work.view.generation());
                 let decided = Decided { verdict, recovered: false, recorded };

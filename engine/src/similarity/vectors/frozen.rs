@@ -221,5 +221,8 @@ impl fmt::Debug for Frozen {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 // A device can be asked for as many as any bank declares, and a full segment is not empty.
 const _: () = assert!(BANK_NEIGHBOURS_MAX <= TOP_K_MAX && SEGMENT > 0);
