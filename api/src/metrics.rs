@@ -7,6 +7,8 @@ use interdict_engine::domain::{Outcome, ReasonSource};
 use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::identity::{Evicted, IdentityStats};
 use interdict_engine::rules::{Class, Mode};
+use interdict_shaders::shader::Search;
+use interdict_shaders::{FaultKind, Why};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
 use prometheus::{Encoder, Histogram, HistogramOpts, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -275,8 +277,39 @@ impl Reading<'_> {
         );
         let times = node.tally.times.collector();
         self.now.register(Box::new(times)).expect("the table's names are unique");
+        self.gpu(node);
         self.sequencer(node);
         self.generation(node);
+    }
+
+    /// All at zero where no GPU is used.
+    fn gpu(&self, node: &Node) {
+        let totals = node.gpu.as_ref().map(|gpu| gpu.totals()).unwrap_or_default();
+        // Names are searched on the CPU, and no bank asks for a range of products.
+        let searches = [Search::HammingRange, Search::HammingTopk, Search::DotTopk];
+        self.counters(
+            "interdict_gpu_queries_total",
+            "Searches of banks that the GPU answered",
+            &["search"],
+            searches.map(|search| (vec![search.name().to_owned()], totals.gpu[search as usize])).into(),
+        );
+        self.counters(
+            "interdict_simd_queries_total",
+            "Searches of a bank's copy for the GPU that the CPU answered, by reason",
+            &["reason"],
+            Why::ALL.map(|why| (vec![why.name().to_owned()], totals.simd[why as usize])).into(),
+        );
+        self.counters(
+            "interdict_gpu_faults_total",
+            "Faults of the GPU, by kind",
+            &["kind"],
+            FaultKind::ALL.map(|kind| (vec![kind.name().to_owned()], totals.faults[kind as usize])).into(),
+        );
+        let batches = vec![(vec![], totals.batches)];
+        self.counters("interdict_gpu_batches_total", "Batches that the GPU answered", &[], batches);
+        let bytes = vec![(vec![], totals.bank_bytes as i64)];
+        self.gauges("interdict_gpu_bank_bytes", "Bytes of banks on the GPU", &[], bytes);
+        self.gauges("interdict_gpu_up", "1 while a GPU serves", &[], vec![(vec![], totals.up.into())]);
     }
 
     fn sequencer(&self, node: &Node) {

@@ -18,8 +18,9 @@ use crate::patterns::PatternScratch;
 use crate::rules::RuleResults;
 use crate::sequencer::Work;
 use crate::similarity::names::{Match, Scratch as ScreenScratch};
-use crate::similarity::vectors::{Prints, VectorScratch};
+use crate::similarity::vectors::{Frozen, Prints, VectorScratch};
 use crate::stage::{SkipReason, Stage};
+use std::time::Duration;
 
 /// What a lane works in: reused from one transaction to the next, so that none allocates once these have grown.
 #[derive(Default)]
@@ -55,6 +56,11 @@ pub trait Gate {
     fn deciding(&mut self) {}
     /// What the record of law says of slots that cannot be made again from payment and generation; `None` live.
     fn recorded(&self) -> Option<&Recorded> {
+        None
+    }
+    /// A device that may be asked of banks, and what is left of the payment's time (`None`: no matter how long). It
+    /// changes no answer.
+    fn device(&self) -> Option<(&Frozen, Option<Duration>)> {
         None
     }
 }
@@ -126,7 +132,7 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
     let (mut skipped, mut unavailable) = (Vec::new(), Vec::new());
     found.clear(generation);
     let recorded = gate.recorded().cloned();
-    let mut runs = |stage: Stage, found: &mut Found| {
+    let mut runs = |gate: &mut dyn Gate, stage: Stage, found: &mut Found| {
         if !generation.has(stage) {
             return false;
         }
@@ -137,28 +143,28 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
         }
         reason.is_none()
     };
-    if runs(Stage::Lists, found) {
+    if runs(gate, Stage::Lists, found) {
         view.lists().probe(tx, &mut found.hits);
     }
-    if runs(Stage::Patterns, found) && found.scan(generation, tx, patterns).is_err() {
+    if runs(gate, Stage::Patterns, found) && found.scan(generation, tx, patterns).is_err() {
         found.set_absent(Stage::Patterns);
         unavailable.push(Stage::Patterns);
     }
-    if runs(Stage::Similarity, found) {
+    if runs(gate, Stage::Similarity, found) {
         found.screen(generation, tx, screens, matches);
         // Before the models, which may read what the banks said.
         match &recorded {
             Some(recorded) => found.recall_banks(recorded),
-            None => found.compare(input, vectors),
+            None => found.compare(input, gate, vectors),
         }
     }
-    if runs(Stage::Models, found) {
+    if runs(gate, Stage::Models, found) {
         found.score(tx, features, view, models);
         if let Some(recorded) = &recorded {
             found.recall_models(generation, recorded);
         }
     }
-    runs(Stage::Rules, found);
+    runs(gate, Stage::Rules, found);
     for stage in unavailable {
         let at = skipped.partition_point(|(before, _)| *before < stage);
         skipped.insert(at, (stage, SkipReason::Unavailable));

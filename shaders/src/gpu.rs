@@ -7,6 +7,7 @@ mod pipelines;
 mod bank;
 mod run;
 mod card;
+mod opaque;
 
 pub use device::AdapterFacts;
 pub use fault::{Fault, FaultKind, NoGpu};
@@ -15,5 +16,6 @@ pub(crate) use bank::GpuBank;
 pub(crate) use card::Card;
 pub(crate) use device::{Gpu, Wanted};
 pub(crate) use fault::Health;
+pub(crate) use opaque::Opaque;
 pub(crate) use pipelines::Pipelines;
 pub(crate) use run::{Batch, Found, Runner};

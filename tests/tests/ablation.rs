@@ -32,7 +32,7 @@ struct Given {
 fn run(deployment: &Deployment, with_entries: bool) -> (Vec<Given>, Arc<Node>) {
     let data = tempfile::tempdir().unwrap();
     let loaded = interdict::config::load(&deployment.config).unwrap();
-    let options = Options { lanes: Some(0), full_stats: true };
+    let options = Options { lanes: Some(0), full_stats: true, ..Options::default() };
     let node = Node::open(data.path(), loaded, &options, 0).unwrap();
     let world = World::new(&WorldConfig::default()).unwrap();
     let mut given = Vec::with_capacity(world.transactions());

@@ -191,7 +191,7 @@ fn labels_teach_banks_the_same_on_any_number_of_lanes() {
     for lanes in [0, 1, 8] {
         let folder = tempfile::tempdir().unwrap();
         let loaded = interdict::config::load(&deployment.config).unwrap();
-        let options = Options { lanes: Some(lanes), full_stats: lanes == 0 };
+        let options = Options { lanes: Some(lanes), full_stats: lanes == 0, ..Options::default() };
         let node = Node::open(folder.path(), loaded, &options, 0).unwrap();
         let steps = submissions::submissions(&Decoder::new(node.keys.tags.clone()), &world);
         let (verdicts, noted) = submit_all(&node, steps.into_iter().map(|step| step.submission).collect());

@@ -1,16 +1,17 @@
 //! From files and environment to a checked configuration. An unknown key is an error with file, line and the
 //! nearest name; relative paths are relative to the file that names them.
 
-use super::schema::{Config, Hardware};
+use super::schema::{Config, GpuUse, Hardware};
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::error::nearest;
 use std::path::{Path, PathBuf};
 
 /// The profiles that travel inside the binary, so that it runs without the repository; a file of the same name
 /// beside the config, or a path, comes first.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("embedded-2core", include_str!("../../../hw-profiles/embedded-2core.toml")),
     ("server", include_str!("../../../hw-profiles/server.toml")),
+    ("gpu-server", include_str!("../../../hw-profiles/gpu-server.toml")),
 ];
 
 /// A configuration with where it came from.
@@ -159,6 +160,10 @@ impl Loaded {
     pub fn durability(&self) -> &str {
         self.config.journal.durability.as_deref().unwrap_or(&self.hardware.durability)
     }
+    /// Whether a GPU searches banks, from the config or the profile.
+    pub fn gpu(&self) -> GpuUse {
+        self.config.similarity.gpu.unwrap_or(self.hardware.gpu)
+    }
     /// Every value with its origin, as `serve --check` prints it: `section.key = value  # origin`.
     pub fn origins(&self) -> Result<Vec<(String, String, String)>> {
         let resolved = toml::Table::try_from(&self.config)?;
@@ -249,6 +254,25 @@ mod tests {
         let error = load_text("[lists.a]\nfile = \"a.csv\"\nsanction = true\n").unwrap_err().to_string();
         assert!(error.contains("c.toml:3") && error.contains("\"sanctions\""), "{error}");
         assert_eq!(load_text("").unwrap().config.lists.fold_at, interdict_engine::limits::FOLD_AT);
+    }
+
+    #[test]
+    fn the_config_says_more_of_a_gpu_than_the_profile() {
+        let gpu = |text: &str| load_text(text).map(|loaded| loaded.gpu());
+        assert_eq!(gpu("").unwrap(), GpuUse::Off);
+        assert_eq!(gpu("profile = \"server\"").unwrap(), GpuUse::Off);
+        assert_eq!(gpu("profile = \"gpu-server\"").unwrap(), GpuUse::Auto);
+        assert_eq!(gpu("profile = \"gpu-server\"\n[similarity]\ngpu = \"off\"").unwrap(), GpuUse::Off);
+        assert_eq!(gpu("[similarity]\ngpu = \"require\"").unwrap(), GpuUse::Require);
+        let error = gpu("[similarity]\ngpu = \"requires\"").unwrap_err().to_string();
+        assert!(error.contains("c.toml:2") && error.contains("`require`"), "{error}");
+        let (server, gpu) = (BUILT_IN[1].1, BUILT_IN[2].1);
+        let without = |text: &str| {
+            let mut table: toml::Table = text.parse().unwrap();
+            table.remove("gpu");
+            table
+        };
+        assert_eq!(without(server), without(gpu), "but for the gpu the profiles are one");
     }
 
     #[test]

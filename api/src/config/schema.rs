@@ -25,6 +25,8 @@ pub struct Config {
     pub lists: Lists,
     /// Listed names to be screened against: name → watchlist.
     pub watchlists: BTreeMap<String, Watchlist>,
+    /// Similarity.
+    pub similarity: Similarity,
     /// Rule packs.
     pub rules: Rules,
     /// Outcomes, levers, deadlines.
@@ -195,6 +197,27 @@ pub struct Watchlist {
     pub when_stale: Option<String>,
 }
 
+/// `[similarity]`
+#[derive(Debug, Clone, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Similarity {
+    /// Whether a GPU searches banks; the profile's by default.
+    pub gpu: Option<GpuUse>,
+}
+
+/// Whether a GPU searches banks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum GpuUse {
+    /// None is looked for.
+    #[default]
+    Off,
+    /// One that is there, while it works.
+    Auto,
+    /// Without one the node does not start.
+    Require,
+}
+
 /// `[rules]`
 #[derive(Debug, Clone, Deserialize, Serialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -283,4 +306,7 @@ pub struct Hardware {
     pub identity_memory_mib: usize,
     /// Transactions that labels and reversals can still find.
     pub originals: usize,
+    /// Whether a GPU searches banks.
+    #[serde(default)]
+    pub gpu: GpuUse,
 }

@@ -3,8 +3,10 @@
 
 use super::failpoint;
 use super::folding::Caller;
+use super::gate::Live;
+use super::gpu::Gpu;
 use super::tally::Tally;
-use super::timing::{Live, Step, any_timed, is_timed};
+use super::timing::{Step, any_timed, is_timed};
 use interdict_engine::Error;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
 use interdict_engine::lane::{self, Evidence, Scratch};
@@ -63,10 +65,11 @@ pub fn judge(
     deadline: Option<Instant>,
     scratch: &mut Scratch,
     tally: &Tally,
+    gpu: Option<&Gpu>,
     lane: usize,
 ) -> (Decided, Evidence) {
     let generation = work.view.generation();
-    let mut gate = Live::new(deadline, &tally.times, work.accepted.sequence);
+    let mut gate = Live::new(deadline, &tally.times, gpu, work.accepted.sequence);
     let verdict = lane::decide(work, &mut gate, scratch);
     gate.done();
     // Before the count, which asks some verdicts again without a stage.
@@ -90,6 +93,7 @@ pub struct Core {
     last: Option<Position>,
     failed: Option<String>,
     fold: Option<Caller>,
+    gpu: Option<Arc<Gpu>>,
 }
 
 /// The encoded records of a micro-batch.
@@ -173,6 +177,7 @@ impl Core {
             last: None,
             failed: None,
             fold: None,
+            gpu: None,
         }
     }
     /// Why the journal takes no records, if it does not.
@@ -183,6 +188,10 @@ impl Core {
     pub fn fold_by(&mut self, caller: Caller) {
         caller.grown(self.sequencer.view().overlay().len());
         self.fold = Some(caller);
+    }
+    /// Has banks searched on `gpu` too, and tells it when they learn.
+    pub fn search_by(&mut self, gpu: Option<Arc<Gpu>>) {
+        self.gpu = gpu;
     }
     /// What tells when everything written so far is durable.
     pub fn durable(&self) -> impl FnOnce() -> Result<(), String> + use<> {
@@ -211,7 +220,8 @@ impl Core {
         self.step(jobs, |core, taken, deadline, reply| {
             let answered = match taken {
                 Taken::Work(work) => {
-                    let (decided, evidence) = judge(&work, deadline, &mut core.scratch, &core.tally, 0);
+                    let (decided, evidence) =
+                        judge(&work, deadline, &mut core.scratch, &core.tally, core.gpu.as_deref(), 0);
                     core.records.accepted(&work.accepted);
                     core.records.decided(&decided);
                     let Decided { verdict, recorded, .. } = decided;
@@ -258,8 +268,12 @@ impl Core {
         match taken {
             Taken::Noted(accepted) => {
                 self.records.accepted(&accepted);
-                if let (Body::ListDelta(_), Some(caller)) = (&accepted.event.body, &self.fold) {
-                    caller.grown(self.sequencer.view().overlay().len());
+                match (&accepted.event.body, &self.fold, &self.gpu) {
+                    (Body::ListDelta(_), Some(caller), _) => {
+                        caller.grown(self.sequencer.view().overlay().len());
+                    }
+                    (Body::Label { .. } | Body::Publish { .. }, _, Some(gpu)) => gpu.learned(),
+                    _ => {}
                 }
                 Answered::Noted(accepted)
             }

@@ -3,6 +3,7 @@
 
 use super::core::{Answered, Core, Job, Reply, Settled, judge};
 use super::failpoint;
+use super::gpu::Gpu;
 use super::tally::Tally;
 use core_affinity::CoreId;
 use interdict_engine::domain::Decided;
@@ -53,6 +54,7 @@ impl Lanes {
         tally: Arc<Tally>,
         micro_batch: usize,
         pin: bool,
+        gpu: Option<Arc<Gpu>>,
     ) -> Lanes {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
@@ -65,8 +67,8 @@ impl Lanes {
             .spawn(move || {
                 let mut cores = cores(pin, count + 1).into_iter();
                 pin_to(cores.next());
-                let lanes =
-                    (0..count).map(|number| Lane::start(number, tally.clone(), cores.next())).collect();
+                let lane = |number| Lane::start(number, tally.clone(), cores.next(), gpu.clone());
+                let lanes = (0..count).map(lane).collect();
                 Sequencing { shared: for_thread, core, lanes, inflight: HashMap::new(), micro_batch }.run();
             })
             .expect("the system gives a thread at start");
@@ -113,7 +115,7 @@ struct Lane {
 }
 
 impl Lane {
-    fn start(number: usize, tally: Arc<Tally>, core: Option<CoreId>) -> Lane {
+    fn start(number: usize, tally: Arc<Tally>, core: Option<CoreId>, gpu: Option<Arc<Gpu>>) -> Lane {
         let (give, mut given) = RingBuffer::<Given>::new(RING);
         let (mut make, made) = RingBuffer::<Made>::new(RING);
         let (stop, stopped) = (Arc::new(AtomicBool::new(false)), thread::current());
@@ -123,7 +125,8 @@ impl Lane {
             let (sequencer, mut scratch) = (stopped, Scratch::default());
             while !stop_lane.load(Ordering::Acquire) {
                 let Some((work, deadline)) = next(&mut given) else { continue };
-                let (decided, evidence) = judge(&work, deadline, &mut scratch, &tally, number);
+                let (decided, evidence) =
+                    judge(&work, deadline, &mut scratch, &tally, gpu.as_deref(), number);
                 // The sequencer never has more than RING out to a lane, so there is room.
                 assert!(
                     make.push((work, decided, evidence)).is_ok(),

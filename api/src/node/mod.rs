@@ -8,8 +8,10 @@ pub mod store;
 pub mod publish;
 pub mod fold;
 pub mod folding;
+pub mod gpu;
 pub mod watchlists;
 pub mod tally;
+pub mod gate;
 pub mod timing;
 pub mod core;
 pub mod failpoint;
@@ -22,6 +24,7 @@ pub use self::core::{Answered, Job, Reply, Settled};
 
 use self::core::Core;
 use self::folding::{Folding, Folds};
+use self::gpu::Gpu;
 use self::keys::NodeKeys;
 use self::lanes::Lanes;
 use self::store::Store;
@@ -54,6 +57,8 @@ pub struct Options {
     pub full_stats: bool,
     /// Lanes, where they differ from the profile's.
     pub lanes: Option<usize>,
+    /// How a GPU is used, where that differs from configuration and environment: for tests.
+    pub gpu: Option<gpu::Settings>,
 }
 
 /// A node.
@@ -77,6 +82,9 @@ pub struct Node {
     core: Arc<Mutex<Core>>,
     lanes: Option<Lanes>,
     folding: Mutex<Option<Folding>>,
+    /// The device that searches banks, where one is used.
+    pub gpu: Option<Arc<Gpu>>,
+    serving: Mutex<Option<gpu::Serving>>,
     /// Held from the view that a generation is made from to its publication, so that none is made from a view that
     /// is no longer in force.
     publishing: Mutex<()>,
@@ -108,15 +116,22 @@ impl Node {
         // Built before the journal is touched: a broken pack must not cost a running node its folder's lock.
         let list_times = publish::list_times(&loaded);
         let wanted = publish::build(&loaded, &store, &keys, &BTreeMap::new())?;
+        // Nor a GPU that is required and not there.
+        let gpu = match &options.gpu {
+            Some(settings) => Some(settings.clone()),
+            None => gpu::Settings::of_environment()?.or_else(|| gpu::Settings::configured(loaded.gpu())),
+        };
+        let gpu = gpu.map(Gpu::open).transpose()?.flatten();
         let lane_count = options.lanes.unwrap_or(loaded.hardware.lanes);
         let tally = Arc::new(Tally::new(lane_count, options.full_stats));
         let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded))?;
         let reader = opened.journal.reader();
-        let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
+        let mut core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
+        core.search_by(gpu.clone());
         let core = Arc::new(Mutex::new(core));
-        let micro_batch = loaded.hardware.micro_batch;
+        let (micro_batch, pin) = (loaded.hardware.micro_batch, loaded.hardware.pin);
         let lanes = (lane_count > 0)
-            .then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch, loaded.hardware.pin));
+            .then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch, pin, gpu.clone()));
         let node = Arc::new(Node {
             data: data.to_owned(),
             keys,
@@ -129,6 +144,8 @@ impl Node {
             lanes,
             folds: Folds::default(),
             folding: Mutex::default(),
+            gpu,
+            serving: Mutex::default(),
             publishing: Mutex::default(),
             recent_folds: Mutex::default(),
             reader,
@@ -144,6 +161,11 @@ impl Node {
         let (folding, caller) = Folding::start(Arc::downgrade(&node), node.loaded.config.lists.fold_at);
         *node.folding.lock() = Some(folding);
         node.core.lock().fold_by(caller);
+        if let Some(gpu) = &node.gpu {
+            // What the journal taught is on the device before the first payment comes.
+            gpu.renew(&node.view());
+            *node.serving.lock() = Some(gpu.start(Arc::downgrade(&node)));
+        }
         Ok(node)
     }
 
@@ -357,6 +379,8 @@ impl Node {
         // It may hold the node while it folds.
         let folding = self.folding.lock().take();
         folding.into_iter().for_each(Folding::end);
+        let serving = self.serving.lock().take();
+        serving.into_iter().for_each(gpu::Serving::end);
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
         drop(node.lanes);
         let core = Arc::into_inner(node.core).context("a lane still holds the core")?.into_inner();

@@ -1,8 +1,7 @@
-//! How long the stages take, on one payment in 64: between stages the live gate looks at the clock anyway for the
-//! deadline, and here also for the time that has passed. No verdict depends on it, and `verify` reads no clock at all.
+//! How long the stages take, on one payment in 64: between stages the live gate looks at the clock, and the time that
+//! has passed is kept here. No verdict depends on it, and `verify` reads no clock at all.
 
-use interdict_engine::lane::Gate;
-use interdict_engine::{SkipReason, Stage};
+use interdict_engine::Stage;
 use interdict_ingest::{Decoded, Decoder, FieldError, RequestContext};
 use prometheus::{Histogram, HistogramOpts, HistogramVec};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -121,6 +120,12 @@ impl StageTimes {
         self.steps[step as usize].observe(took.as_secs_f64());
     }
 
+    /// How many payments were timed in a step.
+    #[cfg(test)]
+    pub fn count(&self, step: Step) -> u64 {
+        self.steps[step as usize].get_sample_count()
+    }
+
     /// [`Decoder::decode`], timed on one request in 64: no sequence is known yet.
     ///
     /// # Errors
@@ -144,66 +149,42 @@ impl StageTimes {
     }
 }
 
-/// The gate of a live payment: a stage that would begin after the deadline is skipped, and on timed payments the time
-/// between the stages is kept.
-pub struct Live<'a> {
-    deadline: Option<Instant>,
-    timing: Option<Timing<'a>>,
-}
-
-struct Timing<'a> {
+/// When each stage of one timed payment began.
+#[derive(Debug)]
+pub struct Timing<'a> {
     times: &'a StageTimes,
     /// When each step began, and which; `None`: a stage that was skipped.
     begun: Vec<(Option<Step>, Instant)>,
 }
 
-impl<'a> Live<'a> {
-    /// The gate of the payment of a sequence; without a deadline nothing is skipped.
-    pub fn new(deadline: Option<Instant>, times: &'a StageTimes, sequence: u64) -> Live<'a> {
-        let begun = || Vec::with_capacity(Stage::LANE.len() + 1);
-        Live { deadline, timing: is_timed(sequence).then(|| Timing { times, begun: begun() }) }
+impl<'a> Timing<'a> {
+    /// Of the payment of a sequence, where it is timed.
+    pub fn of(times: &'a StageTimes, sequence: u64) -> Option<Timing<'a>> {
+        is_timed(sequence).then(|| Timing { times, begun: Vec::with_capacity(Stage::LANE.len() + 1) })
+    }
+    /// A stage begins, or is skipped.
+    pub fn begins(&mut self, stage: Stage, skipped: bool, now: Instant) {
+        self.begun.push((Step::of_lane(stage).filter(|_| !skipped), now));
+    }
+    /// All stages are over.
+    pub fn deciding(&mut self, now: Instant) {
+        self.begun.push((Some(Step::Decision), now));
     }
     /// Counts what was timed; to be called when the verdict is there.
     pub fn done(self) {
-        let Some(Timing { times, begun }) = self.timing else { return };
         let mut ended = Instant::now();
-        for (step, began) in begun.into_iter().rev() {
+        for (step, began) in self.begun.into_iter().rev() {
             if let Some(step) = step {
-                times.observe(step, ended - began);
+                self.times.observe(step, ended - began);
             }
             ended = began;
         }
     }
 }
 
-impl Gate for Live<'_> {
-    fn skip(&mut self, stage: Stage) -> Option<SkipReason> {
-        if self.deadline.is_none() && self.timing.is_none() {
-            return None;
-        }
-        let now = Instant::now();
-        let late = self.deadline.is_some_and(|deadline| now >= deadline);
-        if let Some(timing) = &mut self.timing {
-            timing.begun.push((Step::of_lane(stage).filter(|_| !late), now));
-        }
-        late.then_some(SkipReason::Deadline)
-    }
-    fn deciding(&mut self) {
-        if let Some(timing) = &mut self.timing {
-            timing.begun.push((Some(Step::Decision), Instant::now()));
-        }
-    }
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn counts(times: &StageTimes) -> Vec<(&'static str, u64)> {
-        let counts = Step::ALL.map(|step| (step.name(), times.steps[step as usize].get_sample_count()));
-        counts.into_iter().filter(|(_, count)| *count > 0).collect()
-    }
 
     #[test]
     fn one_sequence_in_64_is_timed_however_they_are_batched() {
@@ -214,25 +195,5 @@ mod tests {
                 assert_eq!(any_timed(last, upto), timed(last, upto) > 0, "after {last}, up to {upto}");
             }
         }
-    }
-
-    #[test]
-    fn stages_that_ran_are_counted_and_skipped_ones_are_not() {
-        let times = StageTimes::new();
-        let run = |deadline, sequence| {
-            let mut gate = Live::new(deadline, &times, sequence);
-            let skipped = [Stage::Lists, Stage::Rules].map(|stage| gate.skip(stage));
-            gate.deciding();
-            gate.done();
-            skipped
-        };
-        let past = Some(Instant::now());
-        assert_eq!(run(None, AT + 1), [None; 2]);
-        assert_eq!(run(past, AT + 1), [Some(SkipReason::Deadline); 2]);
-        assert_eq!(counts(&times), []);
-        assert_eq!(run(past, AT), [Some(SkipReason::Deadline); 2]);
-        assert_eq!(counts(&times), [("decision", 1)]);
-        assert_eq!(run(None, AT + EVERY), [None; 2]);
-        assert_eq!(counts(&times), [("lists", 1), ("rules", 1), ("decision", 2)]);
     }
 }

@@ -132,7 +132,8 @@ mod tests {
         assert!(told.chars().count() <= EXCERPT_CHARS_MAX, "{told}");
         let (before, rest) = told.split_once('«').unwrap();
         let (matched, after) = rest.split_once('»').unwrap();
-        let parts = [(before, &text[..place.start]), (matched, &text[place.clone()]), (after, &text[place.end..])];
+        let parts =
+            [(before, &text[..place.start]), (matched, &text[place.clone()]), (after, &text[place.end..])];
         for (told, of) in parts {
             let bare = told.trim_matches('…');
             assert!(of.contains(bare) && told.contains('…') == (bare.len() < of.len()), "{told:?} of {of:?}");

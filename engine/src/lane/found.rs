@@ -1,8 +1,8 @@
 //! What the stages of a lane found in one transaction, held apart from the verdict: rules read it as slots, reasons
 //! name it, metrics count it.
 
-use super::Input;
 use super::row::Row;
+use super::{Gate, Input};
 use crate::domain::{Recorded, RecordedBanks, SlotId, Stamp, Transaction, Value};
 use crate::error::Error;
 use crate::generation::{Generation, View};
@@ -188,7 +188,7 @@ impl Found {
         }
     }
 
-    pub(super) fn compare(&mut self, input: &Input<'_>, scratch: &mut VectorScratch) {
+    pub(super) fn compare(&mut self, input: &Input<'_>, gate: &dyn Gate, scratch: &mut VectorScratch) {
         let Some(prints) = input.prints else { return };
         let kernel = Kernel::best();
         let (view, tenant) = (input.view, &input.tx.tenant);
@@ -196,7 +196,7 @@ impl Found {
             let contents = view.learned().contents(tenant, bank);
             self.banks[bank] = contents
                 .zip(print.as_ref())
-                .and_then(|(contents, print)| contents.likest(kernel, decl, print, scratch));
+                .and_then(|(contents, print)| contents.likest(kernel, decl, print, gate.device(), scratch));
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::stats::Counters;
 use super::{Ask, Stats, Why};
-use crate::gpu::{Card, Found, GpuBank};
+use crate::gpu::{Card, Found, GpuBank, Opaque};
 use crate::layout::batch::QUERIES_MAX;
 
 /// Queries that may wait: four full batches. More would wait longer than the CPU takes.
@@ -18,7 +18,7 @@ const QUEUE_MAX: usize = 4 * QUERIES_MAX;
 /// What callers and the device's thread share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub card: Card,
+    pub card: Opaque<Card>,
     pub counters: Counters,
     pub watchdog: Duration,
     queue: Mutex<Queue>,
@@ -60,7 +60,7 @@ impl Drop for CloseAtEnd<'_> {
 impl Shared {
     pub(super) fn new(card: Card, watchdog: Duration) -> Self {
         Self {
-            card,
+            card: Opaque::new(card),
             counters: Counters::default(),
             watchdog,
             queue: Mutex::default(),

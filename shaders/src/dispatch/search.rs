@@ -17,6 +17,19 @@ use crate::shader::Search;
 use crate::simd::{dot, hamming, names};
 use crate::{NameScratch, RangeFound};
 
+/// What a search is asked for: a count is exact however many hits there are, and hits only as far as they are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Hits,
+    Count,
+}
+
+impl Wants {
+    const fn up_to(hits: usize) -> Self {
+        if hits == 0 { Self::Count } else { Self::Hits }
+    }
+}
+
 impl Dispatcher {
     /// As [`search_names`](crate::search_names), and where it ran. `budget` is what is left of the query's time.
     pub fn search_names(
@@ -36,7 +49,7 @@ impl Dispatcher {
             // SIMD's own figure holds the length window of the whole bank, the GPU reads the window alone.
             (cost.gpu_ns(names), self.calibration.names_simd_ns(handle.bank().len(), percent))
         };
-        let found = self.found(Search::NameLcs, &handle.gpu, ask, costs, budget);
+        let found = self.found(Search::NameLcs, &handle.gpu, ask, costs, budget, Wants::Hits);
         self.ended(
             Search::NameLcs,
             found.and_then(|found| self.checked(name_hits(handle.bank(), &found, out))),
@@ -60,7 +73,8 @@ impl Dispatcher {
         let search = Search::HammingRange;
         let bank = handle.bank();
         let ask = || Ask::hamming_range(query, distance_max);
-        let found = self.found(search, &handle.gpu, ask, |_| self.costs(search, bank.len()), budget);
+        let costs = |_: &Ask| self.costs(search, bank.len());
+        let found = self.found(search, &handle.gpu, ask, costs, budget, Wants::up_to(cap));
         let mut all = 0;
         let done = found.and_then(|found| {
             all = found.count as usize;
@@ -91,8 +105,8 @@ impl Dispatcher {
         let bank = handle.bank();
         let ask = || Ask::hamming_topk(query, k);
         let asked = if k == 0 { Err(Why::BreakEven) } else { Ok(()) };
-        let found = asked
-            .and_then(|()| self.found(search, &handle.gpu, ask, |_| self.costs(search, bank.len()), budget));
+        let costs = |_: &Ask| self.costs(search, bank.len());
+        let found = asked.and_then(|()| self.found(search, &handle.gpu, ask, costs, budget, Wants::Hits));
         let done = found.and_then(|found| self.checked(fingerprint_hits(bank, &found, k, out)));
         self.ended(search, done).unwrap_or_else(|ran| {
             hamming::hamming_topk(self.options.kernel, bank, query, k, out);
@@ -113,7 +127,8 @@ impl Dispatcher {
         let search = Search::DotRange;
         let bank = handle.bank();
         let ask = || Ask::dot_range(query, at_least);
-        let found = self.found(search, &handle.gpu, ask, |_| self.costs(search, bank.len()), budget);
+        let costs = |_: &Ask| self.costs(search, bank.len());
+        let found = self.found(search, &handle.gpu, ask, costs, budget, Wants::up_to(cap));
         let mut all = 0;
         let done = found.and_then(|found| {
             all = found.count as usize;
@@ -142,8 +157,8 @@ impl Dispatcher {
         let bank = handle.bank();
         let ask = || Ask::dot_topk(query, k, handle.largest);
         let asked = if k == 0 { Err(Why::BreakEven) } else { Ok(()) };
-        let found = asked
-            .and_then(|()| self.found(search, &handle.gpu, ask, |_| self.costs(search, bank.len()), budget));
+        let costs = |_: &Ask| self.costs(search, bank.len());
+        let found = asked.and_then(|()| self.found(search, &handle.gpu, ask, costs, budget, Wants::Hits));
         let done = found.and_then(|found| self.checked(vector_hits(bank, &found, k, out)));
         self.ended(search, done).unwrap_or_else(|ran| {
             dot::dot_topk(self.options.kernel, bank, query, k, out);
@@ -165,6 +180,7 @@ impl Dispatcher {
         ask: impl FnOnce() -> Ask,
         costs: impl FnOnce(&Ask) -> (u64, u64),
         budget: Option<Duration>,
+        wants: Wants,
     ) -> Result<Found, Why> {
         if self.shared.card.gpu().health.is_retired() {
             return Err(Why::Fault);
@@ -183,7 +199,8 @@ impl Dispatcher {
             RecvTimeoutError::Timeout => Why::Late,
             RecvTimeoutError::Disconnected => Why::Fault,
         })?;
-        if found.count as usize > HITS_MAX { Err(Why::Overflow) } else { Ok(found) }
+        let overflows = wants == Wants::Hits && found.count as usize > HITS_MAX;
+        if overflows { Err(Why::Overflow) } else { Ok(found) }
     }
 
     /// A wrong answer takes the device out of service.

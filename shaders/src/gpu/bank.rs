@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Fault, FaultKind, Gpu, Pipelines};
+use super::{Fault, FaultKind, Gpu, Opaque, Pipelines};
 use crate::layout::batch::Shard;
 use crate::layout::{Columns, LANES, NameBank};
 
@@ -22,7 +22,7 @@ pub(crate) struct GpuBank {
 #[derive(Debug)]
 pub(crate) struct ShardOnGpu {
     pub shard: Shard,
-    pub bind_group: wgpu::BindGroup,
+    pub bind_group: Opaque<wgpu::BindGroup>,
 }
 
 impl GpuBank {
@@ -46,7 +46,7 @@ impl GpuBank {
             let blocks = upload(gpu, "blocks", bytemuck::cast_slice(&bank.blocks()[first..end]))?;
             let lengths = upload(gpu, "lengths", &bank.lengths()[first * LANES..end * LANES])?;
             let bind_group = bind(gpu, &pipelines.names_layout, shard, &[&words, &blocks, &lengths])?;
-            shards.push(ShardOnGpu { shard, bind_group });
+            shards.push(ShardOnGpu { shard, bind_group: Opaque::new(bind_group) });
             first = end;
         }
         Ok(Self { shards })
@@ -67,7 +67,7 @@ impl GpuBank {
             let words = &bank.words()[first * block_words..end * block_words];
             let words = upload(gpu, "vectors", bytemuck::cast_slice(words))?;
             let bind_group = bind(gpu, &pipelines.vectors_layout, shard, &[&words])?;
-            shards.push(ShardOnGpu { shard, bind_group });
+            shards.push(ShardOnGpu { shard, bind_group: Opaque::new(bind_group) });
         }
         Ok(Self { shards })
     }

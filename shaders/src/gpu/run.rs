@@ -132,7 +132,7 @@ impl Runner {
             if stages.len() > 1 && index == 1 {
                 // The cut of each query, once for all shards; the pass keeps the order of the dispatches.
                 if let Some(shard) = batch.bank.shards.first() {
-                    pass.set_bind_group(1, &shard.bind_group, &[]);
+                    pass.set_bind_group(1, &*shard.bind_group, &[]);
                     pass.dispatch_workgroups(1, head.queries, 1);
                 }
                 continue;
@@ -140,7 +140,7 @@ impl Runner {
             for shard in &batch.bank.shards {
                 let groups = groups(batch.search, head, &shard.shard).min(GROUPS_MAX);
                 if groups > 0 {
-                    pass.set_bind_group(1, &shard.bind_group, &[]);
+                    pass.set_bind_group(1, &*shard.bind_group, &[]);
                     pass.dispatch_workgroups(groups, head.queries.div_ceil(TILE as u32), 1);
                 }
             }

@@ -21,6 +21,15 @@ impl Learned {
     pub fn contents(&self, tenant: &str, bank: usize) -> Option<&Contents> {
         self.0.get(tenant)?.get(bank)
     }
+    /// Of one tenant and these banks.
+    #[cfg(test)]
+    pub(super) fn of(banks: &[Contents]) -> Learned {
+        Learned(Tenants::from_iter([("t".into(), banks.into())]))
+    }
+    /// What every tenant's banks hold, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Contents> {
+        self.0.values().flat_map(|banks| banks.iter())
+    }
 }
 
 impl fmt::Debug for Learned {

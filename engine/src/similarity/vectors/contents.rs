@@ -2,23 +2,27 @@
 //! segment and leaves every earlier version as it was for the lanes that still read it.
 
 use super::VectorScratch;
+use super::frozen::Frozen;
 use super::plan::Print;
 use crate::domain::Label;
 use crate::packs::{BankDecl, Likeness};
-use interdict_shaders::{FingerprintBank, Kernel, VectorBank, dot_topk, hamming_range, hamming_topk};
+use interdict_shaders::{FingerprintBank, HammingHit, Kernel, VectorBank};
+use interdict_shaders::{dot_topk, hamming_range, hamming_topk};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Payments of one segment: what one lesson copies.
-const SEGMENT: usize = 1024;
+pub(super) const SEGMENT: usize = 1024;
 
 #[derive(Debug, Clone)]
-enum Segment {
+pub(super) enum Segment {
     Fingerprints(FingerprintBank),
     Vectors(VectorBank),
 }
 
 impl Segment {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Segment::Fingerprints(bank) => bank.len(),
             Segment::Vectors(bank) => bank.len(),
@@ -64,11 +68,45 @@ pub struct Likest {
     pub fraud_share: i64,
 }
 
+/// A segment in its place. From the lesson that fills it on it has a *seal*, a number of this process that no other
+/// has; what is removed after that is kept beside it, so that a copy made under the same seal can still be searched.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    /// 0: not full yet, or again.
+    pub(super) seal: u64,
+    /// What was removed since it was sealed, oldest first; `None`: nothing.
+    gone: Option<Arc<[(u64, Print)]>>,
+    pub(super) segment: Arc<Segment>,
+}
+
+impl Piece {
+    /// What was removed since it was sealed, oldest first, under its ids.
+    pub(super) fn gone(&self) -> &[(u64, Print)] {
+        self.gone.as_deref().unwrap_or_default()
+    }
+    fn push(&mut self, id: u64, print: &Print) {
+        let segment = Arc::make_mut(&mut self.segment);
+        segment.push(id, print);
+        self.seal = if segment.len() == SEGMENT { fresh() } else { 0 };
+        self.gone = None;
+    }
+}
+
+/// A number that nothing else in this process has. It says what is the same, and never gets into an answer.
+fn fresh() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The labelled payments of one bank and tenant. A clone shares its segments.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
-    segments: Vec<Arc<Segment>>,
+    /// The same in all versions of one bank and tenant; 0 before the first lesson.
+    line: u64,
+    pieces: Vec<Piece>,
     len: usize,
+    /// As the bank's declaration says at the last lesson.
+    capacity: usize,
 }
 
 /// The id under which a payment stands in a bank: ordered by sequence, fraud told by the lowest bit.
@@ -85,96 +123,140 @@ impl Contents {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+    /// Most payments it holds.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
     /// This and one labelled payment more; the oldest segment leaves when there are more than `capacity`.
     pub(super) fn learn(&self, sequence: u64, label: Label, print: &Print, capacity: usize) -> Contents {
         let mut next = self.clone();
         let id = id_of(sequence, label);
-        match next.segments.last_mut() {
-            Some(last) if last.len() < SEGMENT => Arc::make_mut(last).push(id, print),
+        match next.pieces.last_mut() {
+            Some(last) if last.segment.len() < SEGMENT => last.push(id, print),
             _ => {
-                let mut segment = Segment::of(print);
-                segment.push(id, print);
-                next.segments.push(Arc::new(segment));
+                let mut piece = Piece { seal: 0, gone: None, segment: Arc::new(Segment::of(print)) };
+                piece.push(id, print);
+                next.pieces.push(piece);
             }
         }
+        if next.line == 0 {
+            next.line = fresh();
+        }
         next.len += 1;
-        if next.len > capacity && next.segments.len() > 1 {
-            next.len -= next.segments.remove(0).len();
+        next.capacity = capacity;
+        if next.len > capacity && next.pieces.len() > 1 {
+            next.len -= next.pieces.remove(0).segment.len();
         }
         next
     }
     /// This without a payment, whatever its label was. Whether it was there.
     pub(super) fn unlearn(&self, sequence: u64) -> (Contents, bool) {
         let mut next = self.clone();
-        for (at, segment) in self.segments.iter().enumerate() {
+        for (at, Piece { seal, gone, segment }) in self.pieces.iter().enumerate() {
             let Some(found) = segment.ids().iter().position(|id| id >> 1 == sequence) else { continue };
-            let mut kept = Segment::of(&segment.print(found));
+            let (id, removed) = (segment.ids()[found], segment.print(found));
+            let mut kept = Segment::of(&removed);
             for index in (0..segment.len()).filter(|index| *index != found) {
                 kept.push(segment.ids()[index], &segment.print(index));
             }
             next.len -= 1;
             if kept.len() == 0 {
-                next.segments.remove(at);
+                next.pieces.remove(at);
             } else {
-                next.segments[at] = Arc::new(kept);
+                let before = gone.as_deref().unwrap_or_default().iter().copied();
+                let gone = (*seal != 0).then(|| before.chain([(id, removed)]).collect());
+                next.pieces[at] = Piece { seal: *seal, gone, segment: Arc::new(kept) };
             }
             return (next, true);
         }
         (next, false)
     }
-    /// What the bank says of a payment; `None` while it has learned nothing.
+    /// What the bank says of a payment; `None` while it has learned nothing. What `device` holds of the bank is
+    /// searched there, or wherever it thinks best in the time that is left; the answer is the same.
     pub fn likest(
         &self,
         kernel: Kernel,
         decl: &BankDecl,
         print: &Print,
+        device: Option<(&Frozen, Option<Duration>)>,
         scratch: &mut VectorScratch,
     ) -> Option<Likest> {
         if self.is_empty() {
             return None;
         }
-        let k = usize::from(decl.k);
+        let asked = Asked { print, decl, k: usize::from(decl.k) };
         scratch.nearest.clear();
         let mut near = 0;
-        for segment in &self.segments {
-            match (&**segment, print, &decl.likeness) {
-                (
-                    Segment::Fingerprints(bank),
-                    Print::Fingerprint(query),
-                    Likeness::Fingerprint { range, .. },
-                ) => {
-                    hamming_topk(kernel, bank, query, k, &mut scratch.hamming);
-                    scratch
-                        .nearest
-                        .extend(scratch.hamming.iter().map(|hit| (i64::from(hit.distance), hit.id)));
-                    // Where the k nearest do not all lie in range, those that do are all there are.
-                    let within = |distance: u32| distance <= u32::from(*range);
-                    near += match scratch.hamming.last() {
-                        Some(last) if scratch.hamming.len() == k && within(last.distance) => {
-                            hamming_range(kernel, bank, query, u32::from(*range), 0, &mut scratch.hamming)
-                                .found
-                        }
-                        _ => scratch.hamming.iter().filter(|hit| within(hit.distance)).count(),
-                    };
-                }
-                (Segment::Vectors(bank), Print::Vector(query), Likeness::Vector { .. }) => {
-                    dot_topk(kernel, bank, query, k, &mut scratch.dot);
-                    scratch.nearest.extend(scratch.dot.iter().map(|hit| (-i64::from(hit.dot), hit.id)));
-                }
-                _ => unreachable!("a bank's declaration decides the kind of its prints"),
-            }
+        let part = device.and_then(|(frozen, left)| Some((frozen.part_of(self, asked.k)?, frozen, left)));
+        let covered = part.as_ref().map_or(0..0, |(part, ..)| part.pieces());
+        if let Some((part, frozen, left)) = &part {
+            near += part.search(&asked, frozen, *left, scratch);
         }
+        let rest = self.pieces[..covered.start].iter().chain(&self.pieces[covered.end..]);
+        near += rest.map(|piece| asked.of(kernel, &piece.segment, scratch)).sum::<usize>();
+        Some(asked.answer(near, scratch))
+    }
+}
+
+/// A payment as a bank is asked of it.
+pub(super) struct Asked<'a> {
+    pub(super) print: &'a Print,
+    pub(super) decl: &'a BankDecl,
+    pub(super) k: usize,
+}
+
+impl Asked<'_> {
+    /// Adds the k nearest of a segment to `scratch.nearest`; of fingerprints, how many are near.
+    fn of(&self, kernel: Kernel, segment: &Segment, scratch: &mut VectorScratch) -> usize {
+        match (segment, self.print, &self.decl.likeness) {
+            (Segment::Fingerprints(bank), Print::Fingerprint(query), Likeness::Fingerprint { range, .. }) => {
+                let range = u32::from(*range);
+                hamming_topk(kernel, bank, query, self.k, &mut scratch.hamming);
+                scratch.nearest.extend(scratch.hamming.iter().map(rank));
+                let all = || hamming_range(kernel, bank, query, range, 0, &mut scratch.counted).found;
+                within(&scratch.hamming, self.k, range, all)
+            }
+            (Segment::Vectors(bank), Print::Vector(query), Likeness::Vector { .. }) => {
+                dot_topk(kernel, bank, query, self.k, &mut scratch.dot);
+                scratch.nearest.extend(scratch.dot.iter().map(|hit| (-i64::from(hit.dot), hit.id)));
+                0
+            }
+            _ => unreachable!("a bank's declaration decides the kind of its prints"),
+        }
+    }
+    /// The answer from the nearest of all parts, and from how many fingerprints are near.
+    fn answer(&self, near: usize, scratch: &mut VectorScratch) -> Likest {
         scratch.nearest.sort_unstable();
-        scratch.nearest.truncate(k);
+        scratch.nearest.truncate(self.k);
         let frauds = scratch.nearest.iter().filter(|(_, id)| id & 1 == 1).count();
         let nearest = scratch.nearest.first().expect("the bank is not empty").0;
-        let (best, near) = match &decl.likeness {
+        let (best, near) = match &self.decl.likeness {
             Likeness::Fingerprint { .. } => (256 - nearest, near),
             Likeness::Vector { range, .. } => {
                 (-nearest, scratch.nearest.iter().filter(|(rank, _)| -rank >= i64::from(*range)).count())
             }
         };
         let fraud_share = frauds as i64 * 1000 / scratch.nearest.len() as i64;
-        Some(Likest { best, near: near as i64, fraud_share })
+        Likest { best, near: near as i64, fraud_share }
+    }
+}
+
+/// A hit as `scratch.nearest` holds it.
+pub(super) fn rank(hit: &HammingHit) -> (i64, u64) {
+    (i64::from(hit.distance), hit.id)
+}
+
+/// How many lie within `range`, from the `k` nearest: where these do not all lie in range, those that do are all
+/// there are; else `all` counts.
+pub(super) fn within(nearest: &[HammingHit], k: usize, range: u32, all: impl FnOnce() -> usize) -> usize {
+    match nearest.last() {
+        Some(last) if nearest.len() == k && last.distance <= range => all(),
+        _ => nearest.iter().filter(|hit| hit.distance <= range).count(),
     }
 }

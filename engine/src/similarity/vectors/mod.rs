@@ -4,6 +4,7 @@
 mod fingerprint;
 mod plan;
 mod contents;
+mod frozen;
 mod banks;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod tests;
 pub use banks::{Banks, BanksCounts, Learned};
 pub use contents::{Contents, Likest};
 pub use fingerprint::{Fingerprint, Votes};
+pub use frozen::Frozen;
 pub use plan::{BankPlan, BankSlots, Print, Prints};
 
 use interdict_shaders::{DotHit, HammingHit};
@@ -19,6 +21,8 @@ use interdict_shaders::{DotHit, HammingHit};
 #[derive(Debug, Default)]
 pub struct VectorScratch {
     hamming: Vec<HammingHit>,
+    /// Of a search that only counts.
+    counted: Vec<HammingHit>,
     dot: Vec<DotHit>,
     /// (rank, id) of the nearest so far; a smaller rank is nearer.
     nearest: Vec<(i64, u64)>,

@@ -14,13 +14,13 @@ fn decl(likeness: Likeness, k: u8, learns: &[Label], capacity: u32) -> BankDecl 
     let learns = learns.to_vec();
     BankDecl { id: "b".into(), doc: String::new(), likeness, k, learns, capacity, place: Place::file("f") }
 }
-fn fingerprints(k: u8, learns: &[Label], capacity: u32) -> BankDecl {
+pub(super) fn fingerprints(k: u8, learns: &[Label], capacity: u32) -> BankDecl {
     let attribute =
         |slot: &str| AttributeDecl { slot: slot.into(), steps: Vec::new(), place: Place::file("f") };
     let attributes = ["merchant.mcc", "merchant.country", "channel", "acquirer"].map(attribute).to_vec();
     decl(Likeness::Fingerprint { attributes, range: 60 }, k, learns, capacity)
 }
-fn vectors(k: u8) -> BankDecl {
+pub(super) fn vectors(k: u8) -> BankDecl {
     let slot = "amount.minor".to_owned();
     let dimensions = vec![DimensionDecl { slot, from: 0, to: 1000, place: Place::file("f") }];
     decl(Likeness::Vector { dimensions, range: 8000 }, k, &[Label::Fraud, Label::Good], 4096)
@@ -38,7 +38,11 @@ fn tx(values: (u8, u8, u8, i64)) -> Transaction {
 }
 
 /// What a bank says, from all that it should hold.
-fn plainly(decl: &BankDecl, held: &BTreeMap<u64, (Print, Label)>, query: &Print) -> Option<Likest> {
+pub(super) fn plainly(
+    decl: &BankDecl,
+    held: &BTreeMap<u64, (Print, Label)>,
+    query: &Print,
+) -> Option<Likest> {
     let likeness = |print: &Print| match (print, query) {
         (Print::Fingerprint(a), Print::Fingerprint(b)) => {
             256 - i64::from((0..4).map(|word| (a[word] ^ b[word]).count_ones()).sum::<u32>())
@@ -110,7 +114,7 @@ proptest! {
                     let said = state
                         .learned()
                         .contents(&tenant, bank)
-                        .and_then(|contents| contents.likest(kernel, decl, &query, &mut scratch));
+                        .and_then(|contents| contents.likest(kernel, decl, &query, None, &mut scratch));
                     prop_assert_eq!(said, plainly(decl, &held[bank], &query), "bank {} {:?}", bank, kernel);
                 }
             }
