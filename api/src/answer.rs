@@ -101,6 +101,10 @@ pub struct Meta {
     pub replayed: bool,
     /// Whether the verdict was made at recovery.
     pub recovered: bool,
+    /// Whether it is safe on the disk as the node promises; absent where it is. False: told from memory, as
+    /// `journal.when_unwritable` or `journal.sync_late` allows, and lost if the node ends before the disk takes it.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub durable: bool,
     /// Whether reasons were left out that the reader may not see.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub filtered: bool,

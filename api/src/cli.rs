@@ -1,6 +1,6 @@
 //! The command line: one verb a file. Exit codes as wire.md has them: 0 ok, 1 finding, 2 misuse, 3 failed.
 
-mod pipe;
+mod signals;
 pub mod serve;
 pub mod replay;
 pub mod verify;
@@ -65,8 +65,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
+    signals::survive_file_limit();
     if !matches!(cli.verb, Verb::Serve(_)) {
-        pipe::end_on_closed_pipe();
+        signals::end_on_closed_pipe();
     }
     let done = match cli.verb {
         Verb::Serve(args) => serve::run(args),

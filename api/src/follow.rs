@@ -4,6 +4,7 @@
 use crate::answer::Source;
 use crate::http::App;
 use crate::http::decisions::from_decoded;
+use crate::node::disk::RETRY;
 use crate::node::{Answered, Job, now_ms};
 use anyhow::{Context, Result, anyhow};
 use interdict_ingest::dead_letter::RecordKind;
@@ -35,8 +36,9 @@ impl Following {
         let stop = Arc::new(AtomicBool::new(false));
         let feed = FileFeed::follow(path, app.decoder.clone(), &options, stop.clone());
         let feed = feed.map_err(|e| anyhow!("{e}"))?;
-        let app = app.clone();
-        let reading = thread::Builder::new().name("follow".into()).spawn(move || follow(&app, feed));
+        let (app, stopped) = (app.clone(), stop.clone());
+        let follow = move || follow(&app, feed, &stopped);
+        let reading = thread::Builder::new().name("follow".into()).spawn(follow);
         Ok(Following { stop, reading: reading.context("a thread to follow a file in")? })
     }
     /// Takes no more of the file; what was taken is answered.
@@ -57,7 +59,7 @@ pub fn columns(loaded: &crate::config::Loaded) -> Result<Option<ColumnMap>> {
     columns.transpose()
 }
 
-fn follow(app: &Arc<App>, feed: FileFeed) {
+fn follow(app: &Arc<App>, feed: FileFeed, stop: &AtomicBool) {
     let (take, give) = sync_channel(OUT_MAX);
     let give = Arc::new(Mutex::new(give));
     for item in feed {
@@ -76,6 +78,10 @@ fn follow(app: &Arc<App>, feed: FileFeed) {
                 continue;
             }
         };
+        // A file does not come again, as a caller would: it waits until the disk takes the journal again.
+        while app.node.with_core(|core| core.refuses().is_some()) && !stop.load(Ordering::Relaxed) {
+            thread::sleep(RETRY);
+        }
         // One place for each request that is out; waits while all are taken.
         let _ = take.send(());
         let (began, arrival_ms) = (Instant::now(), now_ms());
@@ -96,6 +102,10 @@ fn follow(app: &Arc<App>, feed: FileFeed) {
 
 fn count(app: &App, answered: &Answered, began: Instant) {
     match answered {
+        Answered::Early(early) => {
+            app.metrics.undurable();
+            count(app, early, began);
+        }
         Answered::Decided(settled) => {
             let source = Source::from(&**settled);
             app.metrics.decided("jsonl", &source, began.elapsed());

@@ -7,6 +7,7 @@ use interdict_engine::domain::{Outcome, ReasonSource};
 use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::identity::{Evicted, IdentityStats};
 use interdict_engine::rules::{Class, Mode};
+use interdict_ledger::journal::{Failures, Journal};
 use interdict_shaders::shader::Search;
 use interdict_shaders::{FaultKind, Why};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
@@ -35,6 +36,7 @@ pub struct Metrics {
     replays: GenericCounter<U64>,
     conflicts: GenericCounter<U64>,
     skew: Histogram,
+    undurable: GenericCounter<U64>,
 }
 
 impl Default for Metrics {
@@ -108,6 +110,10 @@ impl Metrics {
                 "interdict_idempotency_conflicts_total",
                 "Different payments under a known key (409)",
             ),
+            undurable: counter(
+                "interdict_undurable_answers_total",
+                "Verdicts told before they were safe on the disk, as the configuration allows",
+            ),
             skew: histogram(
                 "interdict_event_time_skew_seconds",
                 "How far event time lies from arrival time, either way",
@@ -179,6 +185,10 @@ impl Metrics {
             Answered::Unavailable(_) => self.dropped("feed", "unavailable"),
             _ => {}
         }
+    }
+    /// A verdict was told before it was safe on the disk.
+    pub fn undurable(&self) {
+        self.undurable.inc();
     }
     /// A record was wrong.
     pub fn rejected(&self, protocol: &str, result: &str) {
@@ -279,6 +289,7 @@ impl Reading<'_> {
         self.now.register(Box::new(times)).expect("the table's names are unique");
         self.gpu(node);
         self.sequencer(node);
+        self.journal(node);
         self.generation(node);
     }
 
@@ -312,10 +323,41 @@ impl Reading<'_> {
         self.gauges("interdict_gpu_up", "1 while a GPU serves", &[], vec![(vec![], totals.up.into())]);
     }
 
+    fn journal(&self, node: &Node) {
+        let (writable, unwritten, failures) = node.with_core(|core| {
+            let figures = |journal: &Journal| {
+                (journal.trouble().is_none(), journal.unwritten_records(), journal.failures())
+            };
+            core.journal().map_or((true, 0, Failures::default()), figures)
+        });
+        let one = |value: i64| vec![(vec![], value)];
+        self.gauges(
+            "interdict_journal_writable",
+            "1 while the disk takes the journal's records",
+            &[],
+            one(writable.into()),
+        );
+        self.gauges(
+            "interdict_journal_unwritten_records",
+            "Records in memory that the disk does not take",
+            &[],
+            one(unwritten as i64),
+        );
+        let Failures { full, io, sync } = failures;
+        let rows = [("full", full), ("io", io), ("sync", sync)];
+        self.counters(
+            "interdict_journal_write_failures_total",
+            "Writes and syncs of the journal that failed, tries again included",
+            &["kind"],
+            rows.map(|(kind, count)| (vec![kind.to_owned()], count)).into(),
+        );
+        self.now.register(Box::new(node.syncs.clone())).expect("the table's names are unique");
+    }
+
     fn sequencer(&self, node: &Node) {
         let (sequence, features, counts, identity, ready) = node.with_core(|core| {
             let s = &core.sequencer;
-            let ready = core.failed().is_none();
+            let ready = core.refuses().is_none();
             (s.last_sequence(), s.features().stats(), s.counts(), s.identity().stats(), ready)
         });
         let one = |value: i64| vec![(vec![], value)];

@@ -163,6 +163,9 @@ pub const WATCHLIST_ENTRIES_MAX: usize = 4_000_000;
 pub const WATCHLIST_NAMES_PER_ENTRY_MAX: usize = 1024;
 /// Longest batch of the journal, in bytes as stored; a larger append is refused, a larger length read is damage.
 pub const JOURNAL_BATCH_BYTES_MAX: usize = 64 << 20;
+/// Most bytes of journal batches in memory that are not safe on the disk yet, where the config says nothing else; at
+/// it payments are refused.
+pub const JOURNAL_UNWRITTEN_BYTES_MAX: u64 = 64 << 20;
 
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(JOURNAL_BATCH_BYTES_MAX >= 2 * MICRO_BATCH_MAX * BODY_BYTES_MAX);

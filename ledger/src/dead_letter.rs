@@ -7,7 +7,7 @@ use aes_gcm::aead::Aead;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Name of the file in its folder.
@@ -21,7 +21,10 @@ const LETTER_BYTES_MAX: usize = 2 << 20;
 pub struct DeadLetters {
     file: File,
     cipher: Aes256Gcm,
+    /// End of the last whole letter.
     bytes: u64,
+    /// Whether bytes of a letter that was not taken whole may lie behind it.
+    torn: bool,
     bytes_max: u64,
     dropped: u64,
 }
@@ -31,17 +34,23 @@ fn cipher(key: &MasterKey) -> Aes256Gcm {
 }
 
 impl DeadLetters {
-    /// Opens (or makes, 0600) the letters of a folder; at most `bytes_max` bytes are kept.
+    /// Opens (or makes, 0600) the letters of a folder; at most `bytes_max` bytes are kept. What a crash left of a
+    /// letter is cut off, since nothing behind it could be read.
     ///
     /// # Errors
-    /// `Io` where the file cannot be opened.
+    /// `Io` where the file cannot be opened, read or cut.
     pub fn open(dir: &Path, key: &MasterKey, bytes_max: u64) -> Result<DeadLetters, Error> {
         let path = dir.join(FILE_NAME);
         let failed = |e: std::io::Error| Error::io(format_args!("dead letters {}", path.display()), &e);
         std::fs::create_dir_all(dir).map_err(failed)?;
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
-        Ok(DeadLetters { file, cipher: cipher(key), bytes, bytes_max, dropped: 0 })
+        let mut options = OpenOptions::new();
+        let file = options.create(true).read(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        let bytes = whole(&file, len).map_err(failed)?;
+        if bytes < len {
+            file.set_len(bytes).map_err(failed)?;
+        }
+        Ok(DeadLetters { file, cipher: cipher(key), bytes, torn: false, bytes_max, dropped: 0 })
     }
 
     /// Keeps a letter: `about` (what was wrong and where; never a value) and the masked record. Whether it was kept.
@@ -67,14 +76,43 @@ impl DeadLetters {
         frame.extend_from_slice(&(sealed.len() as u32).to_le_bytes());
         frame.extend_from_slice(&nonce);
         frame.extend_from_slice(&sealed);
-        self.file.write_all(&frame).map_err(|e| Error::io("dead letter", &e))?;
+        let failed = |e: std::io::Error| Error::io("dead letter", &e);
+        if std::mem::take(&mut self.torn) {
+            self.cut().map_err(failed)?;
+        }
+        if let Err(e) = self.file.write_all(&frame) {
+            // A full disk takes a part; where it cannot be cut now, no letter is put behind it.
+            self.torn = true;
+            let _ = self.cut();
+            return Err(failed(e));
+        }
         self.bytes += len;
         Ok(true)
+    }
+    fn cut(&mut self) -> std::io::Result<()> {
+        let cut = self.file.set_len(self.bytes);
+        self.torn = cut.is_err();
+        cut
     }
     /// Letters that found no room.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
+}
+
+/// Where the last whole letter ends, by the lengths of all.
+fn whole(file: &File, len: u64) -> std::io::Result<u64> {
+    let mut at = 0;
+    while at + HEAD as u64 <= len {
+        let mut head = [0; 4];
+        file.read_exact_at(&mut head, at)?;
+        let end = at + HEAD as u64 + u64::from(u32::from_le_bytes(head));
+        if end > len {
+            break;
+        }
+        at = end;
+    }
+    Ok(at)
 }
 
 /// The letters of a folder, oldest first; a torn last one is left out.
@@ -122,5 +160,9 @@ mod tests {
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(read(dir.path(), &key).unwrap(), ["amount.minor\n{\"amount\":***}"]);
         assert!(read(dir.path(), &MasterKey::generate().unwrap()).is_err());
+        // What comes after a torn one is read too.
+        let mut letters = DeadLetters::open(dir.path(), &key, 1000).unwrap();
+        assert!(letters.keep("kind", b"{}").unwrap());
+        assert_eq!(read(dir.path(), &key).unwrap()[1..], ["kind\n{}"]);
     }
 }

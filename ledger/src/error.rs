@@ -27,8 +27,7 @@ pub enum ErrorKind {
     Io,
     /// The storage is full; otherwise as `Io`.
     Full,
-    /// A sync failed: what was written since the last good one may be lost, so the journal takes no more. Only
-    /// opening it anew tells what is there.
+    /// A sync failed: what was written since the last good one may not be on disk, so it is written again elsewhere.
     Sync,
     /// Stored bytes are not what was written.
     Corrupt,
@@ -69,7 +68,9 @@ impl Error {
     /// An error of the storage while doing `what`.
     pub fn io(what: impl fmt::Display, error: &io::Error) -> Error {
         let kind = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                ErrorKind::Full
+            }
             _ => ErrorKind::Io,
         };
         Error::new(kind, format!("{what}: {error}"))

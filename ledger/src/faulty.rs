@@ -20,7 +20,8 @@ pub struct Faults {
     pub truncate: u32,
     /// Making a file fails.
     pub create: u32,
-    /// A sync fails.
+    /// A sync fails. What was not synced then stays so until it is written again, though later syncs say yes: Linux
+    /// tells a failure once and takes the pages as clean.
     pub sync: u32,
     /// A sync says yes and does nothing.
     pub lying_sync: u32,
@@ -58,6 +59,28 @@ struct MemoryFile {
     bytes: Vec<u8>,
     durable: Vec<u8>,
     name_synced: bool,
+    /// For each byte, whether a sync failed on it since it was written; shorter than `bytes` where none did.
+    dropped: Vec<bool>,
+}
+
+impl MemoryFile {
+    fn drop_unsynced(&mut self) {
+        let is_synced = |(at, byte)| self.durable.get(at) == Some(byte);
+        self.dropped = self.bytes.iter().enumerate().map(|byte| !is_synced(byte)).collect();
+    }
+    fn written(&mut self, from: usize, to: usize) {
+        let end = to.min(self.dropped.len());
+        self.dropped[from.min(end)..end].fill(false);
+    }
+    fn sync(&mut self) {
+        let mut durable = self.bytes.clone();
+        for (at, byte) in
+            durable.iter_mut().enumerate().filter(|(at, _)| self.dropped.get(*at) == Some(&true))
+        {
+            *byte = self.durable.get(at).copied().unwrap_or(0);
+        }
+        self.durable = durable;
+    }
 }
 
 impl Disk {
@@ -112,6 +135,7 @@ impl MemoryStorage {
             if crash == Crash::Power {
                 file.durable.clone_from(&file.bytes);
                 file.name_synced = true;
+                file.dropped.clear();
             }
         }
         MemoryStorage { disk: self.disk.clone(), life: disk.life }
@@ -122,7 +146,7 @@ impl MemoryStorage {
     }
     /// Sets a file's bytes, as if synced.
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
-        let file = MemoryFile { durable: bytes.clone(), bytes, name_synced: true };
+        let file = MemoryFile { durable: bytes.clone(), bytes, name_synced: true, dropped: Vec::new() };
         self.disk().files.insert(name.to_owned(), file);
     }
 
@@ -187,7 +211,9 @@ impl Storage for MemoryStorage {
         if disk.happens(rate) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        disk.files.entry(name.to_owned()).or_default().bytes.clear();
+        let file = disk.files.entry(name.to_owned()).or_default();
+        file.bytes.clear();
+        file.dropped.clear();
         drop(disk);
         Ok(self.handle(name))
     }
@@ -266,17 +292,20 @@ impl File for Handle {
             file.bytes.resize(start + taken, 0);
         }
         file.bytes[start..start + taken].copy_from_slice(&bytes[..taken]);
+        file.written(start, start + taken);
         if failed { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
     }
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.storage.alive()?;
         let faults = disk.faults;
-        if disk.happens(faults.sync) {
+        let (fails, lies) = (disk.happens(faults.sync), disk.happens(faults.lying_sync));
+        let file = disk.file(&self.name)?;
+        if fails {
+            file.drop_unsynced();
             return Err(io::Error::other("the disk failed to sync"));
         }
-        if !disk.happens(faults.lying_sync) {
-            let file = disk.file(&self.name)?;
-            file.durable.clone_from(&file.bytes);
+        if !lies {
+            file.sync();
         }
         Ok(())
     }
@@ -286,7 +315,9 @@ impl File for Handle {
         if disk.happens(rate) {
             return Err(io::Error::other("the disk failed to cut a file"));
         }
-        disk.file(&self.name)?.bytes.resize(len as usize, 0);
+        let file = disk.file(&self.name)?;
+        file.bytes.resize(len as usize, 0);
+        file.dropped.truncate(len as usize);
         Ok(())
     }
 }

@@ -142,6 +142,10 @@ impl Running {
             .max_idle_connections(4);
         Client { agent: config.build().into(), base: format!("http://{}", self.address) }
     }
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
     /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

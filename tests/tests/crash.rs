@@ -10,6 +10,8 @@ mod checks;
 mod again;
 #[path = "crash/sync.rs"]
 mod sync;
+#[path = "crash/outage.rs"]
+mod outage;
 
 use interdict_tests::node::{Running, Start, default_config};
 use load::Load;

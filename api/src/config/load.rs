@@ -2,6 +2,7 @@
 //! nearest name; relative paths are relative to the file that names them.
 
 use super::schema::{Config, GpuUse, Hardware};
+use crate::node::disk::Policy;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::error::nearest;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ const BUILT_IN: [(&str, &str); 3] = [
     ("server", include_str!("../../../hw-profiles/server.toml")),
     ("gpu-server", include_str!("../../../hw-profiles/gpu-server.toml")),
 ];
+
+/// Largest bound of what the journal may have in memory, in MiB.
+const UNWRITTEN_MIB_MAX: u64 = 64 << 10;
 
 /// A configuration with where it came from.
 #[derive(Debug, Clone)]
@@ -145,10 +149,23 @@ fn check(config: &Config) -> Result<()> {
     {
         bail!("journal.durability = {durability:?}: expected \"os\" or \"disk\"");
     }
+    let unwritten_mib = config.journal.unwritten_max_mib;
+    if !(1..=UNWRITTEN_MIB_MAX).contains(&unwritten_mib) {
+        bail!("journal.unwritten_max_mib = {unwritten_mib}: expected 1 to {UNWRITTEN_MIB_MAX} MiB");
+    }
     Ok(())
 }
 
 impl Loaded {
+    /// What the node does while the journal's disk fails or is slow.
+    pub fn disk_policy(&self) -> Policy {
+        let journal = &self.config.journal;
+        Policy {
+            when_unwritable: journal.when_unwritable,
+            sync_late: journal.sync_late,
+            unwritten_bytes_max: journal.unwritten_max_mib << 20,
+        }
+    }
     /// A path of the config, relative to the config file.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         if path.is_absolute() {

@@ -1,6 +1,7 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
-use interdict_engine::limits::FOLD_AT;
+use crate::node::disk::{SyncLate, WhenUnwritable};
+use interdict_engine::limits::{FOLD_AT, JOURNAL_UNWRITTEN_BYTES_MAX};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -269,10 +270,23 @@ pub struct Journal {
     /// How many generations are kept that the journal does not name (those it names are always kept: recovery and
     /// `verify` build each again).
     pub retain_generations: usize,
+    /// What happens to payments while it cannot be written: `refuse`, or `continue` from memory.
+    pub when_unwritable: WhenUnwritable,
+    /// What happens to a payment whose deadline comes before its sync: `wait`, or `answer`.
+    pub sync_late: SyncLate,
+    /// Most of it that may be in memory and not safe on the disk, in MiB; at it payments are refused.
+    pub unwritten_max_mib: u64,
 }
 impl Default for Journal {
     fn default() -> Self {
-        Journal { segment_mib: 256, durability: None, retain_generations: 64 }
+        Journal {
+            segment_mib: 256,
+            durability: None,
+            retain_generations: 64,
+            when_unwritable: WhenUnwritable::default(),
+            sync_late: SyncLate::default(),
+            unwritten_max_mib: JOURNAL_UNWRITTEN_BYTES_MAX >> 20,
+        }
     }
 }
 

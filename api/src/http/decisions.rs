@@ -158,11 +158,19 @@ fn render(
     answered: Answered,
     arrived: Instant,
 ) -> Result<Answer, Problem> {
+    let (answered, durable) = match answered {
+        Answered::Early(answered) => (*answered, false),
+        answered => (answered, true),
+    };
+    if !durable {
+        app.metrics.undurable();
+    }
     let meta = |replayed, recovered| Meta {
         latency_us: u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX),
         engine: ENGINE,
         replayed,
         recovered,
+        durable,
         filtered: false,
     };
     let reader = caller.role.audience();
@@ -240,6 +248,7 @@ pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
             engine: ENGINE,
             replayed: true,
             recovered: given.recovered,
+            durable: !app.node.is_unwritten(given.verdict.sequence),
             filtered: false,
         };
         let reader = caller.role.audience();

@@ -187,7 +187,7 @@ fn refusal(answered: Answered) -> Problem {
             Problem::new(status, error.to_string())
         }
         Answered::Unavailable(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why),
-        Answered::Decided(_) | Answered::Noted(_) | Answered::Same(_) => {
+        Answered::Decided(_) | Answered::Noted(_) | Answered::Same(_) | Answered::Early(_) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an answer of another kind than was asked for")
         }
     }

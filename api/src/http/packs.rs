@@ -4,7 +4,7 @@ use super::App;
 use super::auth::Role;
 use super::decisions::json;
 use super::problem::Problem;
-use crate::node::now_ms;
+use crate::node::{Unwritable, now_ms};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -108,8 +108,13 @@ pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap) -> Respons
         }
         Ok(Err(error)) => {
             app.metrics.reloaded(false, began.elapsed());
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}; nothing was changed"))
-                .into_response()
+            match error.downcast_ref::<Unwritable>() {
+                Some(unwritable) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, unwritable.to_string()),
+                None => {
+                    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}; nothing was changed"))
+                }
+            }
+            .into_response()
         }
         Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the publication panicked").into_response(),
     }

@@ -1,6 +1,8 @@
 //! One micro-batch through the node: sequencer, lane, journal, in that order, and the answers only when the record
-//! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread.
+//! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread. What
+//! the disk does not take stays the journal's, in memory and in order, and `disk.rs` has it tried again.
 
+use super::disk::{Group, Policy, RETRY, SyncLate, Watcher, WhenUnwritable};
 use super::failpoint;
 use super::folding::Caller;
 use super::gate::Live;
@@ -43,6 +45,33 @@ pub enum Answered {
     Refused(Error),
     /// The journal does not take records; nothing was acknowledged.
     Unavailable(String),
+    /// What is inside, told before it is safe, as the configuration allows.
+    Early(Box<Answered>),
+}
+
+/// An answer and whoever waits for it.
+pub struct Waiting {
+    /// The answer.
+    pub answered: Answered,
+    /// Told it once.
+    pub reply: Reply,
+    /// When the answer must be there; `None`: no matter when.
+    pub deadline: Option<Instant>,
+}
+
+impl Waiting {
+    /// Answers.
+    pub fn tell(self) {
+        (self.reply)(self.answered);
+    }
+    /// Answers what was promised to nobody: a verdict is told early where that is allowed, a control event never.
+    pub fn tell_unsafe(self, early: bool, why: &str) {
+        let answered = match self.answered {
+            Answered::Decided(_) | Answered::Same(_) if early => Answered::Early(Box::new(self.answered)),
+            _ => Answered::Unavailable(why.to_owned()),
+        };
+        (self.reply)(answered);
+    }
 }
 
 /// A decision with what it was made from.
@@ -91,7 +120,12 @@ pub struct Core {
     tally: Arc<Tally>,
     /// Where the last record lies: what an answer without a record of its own may rest on.
     last: Option<Position>,
-    failed: Option<String>,
+    policy: Policy,
+    watcher: Option<Watcher>,
+    /// When writing what waits was last tried.
+    tried: Option<Instant>,
+    /// Whether the log has said that the journal cannot write.
+    told: bool,
     fold: Option<Caller>,
     gpu: Option<Arc<Gpu>>,
 }
@@ -175,14 +209,93 @@ impl Core {
             records,
             tally,
             last: None,
-            failed: None,
+            policy: Policy::default(),
+            watcher: None,
+            tried: None,
+            told: false,
             fold: None,
             gpu: None,
         }
     }
-    /// Why the journal takes no records, if it does not.
-    pub fn failed(&self) -> Option<&str> {
-        self.failed.as_deref()
+    /// What is done while the disk fails, from now on, and who sees to it.
+    pub fn watched(&mut self, policy: Policy, watcher: Watcher) {
+        if let Some(syncer) = &self.syncer {
+            let watcher = watcher.clone();
+            syncer.on_loss(move || watcher.look());
+        }
+        watcher.look();
+        (self.policy, self.watcher) = (policy, Some(watcher));
+    }
+    /// Why payments are not taken, if they are not.
+    pub fn refuses(&self) -> Option<String> {
+        let journal = self.journal.as_ref()?;
+        let (bytes, bytes_max) = (journal.kept_bytes(), self.policy.unwritten_bytes_max);
+        match journal.trouble() {
+            Some(error) if self.policy.when_unwritable == WhenUnwritable::Refuse => Some(cannot_write(error)),
+            Some(error) if bytes >= bytes_max => Some(format!(
+                "{}; {} MiB wait to be written, limit {} MiB",
+                cannot_write(error),
+                bytes >> 20,
+                bytes_max >> 20
+            )),
+            None if bytes >= bytes_max => Some(format!(
+                "the disk is too slow: {} MiB wait to be synced, limit {} MiB",
+                bytes >> 20,
+                bytes_max >> 20
+            )),
+            _ => None,
+        }
+    }
+    /// Why control events (list deltas, publications, labels) are not taken, if they are not: each is a promise.
+    pub fn refuses_control(&mut self) -> Option<String> {
+        self.try_again();
+        let trouble = self.journal.as_ref().and_then(Journal::trouble);
+        trouble.map(cannot_write).or_else(|| self.refuses())
+    }
+    /// Writes what waits, where anything does, but seldom.
+    pub fn try_again(&mut self) {
+        let Some(journal) = self.journal.as_mut().filter(|journal| journal.needs_flush()) else { return };
+        if self.tried.is_some_and(|tried| tried.elapsed() < RETRY) {
+            return;
+        }
+        let waits = journal.unwritten_records();
+        self.tried = Some(Instant::now());
+        if journal.flush().is_ok() && self.told {
+            self.told = false;
+            tracing::info!(records = waits, "the journal is written again; what waited is in it");
+        }
+        self.look_after();
+    }
+    /// After each write: trouble is told to the log once, and to whoever tries again.
+    fn look_after(&mut self) -> Option<String> {
+        let why = self.journal.as_ref().and_then(Journal::trouble).map(cannot_write)?;
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::error!("{why}; it is tried again every {} ms", RETRY.as_millis());
+        }
+        if let Some(watcher) = &self.watcher {
+            watcher.look();
+        }
+        Some(why)
+    }
+    /// Whether something waits for the disk to take it.
+    pub fn is_troubled(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::needs_flush)
+    }
+    /// Answers those jobs that are not taken now; the others stay.
+    pub fn admit(&mut self, jobs: &mut Vec<Job>) {
+        self.try_again();
+        let refused = self.refuses();
+        let control = self.journal.as_ref().and_then(Journal::trouble).map(cannot_write);
+        if refused.is_none() && control.is_none() {
+            return;
+        }
+        for job in std::mem::take(jobs) {
+            let is_payment = payment(&job.submission).is_some();
+            match refused.as_ref().or(control.as_ref().filter(|_| !is_payment)) {
+                Some(why) => (job.reply)(Answered::Unavailable(why.clone())),
+                None => jobs.push(job),
+            }
+        }
     }
     /// Has folds asked for by `caller`, from now on and at once where one is due.
     pub fn fold_by(&mut self, caller: Caller) {
@@ -212,8 +325,8 @@ impl Core {
 
     /// A micro-batch, all the way, on this thread. `jobs` is emptied.
     pub fn process(&mut self, jobs: &mut Vec<Job>) {
-        if let Some(why) = &self.failed {
-            jobs.drain(..).for_each(|job| (job.reply)(Answered::Unavailable(why.clone())));
+        self.admit(jobs);
+        if jobs.is_empty() {
             return;
         }
         let mut waiting = Vec::with_capacity(jobs.len());
@@ -229,7 +342,7 @@ impl Core {
                 }
                 other => core.note(other),
             };
-            waiting.push((answered, reply));
+            waiting.push(Waiting { answered, reply, deadline });
         });
         self.settle(waiting);
     }
@@ -290,31 +403,35 @@ impl Core {
     }
 
     /// Writes the records of the batch at hand and then answers. Under `durability = disk` the answers wait for the
-    /// group's fdatasync, on its thread.
-    pub fn settle(&mut self, waiting: Vec<(Answered, Reply)>) {
-        // A retry has nothing to write, but the verdict it is told may still be waiting for its sync.
-        let written = self.write().map(|()| self.last);
+    /// group's fdatasync, on its thread, or where the configuration says so no longer than their deadlines.
+    pub fn settle(&mut self, waiting: Vec<Waiting>) {
+        let written = self.write();
+        let early = self.policy.when_unwritable == WhenUnwritable::Continue;
         failpoint::reached("answer.before_reply");
-        match (written, &self.syncer) {
-            (Err(why), _) => {
-                waiting.into_iter().for_each(|(_, reply)| reply(Answered::Unavailable(why.clone())))
-            }
-            (Ok(Some(position)), Some(syncer)) if !syncer.is_durable(position) => {
-                syncer.when_durable(position, move |synced| match synced {
-                    Ok(()) => waiting.into_iter().for_each(|(answered, reply)| reply(answered)),
-                    Err(e) => {
-                        waiting
-                            .into_iter()
-                            .for_each(|(_, reply)| reply(Answered::Unavailable(e.to_string())));
-                    }
-                });
-            }
-            _ => waiting.into_iter().for_each(|(answered, reply)| reply(answered)),
+        let (syncer, position) = match (written, &self.syncer, self.last) {
+            (Err(why), ..) => return waiting.into_iter().for_each(|one| one.tell_unsafe(early, &why)),
+            // A retry has nothing to write, but the verdict it is told may still be waiting for its sync.
+            (Ok(()), Some(syncer), Some(position)) if !syncer.is_durable(position) => (syncer, position),
+            _ => return waiting.into_iter().for_each(Waiting::tell),
+        };
+        let group = Arc::new(Group::new(waiting));
+        if let (SyncLate::Answer, Some(watcher)) = (self.policy.sync_late, &self.watcher) {
+            watcher.answer_in_time(&group);
         }
+        syncer.when_durable(position, move |synced| match synced {
+            Ok(()) => group.take().for_each(Waiting::tell),
+            Err(e) => {
+                let why = cannot_write(&e);
+                group.take().for_each(|one| one.tell_unsafe(early, &why));
+            }
+        });
     }
 
-    /// One write for the whole batch. After a failure the sequencer has seen what the journal has not, so nothing
-    /// more is taken until a restart has rebuilt it from the journal.
+    /// One write for the whole batch. What the disk does not take is kept, since the sequencer has seen it: it is
+    /// written when the disk takes it, and until then nothing is acknowledged.
+    ///
+    /// # Errors
+    /// Why the journal cannot write now.
     pub fn write(&mut self) -> Result<(), String> {
         let Some(journal) = &mut self.journal else {
             self.records.clear();
@@ -326,23 +443,20 @@ impl Core {
         let records: Vec<Record<'_>> = self.records.iter().collect();
         failpoint::reached("journal.before_append");
         let began = (self.records.timed.payments > 0).then(Instant::now);
-        let written = journal.append(&records);
+        let kept = journal.keep(&records);
         if let Some(cost) = began.and_then(|began| self.records.cost(began.elapsed())) {
             self.tally.times.observe(Step::Journal, cost);
         }
         failpoint::reached("journal.after_append");
         self.records.clear();
-        match written {
-            Ok(position) => self.last = Some(position),
-            Err(error) => {
-                let why = format!("the journal takes no records: {error}");
-                tracing::error!("{why}; refusing until a restart has rebuilt the state from the journal");
-                self.failed = Some(why.clone());
-                return Err(why);
-            }
-        }
-        Ok(())
+        // The sequencer gives sequences in order, and its batches are within the journal's bound.
+        self.last = Some(kept.map_err(|e| format!("the journal refuses a batch: {e}"))?);
+        self.look_after().map_or(Ok(()), Err)
     }
+}
+
+fn cannot_write(error: &interdict_ledger::Error) -> String {
+    format!("the journal cannot write: {error}")
 }
 
 fn payment(submission: &Submission) -> Option<&Transaction> {

@@ -1,7 +1,7 @@
 //! Lanes as threads, for four cores and more: a sequencer thread takes what waits, hands work to each lane through a
 //! ring of its own, and writes and answers what comes back. Everybody spins briefly and then parks.
 
-use super::core::{Answered, Core, Job, Reply, Settled, judge};
+use super::core::{Answered, Core, Job, Reply, Settled, Waiting, judge};
 use super::failpoint;
 use super::gpu::Gpu;
 use super::tally::Tally;
@@ -179,7 +179,8 @@ fn next(given: &mut Consumer<Given>) -> Option<Given> {
 /// A transaction that is with a lane: who asked for it, and who asked for the same again meanwhile.
 struct Pending {
     reply: Reply,
-    again: Vec<Reply>,
+    deadline: Option<Instant>,
+    again: Vec<(Reply, Option<Instant>)>,
 }
 
 struct Sequencing {
@@ -228,9 +229,8 @@ impl Sequencing {
         };
         let core = self.core.clone();
         let mut core = core.lock();
-        if let Some(why) = core.failed() {
-            let why = why.to_owned();
-            jobs.into_iter().for_each(|job| (job.reply)(Answered::Unavailable(why.clone())));
+        core.admit(&mut jobs);
+        if jobs.is_empty() {
             return true;
         }
         let (mut noted, mut work) = (Vec::new(), Vec::new());
@@ -238,18 +238,19 @@ impl Sequencing {
         core.step(&mut jobs, |core, taken, deadline, reply| match taken {
             Taken::Work(one) => {
                 core.records().accepted(&one.accepted);
-                inflight.insert(one.accepted.sequence, Pending { reply, again: Vec::new() });
+                inflight.insert(one.accepted.sequence, Pending { reply, deadline, again: Vec::new() });
                 work.push((Box::new(one), deadline));
             }
             // Asked for again while the first is with a lane: answered together with it.
             Taken::Same(sequence) if inflight.contains_key(&sequence) => {
-                inflight.get_mut(&sequence).expect("just looked").again.push(reply);
+                inflight.get_mut(&sequence).expect("just looked").again.push((reply, deadline));
             }
             other => {
                 let answered = core.note(other);
-                noted.push((answered, reply));
+                noted.push(Waiting { answered, reply, deadline });
             }
         });
+        // What the disk does not take is decided all the same: it is kept, and its verdict behind it.
         core.settle(noted);
         drop(core);
         for (one, deadline) in work {
@@ -291,8 +292,13 @@ impl Sequencing {
             let sequence = verdict.sequence;
             if let Some(pending) = self.inflight.remove(&sequence) {
                 let settled = Settled { work: *work, verdict, recorded, evidence };
-                waiting.push((Answered::Decided(Box::new(settled)), pending.reply));
-                waiting.extend(pending.again.into_iter().map(|reply| (Answered::Same(sequence), reply)));
+                let Pending { reply, deadline, again } = pending;
+                waiting.push(Waiting { answered: Answered::Decided(Box::new(settled)), reply, deadline });
+                waiting.extend(again.into_iter().map(|(reply, deadline)| Waiting {
+                    answered: Answered::Same(sequence),
+                    reply,
+                    deadline,
+                }));
             }
         }
         core.settle(waiting);

@@ -53,6 +53,11 @@ impl Node {
         Ok(Some(Given { accepted, verdict, recovered, recorded, view, recalled }))
     }
 
+    /// Whether a sequence's verdict is in memory only, since the disk does not take it.
+    pub fn is_unwritten(&self, sequence: u64) -> bool {
+        self.reader.is_unwritten(sequence)
+    }
+
     /// The tenant whose payment a sequence is; `None` where it is no payment, or no longer kept. Unlike
     /// [`Node::given`] it needs no generation: a chargeback may come long after that one was dropped.
     ///

@@ -14,15 +14,17 @@ pub mod tally;
 pub mod gate;
 pub mod timing;
 pub mod core;
+pub mod disk;
 pub mod failpoint;
 pub mod lanes;
 pub mod recovery;
 pub mod recall;
 pub mod lookup;
 
-pub use self::core::{Answered, Job, Reply, Settled};
+pub use self::core::{Answered, Job, Reply, Settled, Waiting};
 
 use self::core::Core;
+use self::disk::Watching;
 use self::folding::{Folding, Folds};
 use self::gpu::Gpu;
 use self::keys::NodeKeys;
@@ -39,6 +41,7 @@ use interdict_engine::identity::IdentityLimits;
 use interdict_engine::sequencer::{SequencerLimits, Submission};
 use interdict_ledger::journal::Reader;
 use parking_lot::Mutex;
+use prometheus::Histogram;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,7 +82,10 @@ pub struct Node {
     waiting: AtomicUsize,
     /// What folds of list deltas came to.
     pub folds: Folds,
+    /// How long syncs of the journal took, in seconds.
+    pub syncs: Histogram,
     core: Arc<Mutex<Core>>,
+    watching: Mutex<Option<Watching>>,
     lanes: Option<Lanes>,
     folding: Mutex<Option<Folding>>,
     /// The device that searches banks, where one is used.
@@ -124,11 +130,14 @@ impl Node {
         let gpu = gpu.map(Gpu::open).transpose()?.flatten();
         let lane_count = options.lanes.unwrap_or(loaded.hardware.lanes);
         let tally = Arc::new(Tally::new(lane_count, options.full_stats));
-        let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded))?;
+        let syncs = recovery::sync_histogram();
+        let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded), &syncs)?;
         let reader = opened.journal.reader();
         let mut core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         core.search_by(gpu.clone());
         let core = Arc::new(Mutex::new(core));
+        let (watching, watcher) = Watching::start(Arc::downgrade(&core));
+        core.lock().watched(loaded.disk_policy(), watcher);
         let (micro_batch, pin) = (loaded.hardware.micro_batch, loaded.hardware.pin);
         let lanes = (lane_count > 0)
             .then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch, pin, gpu.clone()));
@@ -140,7 +149,9 @@ impl Node {
             recovered: opened.found,
             queue: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            syncs,
             core,
+            watching: Mutex::new(Some(watching)),
             lanes,
             folds: Folds::default(),
             folding: Mutex::default(),
@@ -205,7 +216,7 @@ impl Node {
     /// transaction.
     ///
     /// # Errors
-    /// When deltas do not fit the new base, or the journal takes no records; the old generation is in force then.
+    /// When deltas do not fit the new base, or the journal cannot write ([`Unwritable`]).
     fn publish_next(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
         {
             let mut built = self.generations.lock();
@@ -219,22 +230,26 @@ impl Node {
             Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
         failpoint::reached("publish.before_append");
         let mut core = self.core.lock();
-        if let Some(why) = core.failed() {
-            anyhow::bail!("{why}");
+        if let Some(why) = core.refuses_control() {
+            return Err(Unwritable { why, is_kept: false }.into());
         }
         let taken = core.sequencer.publish(generation, event);
         match core.note(taken) {
             Answered::Noted(accepted) => {
-                core.write().map_err(anyhow::Error::msg)?;
-                let durable = core.durable();
-                drop(core);
-                durable().map_err(anyhow::Error::msg)?;
+                // Even where the journal cannot write it now: it will, and then names it.
                 let in_use: Vec<[u8; 32]> = {
                     let mut published = self.published.lock();
                     published.insert(accepted.generation.hash);
                     published.iter().copied().collect()
                 };
-                self.store.retain(self.loaded.config.journal.retain_generations, &in_use)?;
+                let written = core.write();
+                let durable = core.durable();
+                drop(core);
+                written.and_then(|()| durable()).map_err(|why| Unwritable { why, is_kept: true })?;
+                let kept = self.store.retain(self.loaded.config.journal.retain_generations, &in_use);
+                if let Err(e) = kept {
+                    tracing::warn!("older generations could not be removed: {e:#}");
+                }
                 Ok(accepted.generation)
             }
             Answered::Refused(error) => Err(error.into()),
@@ -353,7 +368,9 @@ impl Node {
         if self.draining.load(Ordering::Acquire) {
             return Err("draining".into());
         }
-        self.core.lock().failed().map_or(Ok(()), |why| Err(why.to_owned()))
+        let mut core = self.core.lock();
+        core.try_again();
+        core.refuses().map_or(Ok(()), Err)
     }
     /// Whether every list that payments must not be judged without is fresh, or which one is not. Asked by whoever
     /// serves: a replay's payments are of the past, and so are its lists.
@@ -379,14 +396,35 @@ impl Node {
         // It may hold the node while it folds.
         let folding = self.folding.lock().take();
         folding.into_iter().for_each(Folding::end);
-        let serving = self.serving.lock().take();
-        serving.into_iter().for_each(gpu::Serving::end);
+        let watching = self.watching.lock().take();
+        watching.into_iter().for_each(Watching::end);
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
         drop(node.lanes);
         let core = Arc::into_inner(node.core).context("a lane still holds the core")?.into_inner();
         core.into_journal().map_or(Ok(()), |journal| journal.close().map_err(|e| anyhow::anyhow!("{e}")))
     }
 }
+
+/// A publication that the journal could not write.
+#[derive(Debug)]
+pub struct Unwritable {
+    /// Why it cannot.
+    pub why: String,
+    /// Whether the generation is in force all the same, and written when the disk takes it; else nothing was changed.
+    pub is_kept: bool,
+}
+
+impl std::fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kept = match self.is_kept {
+            true => "; the generation is in force and is written when the disk takes it",
+            false => "; nothing was changed",
+        };
+        write!(f, "{}{kept}", self.why)
+    }
+}
+
+impl std::error::Error for Unwritable {}
 
 /// The bounds of a configuration's sequencer.
 pub fn limits(loaded: &Loaded) -> SequencerLimits {

@@ -143,6 +143,8 @@ impl Order {
                     collected.reject(format_args!("{error}"));
                 }
                 Answered::Unavailable(why) => return Err(anyhow!("{why}")),
+                // A replay has no deadlines; where its journal cannot write, its file of decisions is worth nothing.
+                Answered::Early(_) => return Err(anyhow!("the journal cannot write")),
             }
             while let Some(turn) = self.early.remove(&self.next) {
                 self.next += 1;

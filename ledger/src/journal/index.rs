@@ -2,6 +2,7 @@
 //! costs 0.1 % of the journal's bytes and is kept current by append and rebuilt by the recovery pass.
 
 use super::format::Header;
+use super::kept::{Cut, Kept};
 use super::{KeyState, RecordKind, SegmentInfo};
 
 /// A block ends with the first batch that takes it to this many bytes.
@@ -87,12 +88,26 @@ impl SegmentIndex {
         self.info.batches += 1;
         self.info.bytes = at + bytes;
     }
+
+    /// What lies behind an offset counts no more. Blocks may still say that they reach sequences they do not.
+    pub(crate) fn cut(&mut self, cut: &Cut) {
+        let end = cut.before.at;
+        self.blocks.retain(|block| block.offset < end);
+        if let Some(last) = self.blocks.last_mut() {
+            last.bytes = last.bytes.min(end - last.offset);
+        }
+        self.info.batches -= cut.batches;
+        self.info.records -= cut.records;
+        (self.info.bytes, self.info.last_sequence) = (end, cut.before.last_sequence);
+    }
 }
 
-/// All segments, in order.
+/// All segments, in order, and what is not safe in them yet: under one lock, so that a reader finds a batch that goes
+/// from the one to the other.
 #[derive(Default)]
 pub(crate) struct Index {
     pub segments: Vec<SegmentIndex>,
+    pub kept: Kept,
 }
 
 impl Index {

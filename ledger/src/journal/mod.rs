@@ -9,6 +9,8 @@ mod scan;
 mod walk;
 mod syncer;
 mod recover;
+mod kept;
+mod segments;
 mod writer;
 mod retention;
 mod read;
@@ -19,9 +21,10 @@ mod tests;
 pub use check::{Report, check};
 pub use frame::{OwnedRecord, Stored};
 pub use read::Reader;
-pub use syncer::{Durable, Syncer};
+pub use syncer::{Durable, OnSync, Syncer};
 pub use writer::Journal;
 
+use crate::error::{Error, ErrorKind};
 use std::sync::Arc;
 
 /// The two records of a transaction.
@@ -83,6 +86,8 @@ pub struct Options {
     pub catalogue: [u8; 32],
     /// Tells the time when a segment is begun, in ms since the Unix epoch.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Told how long each sync of written batches took.
+    pub on_sync: Option<OnSync>,
 }
 
 impl Options {
@@ -95,7 +100,8 @@ impl Options {
             let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
-        Options { segment_bytes: Options::SEGMENT_BYTES, durability, engine: engine.into(), catalogue, clock }
+        let (segment_bytes, engine) = (Options::SEGMENT_BYTES, engine.into());
+        Options { segment_bytes, durability, engine, catalogue, clock, on_sync: None }
     }
 }
 
@@ -103,6 +109,27 @@ impl Options {
 /// a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position(u64);
+
+/// How often writing failed, since the journal was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Failures {
+    /// The disk was full, or a file as long as it may be.
+    pub full: u64,
+    /// Any other failure to write or to begin a segment.
+    pub io: u64,
+    /// A sync failed.
+    pub sync: u64,
+}
+
+impl Failures {
+    fn count(&mut self, error: &Error) {
+        match error.kind {
+            ErrorKind::Full => self.full += 1,
+            ErrorKind::Sync => self.sync += 1,
+            _ => self.io += 1,
+        }
+    }
+}
 
 /// Whether a segment's sealed parts can still be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,22 +50,28 @@ impl Reader {
     pub fn segments(&self) -> Vec<SegmentInfo> {
         self.index().infos()
     }
-    /// The `accepted` record of a sequence; `None` where the journal has none (or has it no longer).
+    /// The `accepted` record of a sequence, written or kept in memory to be written; `None` where the journal has none (or has it no longer).
     ///
     /// # Errors
     /// `Corrupt` (placed), `Io`.
     pub fn read_accepted(&self, sequence: u64) -> Result<Option<OwnedRecord>, Error> {
         self.read(RecordKind::Accepted, sequence)
     }
-    /// The `decided` record of a sequence; `None` where the journal has none (or has it no longer).
+    /// The `decided` record of a sequence, likewise; `None` where the journal has none (or has it no longer).
     ///
     /// # Errors
     /// `Corrupt` (placed), `Io`.
     pub fn read_decided(&self, sequence: u64) -> Result<Option<OwnedRecord>, Error> {
         self.read(RecordKind::Decided, sequence)
     }
+    /// Whether a sequence's `decided` (or else `accepted`) record is in memory only, since the disk does not take it.
+    pub fn is_unwritten(&self, sequence: u64) -> bool {
+        let kinds = [RecordKind::Decided, RecordKind::Accepted];
+        let index = self.index();
+        kinds.into_iter().any(|kind| index.kept.find_unwritten(kind, sequence).is_some())
+    }
     /// All records whose sequence is `from` or more, in the journal's order, up to what is there when the iterator
-    /// gets to the end.
+    /// gets to the end; what waits in memory to be written is not among them.
     pub fn records(&self, from: u64) -> impl Iterator<Item = Result<OwnedRecord, Error>> + use<> {
         Iter {
             reader: self.clone(),
@@ -104,7 +110,13 @@ impl Reader {
     }
 
     fn read(&self, kind: RecordKind, sequence: u64) -> Result<Option<OwnedRecord>, Error> {
-        let blocks = self.index().find(kind, sequence);
+        let blocks = {
+            let index = self.index();
+            if let Some(kept) = index.kept.find_unwritten(kind, sequence) {
+                return Ok(Some(kept));
+            }
+            index.find(kind, sequence)
+        };
         for (number, block) in blocks {
             let Some(loaded) = self.load(number, block)? else { continue };
             let mut found = None;

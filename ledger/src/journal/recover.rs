@@ -7,7 +7,10 @@ use super::scan::Scanned;
 use super::walk::{Found, Tail, segment_name};
 use super::{Durability, Torn};
 use crate::error::Error;
-use crate::storage::{Storage, write_once_at};
+use crate::storage::{File, Storage, read_exact_at, write_once_at};
+
+/// Bytes written again at once.
+const AGAIN_BYTES: u64 = 1 << 20;
 
 /// Cuts what a crash left, closes the last segment with a footer, and returns where the journal ends.
 pub(super) fn recover_tail(
@@ -33,6 +36,9 @@ pub(super) fn recover_tail(
     if torn.is_some() {
         found.file.truncate(scanned.end).map_err(|e| failed(&e))?;
     }
+    if durability == Durability::Disk && found.header.durability == Durability::Disk {
+        write_again(&*found.file, scanned.durable, scanned.end).map_err(|e| failed(&e))?;
+    }
     let mut tail = Tail { number, bytes: scanned.end, chain: scanned.chain };
     let info = &mut index.segments.last_mut().expect("the walk indexed its last segment").info;
     if !scanned.closed {
@@ -50,4 +56,17 @@ pub(super) fn recover_tail(
         found.file.sync().map_err(|e| Error::io("syncing the last segment", &e).at(number, tail.bytes))?;
     }
     Ok(tail)
+}
+
+/// Writes what no frame says to be on disk once more, as it is: if the process before ended after a failed sync, those
+/// pages may be in memory only and pass for clean, so that a sync alone would not write them.
+fn write_again(file: &dyn File, mut at: u64, to: u64) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    while at < to {
+        bytes.resize((to - at).min(AGAIN_BYTES) as usize, 0);
+        read_exact_at(file, &mut bytes, at)?;
+        write_once_at(file, &bytes, at)?;
+        at += bytes.len() as u64;
+    }
+    Ok(())
 }

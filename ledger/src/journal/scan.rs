@@ -26,6 +26,8 @@ pub(crate) struct Scanned {
     pub frames: u32,
     /// Whether the last good frame is a footer.
     pub closed: bool,
+    /// How much of the file the frames say was on disk; 0 under `Os`.
+    pub durable: u64,
     /// Set where bytes are left that are no frame.
     pub broken: Option<Break>,
 }
@@ -46,7 +48,8 @@ pub(crate) fn scan(
     let seed = header.seed();
     let mut window = Window { file, end, base: HEADER_BYTES as u64, bytes: Vec::new(), at: 0 };
     let start = HEADER_BYTES as u64;
-    let mut found = Scanned { end: start, chain: header.chain(), frames: 0, closed: false, broken: None };
+    let mut found =
+        Scanned { end: start, chain: header.chain(), frames: 0, closed: false, durable: 0, broken: None };
     let mut records = 0;
     loop {
         let frame =
@@ -79,6 +82,7 @@ pub(crate) fn scan(
             each(&frame)?;
             records += u64::from(frame.count());
         }
+        found.durable = found.durable.max(frame.durable());
         (found.chain, found.frames, found.end) = (frame.chain(), found.frames + 1, frame.at + frame.len());
     }
 }

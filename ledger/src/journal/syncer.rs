@@ -1,16 +1,21 @@
 //! Group commit for `Durability::Disk`: fdatasync on a thread of its own, so that the one who drains batches never
-//! blocks on the disk; whoever waits for a position is released when a sync has covered it.
+//! blocks on the disk; whoever waits for a position is released when a sync has covered it. A sync that failed is
+//! never tried again on the same file: the kernel may have dropped the pages and would say yes (see `writer.rs`).
 
 use super::Position;
 use crate::error::{Error, ErrorKind};
 use crate::storage::File;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 type Waiter = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// Told how long each sync took, in order of their ends.
+pub type OnSync = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// Tells which positions are durable. Cheap to clone; usable from any thread and from async code.
 #[derive(Clone)]
@@ -21,21 +26,29 @@ pub struct Syncer {
 struct Shared {
     /// Every position up to this one is durable.
     synced: AtomicU64,
+    /// A sync of the current segment failed, and the writer has not left it yet.
+    lost: AtomicBool,
+    /// Held over each sync and the noting of its result: of two that overlap, the kernel tells a failure to one.
+    syncing: Mutex<()>,
     state: Mutex<State>,
     work: Condvar,
     done: Condvar,
+    on_sync: Option<OnSync>,
 }
 
 #[derive(Default)]
 struct State {
     target: Option<Target>,
     written: u64,
+    /// Why it is no use to wait now.
     failed: Option<Error>,
     stopping: bool,
     waiters: Vec<(u64, Waiter)>,
+    on_loss: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// The segment being written.
+#[derive(Clone)]
 struct Target {
     file: Arc<dyn File>,
     segment: u64,
@@ -44,9 +57,17 @@ struct Target {
 }
 
 impl Syncer {
-    pub(crate) fn new() -> Syncer {
-        let (synced, state) = (AtomicU64::new(0), Mutex::default());
-        Syncer { shared: Arc::new(Shared { synced, state, work: Condvar::new(), done: Condvar::new() }) }
+    pub(crate) fn new(on_sync: Option<OnSync>) -> Syncer {
+        let shared = Shared {
+            synced: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
+            syncing: Mutex::default(),
+            state: Mutex::default(),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            on_sync,
+        };
+        Syncer { shared: Arc::new(shared) }
     }
 
     /// Every position up to and including this one is durable.
@@ -57,10 +78,11 @@ impl Syncer {
     pub fn is_durable(&self, position: Position) -> bool {
         position <= self.synced()
     }
-    /// Blocks until a position is durable.
+    /// Blocks until a position is durable, or until it is known that it is not and will not be soon.
     ///
     /// # Errors
-    /// `Sync` where it may never be: a sync failed, or the journal was dropped before.
+    /// `Sync`, `Io`, `Full`: the journal cannot write now. The batch is still the journal's: it becomes durable when
+    /// the disk takes it, and may be lost in a crash before. `Sync` too where the journal was dropped.
     pub fn wait(&self, position: Position) -> Result<(), Error> {
         let mut state = self.lock();
         loop {
@@ -73,8 +95,8 @@ impl Syncer {
             state = self.shared.done.wait(state).expect("no holder of this lock panics");
         }
     }
-    /// Calls `then` once the position is durable or can no longer become so; at once, on this thread, where that is
-    /// known already, otherwise on the syncing thread, which must not be held up.
+    /// Calls `then` with what [`Syncer::wait`] would return; at once, on this thread, where that is known already,
+    /// otherwise on the thread that syncs or writes, which must not be held up.
     pub fn when_durable(&self, position: Position, then: impl FnOnce(Result<(), Error>) + Send + 'static) {
         let mut state = self.lock();
         let result = match &state.failed {
@@ -98,16 +120,28 @@ impl Syncer {
         });
         Durable { slot }
     }
+    /// After a failed sync, `told` is called (on the thread that syncs) instead of everybody who waits: whoever sets
+    /// this calls [`super::Journal::flush`] then, which releases them one way or the other.
+    pub fn on_loss(&self, told: impl Fn() + Send + Sync + 'static) {
+        self.lock().on_loss = Some(Arc::new(told));
+    }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().expect("no holder of this lock panics")
     }
-    pub(crate) fn failure(&self) -> Option<Error> {
-        self.lock().failed.clone()
+    /// Whether a sync of the current segment failed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.shared.lost.load(Ordering::Acquire)
     }
     /// A new segment is written from now on; `bytes` of it are on disk.
     pub(crate) fn target(&self, file: Arc<dyn File>, segment: u64, bytes: u64) {
         self.lock().target = Some(Target { file, segment, written_bytes: bytes, durable_bytes: bytes });
+    }
+    /// The current segment is written no more: what was not synced is taken as never written.
+    pub(crate) fn left(&self) {
+        let mut state = self.lock();
+        (state.target, state.written) = (None, self.synced().0);
+        self.shared.lost.store(false, Ordering::Release);
     }
     /// How many bytes of the current segment are known to be on disk.
     pub(crate) fn durable_bytes(&self) -> u64 {
@@ -123,18 +157,22 @@ impl Syncer {
         drop(state);
         self.shared.work.notify_one();
     }
-    /// Everything up to `position` is durable: nothing has to be waited for, or the writer synced it.
+    /// Everything up to `position` is safe without a sync.
     pub(crate) fn reached(&self, position: Position) {
         self.release(self.lock(), position.0);
     }
-    /// A sync failed; every waiter and every later append gets this error.
+    /// Everybody who waits, and who comes, gets this error, until [`Syncer::takes_again`].
     pub(crate) fn fail(&self, error: Error) {
         let mut state = self.lock();
-        let error = state.failed.get_or_insert(error).clone();
+        state.failed = Some(error.clone());
         let waiters = std::mem::take(&mut state.waiters);
         drop(state);
         self.shared.done.notify_all();
         waiters.into_iter().for_each(|(_, then)| then(Err(error.clone())));
+    }
+    /// It is of use to wait again.
+    pub(crate) fn takes_again(&self) {
+        self.lock().failed = None;
     }
 
     fn release(&self, mut state: MutexGuard<'_, State>, upto: u64) {
@@ -152,31 +190,59 @@ impl Syncer {
         ready.into_iter().for_each(|(_, then)| then(Ok(())));
     }
 
+    /// Syncs all that is written to the current segment, on this thread.
+    ///
+    /// # Errors
+    /// `Sync`: this sync failed, or an earlier one of the segment; the segment must be left at what is durable.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        let one = self.shared.syncing.lock().expect("no holder of this lock panics");
+        let state = self.lock();
+        let (upto, target) = (state.written, state.target.clone());
+        drop(state);
+        let Some(Target { file, segment, written_bytes, .. }) = target else { return Ok(()) };
+        if self.is_lost() {
+            return Err(lost("an earlier sync failed").at(segment, written_bytes));
+        }
+        if self.synced().0 >= upto {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let result = file.sync();
+        if let Some(on_sync) = &self.shared.on_sync {
+            on_sync(began.elapsed());
+        }
+        if let Err(e) = result {
+            self.shared.lost.store(true, Ordering::Release);
+            return Err(lost(&e.to_string()).at(segment, written_bytes));
+        }
+        let mut state = self.lock();
+        if let Some(target) = &mut state.target {
+            target.durable_bytes = written_bytes;
+        }
+        drop(one);
+        self.release(state, upto);
+        Ok(())
+    }
+
     /// The thread's loop: syncs while something is written and not synced; ends when stopped.
     pub(crate) fn run(&self) {
         let mut state = self.lock();
         loop {
-            let idle = state.failed.is_some() || self.shared.synced.load(Ordering::Acquire) >= state.written;
+            let idle = self.is_lost() || self.synced().0 >= state.written || state.target.is_none();
             if idle && state.stopping {
                 return;
             }
-            let (Some(target), false) = (&state.target, idle) else {
+            if idle {
                 state = self.shared.work.wait(state).expect("no holder of this lock panics");
                 continue;
-            };
-            let (file, segment, bytes) = (target.file.clone(), target.segment, target.written_bytes);
-            let upto = state.written;
+            }
             drop(state);
-            let result = file.sync();
-            state = self.lock();
-            if let Err(e) = result {
-                drop(state);
-                self.fail(sync_error(&e).at(segment, bytes));
-            } else {
-                if let Some(target) = state.target.as_mut().filter(|target| target.segment == segment) {
-                    target.durable_bytes = target.durable_bytes.max(bytes);
+            if let Err(error) = self.sync() {
+                let told = self.lock().on_loss.clone();
+                match told {
+                    Some(told) => told(),
+                    None => self.fail(error),
                 }
-                self.release(state, upto);
             }
             state = self.lock();
         }
@@ -189,8 +255,8 @@ impl Syncer {
 }
 
 /// The error of a failed sync.
-pub(crate) fn sync_error(error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Sync, format!("syncing: {error}; the journal must be opened anew"))
+fn lost(why: &str) -> Error {
+    Error::new(ErrorKind::Sync, format!("syncing: {why}"))
 }
 
 #[derive(Default)]

@@ -1,17 +1,20 @@
-//! The one writer: opens with recovery, appends a batch with one write(2), rolls segments, destroys keys. After any
-//! failed write it leaves the segment for good, so that neither an offset nor a nonce is ever used twice.
+//! The one writer: opens with recovery, appends a batch with one write(2), and keeps in memory what the disk did not
+//! take, until it does. After any failed write or sync the segment is left for good (`segments.rs`), so that neither
+//! an offset nor a nonce is ever used twice and nothing rests on a sync that failed.
 
-use super::format::{ENGINE_BYTES_MAX, HEADER_BYTES, Header, SegmentKey, WrapKey};
-use super::frame::{Stamp, Stored, batch_bytes, encode_batch, encode_footer};
-use super::index::{Index, SegmentIndex};
+use super::format::{ENGINE_BYTES_MAX, WrapKey};
+use super::frame::{Stored, batch_bytes};
+use super::index::Index;
+use super::kept::Batch;
 use super::read::Reader;
 use super::recover::recover_tail;
-use super::syncer::{Syncer, sync_error};
-use super::walk::{Tail, Walk, in_order, segment_name, walk};
-use super::{Durability, Options, Position, Record, Recovery, SegmentInfo};
+use super::segments::OpenSegment;
+use super::syncer::Syncer;
+use super::walk::{Tail, Walk, in_order, walk};
+use super::{Durability, Failures, Options, Position, Record, Recovery, SegmentInfo};
 use crate::error::{Error, ErrorKind};
-use crate::key::{MasterKey, fill_random};
-use crate::storage::{File, Lock, Storage, write_once_at};
+use crate::key::MasterKey;
+use crate::storage::{Lock, Storage};
 use interdict_engine::limits::JOURNAL_BATCH_BYTES_MAX;
 use std::sync::{Arc, RwLock, RwLockWriteGuard};
 use std::thread::{Builder, JoinHandle};
@@ -20,31 +23,28 @@ use std::thread::{Builder, JoinHandle};
 /// would; [`Journal::close`] writes it.
 pub struct Journal {
     pub(super) storage: Arc<dyn Storage>,
-    wrap: Arc<WrapKey>,
-    options: Options,
+    pub(super) wrap: Arc<WrapKey>,
+    pub(super) options: Options,
     pub(super) index: Arc<RwLock<Index>>,
-    syncer: Syncer,
+    pub(super) syncer: Syncer,
     thread: Option<JoinHandle<()>>,
-    /// The segment being written; `None` after a failure, until the next append begins another.
-    open: Option<OpenSegment>,
+    /// The segment being written; `None` after a failure, until the next write begins another.
+    pub(super) open: Option<OpenSegment>,
     /// The end of the last segment that is written no more.
     pub(super) tail: Tail,
-    epoch: u64,
+    pub(super) epoch: u64,
+    /// Of all batches taken.
     last_sequence: u64,
+    /// Of all batches that are written and count.
+    pub(super) written_sequence: u64,
     batches: u64,
-    buffer: Vec<u8>,
+    /// Why the last try to write failed, while something waits to be written.
+    trouble: Option<Error>,
+    /// A sync failed since the last good one: what is written again is synced at once.
+    pub(super) lost: bool,
+    pub(super) failures: Failures,
+    pub(super) buffer: Vec<u8>,
     _lock: Box<dyn Lock>,
-}
-
-struct OpenSegment {
-    file: Arc<dyn File>,
-    number: u64,
-    seed: u32,
-    key: SegmentKey,
-    bytes: u64,
-    chain: [u8; 32],
-    frames: u32,
-    records: u64,
 }
 
 impl Journal {
@@ -97,7 +97,7 @@ impl Journal {
         let tail =
             recover_tail(&*storage, last, &mut index, torn, unfinished, last_sequence, options.durability)?;
         recovery.segments = index.infos();
-        let syncer = Syncer::new();
+        let syncer = Syncer::new(options.on_sync.clone());
         let thread = match options.durability {
             Durability::Os => None,
             Durability::Disk => Some(sync_thread(&syncer)?),
@@ -113,7 +113,11 @@ impl Journal {
             tail,
             epoch: epoch + 1,
             last_sequence,
+            written_sequence: last_sequence,
             batches: 0,
+            trouble: None,
+            lost: false,
+            failures: Failures::default(),
             buffer: Vec::new(),
             _lock: lock,
         };
@@ -125,12 +129,101 @@ impl Journal {
     /// under [`Durability::Disk`] it is acknowledged when [`Journal::syncer`] says that its position is durable.
     ///
     /// # Errors
-    /// `Io` and `Full`: nothing was kept, the journal is as before, and the next append tries on a new segment.
-    /// `Invalid`: a sequence out of order or a batch over 64 MiB. `Sync`: the journal takes no more.
+    /// `Io`, `Full` and `Sync`: nothing of this batch was kept, and the next append tries on a new segment. `Invalid`:
+    /// a sequence out of order or a batch over 64 MiB.
     pub fn append(&mut self, batch: &[Record<'_>]) -> Result<Position, Error> {
         if batch.is_empty() {
             return Ok(Position(self.batches));
         }
+        let last_sequence = self.checked(batch)?;
+        self.flush()?;
+        let position = Position(self.batches + 1);
+        if let Err(e) = self.write(batch, position) {
+            // A failed sync may have taken earlier batches out of the segment with it.
+            self.note(&e);
+            return Err(e);
+        }
+        (self.last_sequence, self.batches) = (last_sequence, position.0);
+        Ok(position)
+    }
+
+    /// As [`Journal::append`], but the batch is the journal's whatever the disk does: what it does not take, on this
+    /// segment or a new one, is kept in memory, in order, and written by [`Journal::flush`]. [`Journal::trouble`] says
+    /// whether anything waits. The caller bounds it, by [`Journal::kept_bytes`].
+    ///
+    /// # Errors
+    /// `Invalid` only; nothing is kept then.
+    pub fn keep(&mut self, batch: &[Record<'_>]) -> Result<Position, Error> {
+        if batch.is_empty() {
+            return Ok(Position(self.batches));
+        }
+        let last_sequence = self.checked(batch)?;
+        let position = Position(self.batches + 1);
+        // While there is trouble only `flush` tries, as often as its caller thinks right.
+        let written = match self.trouble {
+            None => self.flush().and_then(|()| self.write(batch, position)).map_err(Some),
+            Some(_) => Err(None),
+        };
+        (self.last_sequence, self.batches) = (last_sequence, position.0);
+        if let Err(new) = written {
+            write(&self.index).kept.add_unwritten(Batch::new(position.0, batch));
+            if let Some(error) = new.filter(|_| self.trouble.is_none()) {
+                // Once more, on a new segment; `flush` itself notes what comes of it.
+                self.trouble = Some(error);
+                let _ = self.flush();
+            }
+        }
+        Ok(position)
+    }
+
+    /// Writes what waits, in order, and after a failed sync syncs it at once.
+    ///
+    /// # Errors
+    /// `Io`, `Full`, `Sync`: some of it still waits, and whoever waits for it is told.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        if self.trouble.is_none() && !self.syncer.is_lost() {
+            return Ok(());
+        }
+        match self.write_kept() {
+            Ok(()) => {
+                self.trouble = None;
+                self.syncer.takes_again();
+                Ok(())
+            }
+            Err(e) => {
+                self.note(&e);
+                Err(e)
+            }
+        }
+    }
+
+    fn write_kept(&mut self) -> Result<(), Error> {
+        if self.syncer.is_lost() {
+            self.failures.sync += 1;
+            self.abandon();
+        }
+        loop {
+            let first = write(&self.index).kept.first_unwritten();
+            let Some(batch) = first else { break };
+            self.write(&batch.records(), Position(batch.position))?;
+        }
+        if self.lost {
+            self.sync_segment()?;
+            self.lost = false;
+        }
+        Ok(())
+    }
+
+    /// Remembers why nothing is written, and tells those who wait, where anything waits to be written.
+    fn note(&mut self, error: &Error) {
+        if self.lost || write(&self.index).kept.first_unwritten().is_some() {
+            self.syncer.fail(error.clone());
+            self.trouble = Some(error.clone());
+        }
+    }
+
+    /// The last sequence after a batch, if the journal's order and bounds allow it.
+    fn checked(&self, batch: &[Record<'_>]) -> Result<u64, Error> {
         let mut last_sequence = self.last_sequence;
         for record in batch {
             in_order(record.kind, record.sequence, &mut last_sequence)
@@ -141,123 +234,7 @@ impl Journal {
             let text = format!("append: a batch of {bytes} bytes, limit {JOURNAL_BATCH_BYTES_MAX}");
             return Err(Error::new(ErrorKind::Invalid, text));
         }
-        self.refuse_after_failed_sync()?;
-        let is_full = |open: &OpenSegment| open.bytes + bytes as u64 > self.options.segment_bytes;
-        if self.open.as_ref().is_some_and(|open| open.frames > 0 && is_full(open)) {
-            self.leave_segment(true)?;
-        }
-        if self.open.is_none() {
-            self.begin_segment()?;
-        }
-        self.write_batch(batch)?;
-        self.last_sequence = last_sequence;
-        Ok(Position(self.batches))
-    }
-
-    fn write_batch(&mut self, batch: &[Record<'_>]) -> Result<(), Error> {
-        let durable = self.durable_bytes();
-        let open = self.open.as_mut().expect("append began one where there was none");
-        let stamp = open.stamp(durable);
-        let chain = encode_batch(&mut self.buffer, batch, &stamp, &open.key);
-        let (at, len) = (open.bytes, self.buffer.len() as u64);
-        if let Err(e) = write_once_at(&*open.file, &self.buffer, at) {
-            let error = Error::io("append", &e).at(open.number, at);
-            // Best effort: where it cannot be cut, the next segment's header says what counts.
-            let _ = open.file.truncate(at);
-            self.leave_segment(false)?;
-            return Err(error);
-        }
-        (open.chain, open.frames, open.bytes) = (chain, open.frames + 1, at + len);
-        open.records += batch.len() as u64;
-        let number = open.number;
-        self.batches += 1;
-        let records = batch.iter().map(|record| (record.kind, record.sequence));
-        let mut index = write(&self.index);
-        index.segment_mut(number).expect("begin_segment put it there").add(at, len, records);
-        drop(index);
-        match self.options.durability {
-            Durability::Os => self.syncer.reached(Position(self.batches)),
-            Durability::Disk => self.syncer.written(Position(self.batches), at + len),
-        }
-        Ok(())
-    }
-
-    fn durable_bytes(&self) -> u64 {
-        match self.options.durability {
-            Durability::Os => 0,
-            Durability::Disk => self.syncer.durable_bytes(),
-        }
-    }
-
-    fn refuse_after_failed_sync(&self) -> Result<(), Error> {
-        match self.options.durability {
-            Durability::Os => Ok(()),
-            Durability::Disk => self.syncer.failure().map_or(Ok(()), Err),
-        }
-    }
-
-    /// Leaves the current segment for good, with a footer where asked (without one where that fails). Under `Disk`
-    /// all of it is on disk afterwards, so that only the last segment can ever have a torn tail.
-    fn leave_segment(&mut self, footer: bool) -> Result<(), Error> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
-        let is_disk = self.options.durability == Durability::Disk;
-        if footer {
-            let synced = if is_disk { open.file.sync() } else { Ok(()) };
-            if synced.is_ok() && open.write_footer(self.last_sequence, is_disk, &mut self.buffer).is_ok() {
-                let mut index = write(&self.index);
-                let info = &mut index.segment_mut(open.number).expect("begin_segment put it there").info;
-                (info.closed, info.bytes) = (true, open.bytes);
-            }
-        }
-        self.tail = Tail { number: open.number, bytes: open.bytes, chain: open.chain };
-        if is_disk {
-            if let Err(e) = open.file.sync() {
-                let error = sync_error(&e).at(open.number, open.bytes);
-                self.syncer.fail(error.clone());
-                return Err(error);
-            }
-            self.syncer.reached(Position(self.batches));
-        }
-        Ok(())
-    }
-
-    fn begin_segment(&mut self) -> Result<(), Error> {
-        let number = self.tail.number + 1;
-        let mut header = Header {
-            durability: self.options.durability,
-            number,
-            epoch: self.epoch,
-            created_ms: (self.options.clock)(),
-            first_sequence: self.last_sequence + 1,
-            previous_bytes: self.tail.bytes,
-            previous_chain: self.tail.chain,
-            catalogue: self.options.catalogue,
-            engine: self.options.engine.clone(),
-            key_id: self.wrap.id(),
-            salt: [0; 16],
-            slot: [0; 60],
-        };
-        fill_random(&mut header.salt)?;
-        let key = self.wrap.fresh(&mut header)?;
-        let failed = |e: &std::io::Error| Error::io("beginning a segment", e).at(number, 0);
-        // A file of this number can only be our own failed attempt: create empties it.
-        let file = self.storage.create(&segment_name(number)).map_err(|e| failed(&e))?;
-        if let Err(e) = write_once_at(&*file, &header.encode(), 0) {
-            // Best effort: half a header is a torn tail.
-            let _ = file.truncate(0);
-            return Err(failed(&e));
-        }
-        if self.options.durability == Durability::Disk {
-            file.sync().and_then(|()| self.storage.sync_names()).map_err(|e| failed(&e))?;
-        }
-        let bytes = HEADER_BYTES as u64;
-        write(&self.index).segments.push(SegmentIndex::new(&header));
-        if self.options.durability == Durability::Disk {
-            self.syncer.target(file.clone(), number, bytes);
-        }
-        let (seed, chain) = (header.seed(), header.chain());
-        self.open = Some(OpenSegment { file, number, seed, key, bytes, chain, frames: 0, records: 0 });
-        Ok(())
+        Ok(last_sequence)
     }
 
     /// Closes the current segment and begins the next, so that the closed one can be read as a whole, moved on or
@@ -266,20 +243,50 @@ impl Journal {
     /// # Errors
     /// As [`Journal::append`].
     pub fn roll(&mut self) -> Result<(), Error> {
-        self.refuse_after_failed_sync()?;
-        self.leave_segment(true)?;
+        self.flush()?;
+        self.leave_segment(true).inspect_err(|e| self.note(e))?;
         self.begin_segment()
     }
 
-    /// Closes the journal: under [`Durability::Disk`] all of it is durable when this returns `Ok`.
+    /// Closes the journal: all of it is safe when this returns `Ok`.
     ///
     /// # Errors
-    /// `Sync`.
+    /// `Io`, `Full`, `Sync`: what was kept in memory, or not synced, may be lost.
     pub fn close(mut self) -> Result<(), Error> {
-        self.refuse_after_failed_sync()?;
-        self.leave_segment(true)
+        self.flush()?;
+        match self.leave_segment(true) {
+            Ok(()) => Ok(()),
+            // Once more, on a new segment.
+            Err(_) => self.write_kept().and_then(|()| self.leave_segment(true)),
+        }
     }
 
+    /// Why batches wait in memory to be written, where any do.
+    pub fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
+    }
+    /// Whether [`Journal::flush`] has something to do.
+    pub fn needs_flush(&self) -> bool {
+        self.trouble.is_some() || self.syncer.is_lost()
+    }
+    /// Records that are in memory only.
+    pub fn unwritten_records(&self) -> u64 {
+        self.index.read().expect("no holder of this lock panics").kept.unwritten_records()
+    }
+    /// What the batches that are not safe yet take in memory, in bytes, about: those that wait to be written, and
+    /// under [`Durability::Disk`] those that wait to be synced.
+    pub fn kept_bytes(&self) -> u64 {
+        if self.options.durability == Durability::Os && self.trouble.is_none() {
+            return 0;
+        }
+        let mut index = write(&self.index);
+        index.kept.forget(self.syncer.synced().0);
+        index.kept.bytes()
+    }
+    /// What failed since the journal was opened.
+    pub fn failures(&self) -> Failures {
+        self.failures
+    }
     /// What is known of each segment, in order; the one being written is the last.
     pub fn segments(&self) -> Vec<SegmentInfo> {
         self.index.read().expect("no holder of this lock panics").infos()
@@ -325,21 +332,4 @@ fn sync_thread(syncer: &Syncer) -> Result<JoinHandle<()>, Error> {
     let own = syncer.clone();
     let thread = Builder::new().name("journal-sync".into()).spawn(move || own.run());
     thread.map_err(|e| Error::io("starting the syncing thread", &e))
-}
-
-impl OpenSegment {
-    fn stamp(&self, durable: u64) -> Stamp<'_> {
-        Stamp { seed: self.seed, chain: &self.chain, at: self.bytes, ordinal: self.frames, durable }
-    }
-    /// Writes the footer; where that fails, the segment ends without one and the next header says where.
-    fn write_footer(&mut self, last_sequence: u64, is_disk: bool, buffer: &mut Vec<u8>) -> Result<(), Error> {
-        let stamp = self.stamp(if is_disk { self.bytes } else { 0 });
-        let chain = encode_footer(buffer, self.records, last_sequence, &stamp);
-        if let Err(e) = write_once_at(&*self.file, buffer, self.bytes) {
-            let _ = self.file.truncate(self.bytes);
-            return Err(Error::io("closing a segment", &e).at(self.number, self.bytes));
-        }
-        (self.chain, self.bytes) = (chain, self.bytes + buffer.len() as u64);
-        Ok(())
-    }
 }

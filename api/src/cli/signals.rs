@@ -1,5 +1,6 @@
-//! What a closed pipe does to a verb that prints: it ends, as every Unix tool does, where Rust would panic on the
-//! failed write. Not for `serve`, which must outlive whoever reads its log.
+//! What two signals do. A closed pipe ends a verb that prints, as every Unix tool, where Rust would panic on the failed
+//! write; not `serve`, which must outlive whoever reads its log. A file that may not grow further (RLIMIT_FSIZE) is
+//! an error of that write and not the end of the process.
 #![allow(unsafe_code)]
 
 /// Lets SIGPIPE end the process from here on.
@@ -7,6 +8,14 @@ pub fn end_on_closed_pipe() {
     // SAFETY: SIG_DFL installs no handler of ours, and this runs before any other thread is started.
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+/// Has a write past the limit of a file's size fail, as on a full disk, from here on.
+pub fn survive_file_limit() {
+    // SAFETY: SIG_IGN installs no handler of ours, and this runs before any other thread is started.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
     }
 }
 
@@ -25,7 +34,7 @@ mod tests {
         let mut child = Command::new(std::env::current_exe().expect("a test binary has a path"))
             .args([
                 "--exact",
-                "cli::pipe::tests::a_closed_pipe_ends_the_process_without_a_panic",
+                "cli::signals::tests::a_closed_pipe_ends_the_process_without_a_panic",
                 "--nocapture",
             ])
             .env("INTERDICT_PIPE_CHILD", "1")

@@ -1,0 +1,215 @@
+//! Watches over the journal's disk on a thread of its own: has what could not be written tried again, so that a node
+//! without traffic recovers too, and where the configuration says so answers at their deadlines those who wait for a
+//! sync that is late.
+
+use super::core::{Core, Waiting};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+/// How seldom writing is tried again.
+pub const RETRY: Duration = Duration::from_millis(100);
+
+/// What happens to payments while the journal cannot write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenUnwritable {
+    /// They are refused before they are sequenced.
+    #[default]
+    Refuse,
+    /// They are decided and answered from memory, marked as not durable, up to the bound.
+    Continue,
+}
+
+/// What happens to a payment whose deadline comes before its sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncLate {
+    /// It waits.
+    #[default]
+    Wait,
+    /// It is answered at its deadline, marked as not durable.
+    Answer,
+}
+
+/// What a node does while its disk fails or is slow.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// While the journal cannot write.
+    pub when_unwritable: WhenUnwritable,
+    /// While a sync takes long.
+    pub sync_late: SyncLate,
+    /// Most bytes of batches in memory that are not safe on the disk yet; at it payments are refused.
+    pub unwritten_bytes_max: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            when_unwritable: WhenUnwritable::default(),
+            sync_late: SyncLate::default(),
+            unwritten_bytes_max: interdict_engine::limits::JOURNAL_UNWRITTEN_BYTES_MAX,
+        }
+    }
+}
+
+/// The answers of one batch, each told once: when the batch is durable, or before.
+pub struct Group(Mutex<Vec<Option<Waiting>>>);
+
+impl Group {
+    /// Answers that wait for one sync.
+    pub fn new(waiting: Vec<Waiting>) -> Group {
+        Group(Mutex::new(waiting.into_iter().map(Some).collect()))
+    }
+    /// Takes all that were not told.
+    pub fn take(&self) -> impl Iterator<Item = Waiting> + use<> {
+        std::mem::take(&mut *self.0.lock()).into_iter().flatten()
+    }
+    fn is_done(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+    /// The earliest deadline of those that were not told.
+    fn earliest(&self) -> Option<Instant> {
+        self.0.lock().iter().flatten().filter_map(|one| one.deadline).min()
+    }
+    /// Tells those whose deadline has come.
+    fn tell_due(&self, now: Instant) {
+        let due: Vec<Waiting> = {
+            let mut waiting = self.0.lock();
+            let is_due = |one: &mut Waiting| one.deadline.is_some_and(|deadline| deadline <= now);
+            waiting.iter_mut().filter_map(|one| one.take_if(is_due)).collect()
+        };
+        due.into_iter().for_each(|one| one.tell_unsafe(true, "its deadline has come before its sync"));
+    }
+}
+
+#[derive(Default)]
+struct Asked {
+    /// Something waits to be written.
+    look: AtomicBool,
+    stop: AtomicBool,
+    late: Mutex<Late>,
+}
+
+#[derive(Default)]
+struct Late {
+    /// In the order of their syncs.
+    groups: VecDeque<Arc<Group>>,
+    /// When the thread wakes for them.
+    wakes: Option<Instant>,
+}
+
+/// How the core tells the thread.
+#[derive(Clone)]
+pub struct Watcher {
+    asked: Arc<Asked>,
+    thread: Thread,
+}
+
+impl Watcher {
+    /// Has the thread look whether something waits to be written.
+    pub fn look(&self) {
+        self.asked.look.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+    /// Has the thread answer a group's payments at their deadlines.
+    pub fn answer_in_time(&self, group: &Arc<Group>) {
+        let Some(earliest) = group.earliest() else { return };
+        let mut late = self.asked.late.lock();
+        // Syncs release them in order: those in front are done first.
+        while late.groups.front().is_some_and(|group| group.is_done()) {
+            late.groups.pop_front();
+        }
+        late.groups.push_back(group.clone());
+        if late.wakes.is_none_or(|wakes| earliest < wakes) {
+            late.wakes = Some(earliest);
+            drop(late);
+            self.thread.unpark();
+        }
+    }
+}
+
+/// The thread; asked to end when dropped.
+#[derive(Debug)]
+pub struct Watching {
+    asked: Arc<Asked>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asked").field("look", &self.look).field("stop", &self.stop).finish_non_exhaustive()
+    }
+}
+
+impl Watching {
+    /// Starts the thread for a core, and gives what tells it.
+    pub fn start(core: Weak<Mutex<Core>>) -> (Watching, Watcher) {
+        let asked = Arc::new(Asked::default());
+        let for_thread = asked.clone();
+        let handle = thread::Builder::new()
+            .name("disk".into())
+            .spawn(move || run(&core, &for_thread))
+            .expect("the system gives a thread at start");
+        let watcher = Watcher { asked: asked.clone(), thread: handle.thread().clone() };
+        (Watching { asked, handle: Some(handle) }, watcher)
+    }
+    /// Asks the thread to end and waits for it.
+    pub fn end(mut self) {
+        self.ask_to_end();
+        if let Some(handle) = self.handle.take() {
+            // A panic has been reported by its own hook.
+            drop(handle.join());
+        }
+    }
+    fn ask_to_end(&self) {
+        self.asked.stop.store(true, Ordering::Release);
+        if let Some(handle) = &self.handle {
+            handle.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.ask_to_end();
+    }
+}
+
+fn run(core: &Weak<Mutex<Core>>, asked: &Asked) {
+    while !asked.stop.load(Ordering::Acquire) {
+        let mut wakes = None;
+        if asked.look.swap(false, Ordering::AcqRel) {
+            // Held for this only, so that whoever closes the node finds itself the last holder.
+            let Some(core) = core.upgrade() else { return };
+            let mut core = core.lock();
+            core.try_again();
+            if core.is_troubled() {
+                asked.look.store(true, Ordering::Release);
+                wakes = Some(Instant::now() + RETRY);
+            }
+        }
+        let wakes = [wakes, answer_late(asked, Instant::now())].into_iter().flatten().min();
+        match wakes {
+            Some(wakes) => thread::park_timeout(wakes.saturating_duration_since(Instant::now())),
+            None => thread::park(),
+        }
+    }
+}
+
+/// Tells whose deadline has come; when the next one comes.
+fn answer_late(asked: &Asked, now: Instant) -> Option<Instant> {
+    let groups: Vec<Arc<Group>> = {
+        let mut late = asked.late.lock();
+        late.groups.retain(|group| !group.is_done());
+        late.groups.iter().cloned().collect()
+    };
+    groups.iter().for_each(|group| group.tell_due(now));
+    let mut late = asked.late.lock();
+    late.wakes = late.groups.iter().filter_map(|group| group.earliest()).min();
+    late.wakes
+}
