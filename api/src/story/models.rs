@@ -68,7 +68,11 @@ fn why_not(source: &Source<'_>, row: &Row<'_>, model: &Model) -> String {
     match missing.len() {
         0 => "its run failed".into(),
         all if all > MISSING_TOLD_MAX => {
-            format!("{} and {} more are missing", missing[..MISSING_TOLD_MAX].join(", "), all - MISSING_TOLD_MAX)
+            format!(
+                "{} and {} more are missing",
+                missing[..MISSING_TOLD_MAX].join(", "),
+                all - MISSING_TOLD_MAX
+            )
         }
         1 => format!("{} is missing", missing[0]),
         _ => format!("{} are missing", missing.join(", ")),
