@@ -15,6 +15,8 @@ mod words;
 
 pub use matched::Matched;
 pub use models::ToldModel;
+pub(crate) use words::span;
+
 pub use told::{Fact, Part, Story, ToldEntry, ToldFeature, ToldReason, ToldRule, ToldSkip};
 
 use crate::answer::{Source, listed_name, time};

@@ -338,6 +338,60 @@ fn the_doctor_looks_at_machine_config_and_keys() {
 }
 
 #[test]
+fn the_doctor_opens_counts_and_dates_each_list_and_watchlist() {
+    let dir = folder();
+    pack(dir.path(), |rule| rule);
+    let screens = "screens:\n  - {id: payee, doc: d, field: payee.name, watchlists: [house, abroad]}\n";
+    fs::write(dir.path().join("p/screens.yaml"), screens).unwrap();
+    fs::write(dir.path().join("l.csv"), "type,value,effect\nbin,41111111,block\n").unwrap();
+    fs::write(dir.path().join("house.csv"), "id,name,kind\n1,Olaf Scholze,person\n2,Ana Silva,person\n")
+        .unwrap();
+    let doctor = |more: &str, line: &str| {
+        let config = format!(
+            "[rules]\npacks = [\"p\"]\n[lists.l]\nfile = \"l.csv\"\n[watchlists.house]\nfiles = [\"house.csv\"]\n{more}"
+        );
+        fs::write(dir.path().join("c.toml"), config).unwrap();
+        run(dir.path(), &format!("doctor --config c.toml {line}"))
+    };
+    // State and what was found, of a list or watchlist.
+    let row = |report: &Value, what: &str, name: &str| {
+        let rows = report["rows"].as_array().unwrap().iter();
+        let is = |row: &&Value| row["what"] == what && row["found"].as_str().unwrap().starts_with(name);
+        let mut found = rows.filter(is);
+        let row = found.next().unwrap_or_else(|| panic!("no {what} {name} in {report}")).clone();
+        assert!(found.next().is_none(), "{name} twice in {report}");
+        (row["state"].as_str().unwrap().to_owned(), row["found"].as_str().unwrap().to_owned())
+    };
+    let report = doctor("", "--json").json();
+    let (state, found) = row(&report, "list", "l:");
+    assert!(state == "ok" && found.starts_with("l: 1 entries, ") && found.ends_with(" old"), "{found}");
+    let (state, found) = row(&report, "watchlist", "house:");
+    assert!(state == "ok" && found.starts_with("house: 2 entries with 2 names, "), "{found}");
+    let (state, found) = row(&report, "watchlist", "abroad:");
+    assert!(state == "warn" && found.contains("screen \"payee\""), "{found}");
+
+    // A file of 2001 against what the configuration allows.
+    let old = fs::File::options().write(true).open(dir.path().join("house.csv")).unwrap();
+    old.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000)).unwrap();
+    for (when, state) in [("warn", "warn"), ("review", "warn"), ("stop", "fail")] {
+        let told = doctor(&format!("fresh_for = \"30d\"\nwhen_stale = \"{when}\"\n"), "--json");
+        let (found_state, found) = row(&told.json(), "watchlist", "house:");
+        assert!(
+            found_state == state && found.contains("fresh for 30 days"),
+            "{when}: {found_state}: {found}"
+        );
+        assert!(state != "fail" || told.code == 1);
+    }
+    let (state, _) = row(&doctor("fresh_for = \"36500d\"\n", "--json").json(), "watchlist", "house:");
+    assert_eq!(state, "ok");
+    let told = doctor("fresh_for = \"soon\"\n", "").code(1).out;
+    assert!(told.contains("watchlists.house.fresh_for"), "{told}");
+    fs::write(dir.path().join("house.csv"), "id,name,kind\n1,,person\n").unwrap();
+    let told = doctor("", "").code(1).out;
+    assert!(told.contains("watchlists.house") && told.contains("house.csv"), "{told}");
+}
+
+#[test]
 fn misuse_is_2_and_help_is_0() {
     let dir = folder();
     for line in [

@@ -7,6 +7,8 @@ mod admin;
 mod decisions;
 #[path = "http/errors.rs"]
 mod errors;
+#[path = "http/explain.rs"]
+mod explain;
 #[path = "http/identity.rs"]
 mod identity;
 #[path = "http/identity_disk.rs"]

@@ -5,12 +5,13 @@ mod disk;
 mod folder;
 mod machine;
 mod measure;
+mod sources;
 
 use super::FINDING;
-use super::lists::{passing_keys, working};
+use super::lists::working;
 use crate::config::{Loaded, schema::Hardware};
 use crate::node::keys::key_folder;
-use crate::node::publish::{checked_pack, list_meta, list_snapshot, read_pack_folder};
+use crate::node::publish::{checked_pack, read_pack_folder};
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -106,16 +107,16 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 fn examine(args: &Args, folder: &Path) -> Result<(Vec<Row>, Duration)> {
     let (loaded, checked) = match &args.config {
-        None => (None, None),
+        None => (None, Vec::new()),
         Some(path) => match crate::config::load(path) {
             Ok(loaded) => {
-                let row = config(&loaded);
-                (Some(loaded), Some(row))
+                let rows = config(&loaded);
+                (Some(loaded), rows)
             }
-            Err(e) => (
-                None,
-                Some(Row::new("config", State::Fail, format!("{e:#}"), "Mend it; `serve` refuses it.")),
-            ),
+            Err(e) => {
+                let advice = "Mend it; `serve` refuses it.";
+                (None, vec![Row::new("config", State::Fail, format!("{e:#}"), advice)])
+            }
         },
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -188,8 +189,8 @@ fn profile(fits: &str, cores: usize, loaded: Option<&Loaded>) -> Row {
     }
 }
 
-/// What `serve` would refuse, besides the file itself: packs that fail and lists that do not read.
-fn config(loaded: &Loaded) -> Row {
+/// What `serve` would refuse, besides the file itself: packs that fail, lists and watchlists that do not read.
+fn config(loaded: &Loaded) -> Vec<Row> {
     let (mut wrong, mut packs) = (Vec::new(), Vec::new());
     for dir in loaded.config.rules.packs.iter().map(|dir| loaded.resolve(dir)) {
         match read_pack_folder(&dir).and_then(|files| checked_pack(files, &dir.display().to_string())) {
@@ -197,19 +198,17 @@ fn config(loaded: &Loaded) -> Row {
             Err(e) => wrong.push(format!("{e:#}")),
         }
     }
-    for (name, list) in &loaded.config.lists.named {
-        let read = passing_keys().and_then(|keys| {
-            let meta = list_meta(name, list, &packs, &keys)?;
-            list_snapshot(&loaded.resolve(&list.file), &meta, &keys)
-        });
-        if let Err(e) = read {
-            wrong.push(format!("{e:#}"));
+    let row = match wrong.is_empty() {
+        true => {
+            let found = format!("{}: {} packs pass", loaded.path.display(), packs.len());
+            Row::new("config", State::Ok, found, "Nothing to do.")
         }
-    }
-    if wrong.is_empty() {
-        let lists = loaded.config.lists.named.len();
-        let found = format!("{}: {} packs pass, {lists} lists read", loaded.path.display(), packs.len());
-        return Row::new("config", State::Ok, found, "Nothing to do.");
-    }
-    Row::new("config", State::Fail, wrong.join("\n"), "Mend these; `serve` refuses to start over them.")
+        false => {
+            let advice = "Mend these; `serve` refuses to start over them.";
+            Row::new("config", State::Fail, wrong.join("\n"), advice)
+        }
+    };
+    let mut rows = vec![row];
+    rows.extend(sources::rows(loaded, &packs));
+    rows
 }

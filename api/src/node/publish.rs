@@ -144,7 +144,10 @@ fn changed_ms(path: &Path) -> Option<i64> {
 }
 
 /// Which lists and watchlists may become stale, and what then.
-fn freshness(loaded: &Loaded) -> Result<Vec<Freshness>> {
+///
+/// # Errors
+/// A wrong `fresh_for` or `when_stale`, with its place in the configuration.
+pub fn freshness(loaded: &Loaded) -> Result<Vec<Freshness>> {
     let times = list_times(loaded);
     let lists = loaded.config.lists.named.iter();
     let lists = lists.map(|(name, l)| ("lists", name, l.tenant.clone(), &l.fresh_for, &l.when_stale));
@@ -232,9 +235,13 @@ pub fn build(
 
 /// The watchlists that a generation's screens name and that nobody has configured: screen and watchlist.
 pub fn unsearched(generation: &Generation) -> Vec<(String, String)> {
-    let known = |name: &str| generation.watchlists().iter().any(|list| list.name == name);
+    unsearched_of(generation.packs(), |name| generation.watchlists().iter().any(|list| list.name == name))
+}
+
+/// As [`unsearched`], of packs, where `known` says what is configured.
+pub fn unsearched_of(packs: &[Pack], known: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut missing: Vec<(String, String)> = Vec::new();
-    for screen in generation.packs().iter().flat_map(|pack| &pack.screens) {
+    for screen in packs.iter().flat_map(|pack| &pack.screens) {
         let absent = screen.watchlists.iter().filter(|name| !known(name));
         missing.extend(absent.map(|name| (screen.id.clone(), name.clone())));
     }

@@ -74,27 +74,28 @@ pub(super) fn told(row: &Row<'_>, source: &Source<'_>, number: u32) -> Vec<Match
 fn excerpt(text: &str, place: Range<usize>) -> String {
     let matched = head(&text[place.clone()], MATCH_CHARS_MAX);
     let room = EXCERPT_CHARS_MAX - 2 - matched.chars().count();
-    let before = tail(&text[..place.start], room / 2);
-    let after = head(&text[place.end..], room - before.chars().count());
+    let (before, after) = (&text[..place.start], &text[place.end..]);
+    // Half each; what one side has no need of is the other's.
+    let before = tail(before, room - after.chars().count().min(room / 2));
+    let after = head(after, room - before.chars().count());
     format!("{before}«{matched}»{after}")
 }
 
-/// The first characters of a text, at most so many (at least 1) with the sign that some were left out.
+/// The first characters of a text, at most so many with the sign that some were left out.
 fn head(text: &str, most: usize) -> String {
-    match (text.char_indices().nth(most), text.char_indices().nth(most - 1)) {
-        (Some(_), Some((cut, _))) => format!("{}…", &text[..cut]),
-        _ => text.to_owned(),
+    if text.chars().count() <= most {
+        return text.to_owned();
     }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// The last ones.
 fn tail(text: &str, most: usize) -> String {
     let left_out = text.chars().count().saturating_sub(most);
-    match text.char_indices().nth(left_out + 1) {
-        Some((cut, _)) if left_out > 0 => format!("…{}", &text[cut..]),
-        _ if left_out > 0 => "…".into(),
-        _ => text.to_owned(),
+    if left_out == 0 {
+        return text.to_owned();
     }
+    std::iter::once('…').chain(text.chars().skip(left_out + 1)).collect()
 }
 
 #[cfg(test)]

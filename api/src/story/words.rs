@@ -34,7 +34,7 @@ fn grouped(text: &str) -> String {
 }
 
 /// A span of time by its two largest units: `3 days 2 h`, `5 min 3 s`, `0 s`.
-pub(super) fn span(ms: i64) -> String {
+pub(crate) fn span(ms: i64) -> String {
     let total = ms.unsigned_abs();
     if total < 1000 {
         return format!("{total} ms");
@@ -66,6 +66,9 @@ fn found(source: &Source<'_>, slot: SlotId, value: Option<&str>, told: String) -
     };
     let doc = &generation.schema().def(slot).doc;
     match value {
+        Some("false") if stage == Stage::Patterns && has_no_text(source, slot) => {
+            format!("{told} ({doc}): the payment has none of its texts, or none that can still be read")
+        }
         Some(_) if doc.is_empty() => told,
         Some(_) => format!("{told} ({doc})"),
         None if super::was_skipped(source.verdict, stage) => {
@@ -77,6 +80,13 @@ fn found(source: &Source<'_>, slot: SlotId, value: Option<&str>, told: String) -
         }
         None => told,
     }
+}
+
+/// Whether none of the texts that a pattern is looked for in is there.
+fn has_no_text(source: &Source<'_>, slot: SlotId) -> bool {
+    let generation = source.view.generation();
+    let pattern = generation.patterns().source(u32::from(slot.0 - generation.slots().starts.patterns));
+    pattern.fields.iter().all(|field| source.transaction.text(*field).is_none())
 }
 
 /// A slot that something read: path, value, and what it means; `None`: it holds nothing, and why.

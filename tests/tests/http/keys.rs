@@ -16,15 +16,21 @@ fn key(data: &Path, name: &str, role: &str, tenant: Option<&str>) -> String {
     made.summary()["key"].as_str().unwrap().to_owned()
 }
 
-struct Keyed {
-    probe: Probe,
+/// A node with a key for each role.
+pub(super) struct Keyed {
+    pub(super) probe: Probe,
     keys: Vec<(&'static str, String)>,
 }
 
 impl Keyed {
     fn start() -> Keyed {
+        Keyed::prepared(|_| ())
+    }
+    /// `prepare` is given the folder with the pack before the node starts.
+    pub(super) fn prepared(prepare: impl FnOnce(&Path)) -> Keyed {
         let dir = tempfile::tempdir().unwrap();
         let config = blackbox::probe(dir.path(), "");
+        prepare(dir.path());
         let data = dir.path().join("data");
         let mut keys: Vec<_> = ["submit", "read", "risk", "ops", "admin"]
             .map(|role| (role, key(&data, role, role, None)))
@@ -33,7 +39,7 @@ impl Keyed {
         let node = Start::new(BINARY, &config, &data).start().unwrap();
         Keyed { probe: Probe { client: node.client(), node, dir, config }, keys }
     }
-    fn send(&self, who: &str, method: &str, path: &str, body: &Value) -> Reply {
+    pub(super) fn send(&self, who: &str, method: &str, path: &str, body: &Value) -> Reply {
         let key = self.keys.iter().find(|(name, _)| *name == who).map_or("wrong", |(_, key)| key);
         let bearer = format!("Bearer {key}");
         self.probe.client.send(method, path, &[("Authorization", &bearer)], body.to_string()).unwrap()
