@@ -1,5 +1,6 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
+use interdict_engine::calibration::Calibration;
 use interdict_engine::limits::FOLD_AT;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -283,4 +284,7 @@ pub struct Hardware {
     pub identity_memory_mib: usize,
     /// Transactions that labels and reversals can still find.
     pub originals: usize,
+    /// What packs' budgets are held against; figures that are not there are the built-in table's.
+    #[serde(default)]
+    pub costs: Calibration,
 }
