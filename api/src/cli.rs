@@ -57,6 +57,7 @@ enum Verb {
 
 /// Runs the command line; the process's exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    crate::panics::quiet_what_is_contained();
     // clap exits with 2 for misuse and 0 for help, as wire.md wants.
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,

@@ -12,4 +12,6 @@ pub mod http;
 pub mod replay;
 pub mod follow;
 pub mod sinks;
+pub mod panics;
+pub mod calibrate;
 pub mod cli;

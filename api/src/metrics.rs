@@ -273,6 +273,13 @@ impl Reading<'_> {
             &[],
             undecided,
         );
+        let failures = node.tally.model_failures(&node.view()).into_iter();
+        self.counters(
+            "interdict_model_failures_total",
+            "Scores that failed inside a model's run: it said nothing then",
+            &["model"],
+            failures.map(|(model, count)| (vec![model], count)).collect(),
+        );
         let shadow = node.tally.shadow_hits(&node.view());
         let rows = shadow.into_iter().map(|(rule, hits)| (vec![rule], hits)).collect();
         self.counters("interdict_shadow_hits_total", "Hits of rules in shadow mode", &["rule"], rows);

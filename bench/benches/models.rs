@@ -2,6 +2,7 @@
 //! the same file, one row at a time as the path asks.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use interdict_engine::calibration::Calibration;
 use interdict_engine::domain::{SlotId, SlotView, Value};
 use interdict_engine::error::Place;
 use interdict_engine::models::{Input, Kind, Missing, Model, ModelScratch, ModelSource, ScoreFrom};
@@ -120,7 +121,7 @@ fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("models");
     let model = ours(&file);
     assert_eq!(model.kind(), Kind::Trees);
-    println!("static cost: {} ns", model.cost_ns());
+    println!("static cost: {} ps", model.cost_ps(&Calibration::default()));
     let (mut at, mut scratch) = (0, ModelScratch::default());
     group.bench_function("ours", |b| {
         b.iter(|| {

@@ -7,6 +7,7 @@
 pub mod limits;
 pub mod stage;
 pub mod error;
+pub mod calibration;
 pub mod domain;
 pub mod features;
 pub mod lists;

@@ -145,8 +145,16 @@ pub const MODEL_PRODUCTS_MAX: u64 = 1 << 22;
 pub const MODEL_TREES_MAX: usize = 4096;
 /// Most nodes, leaves included, of one ensemble.
 pub const MODEL_NODES_MAX: usize = 1 << 20;
+/// Most classes that compete for one score (softmax over trees).
+pub const MODEL_COMPETING_MAX: usize = 64;
 /// Deepest tree of an ensemble, in decisions.
 pub const MODEL_DEPTH_MAX: usize = 64;
+/// Most bytes that the compressed buffers of one batch of an Arrow feed become; more are refused before any is read.
+pub const FEED_BATCH_BYTES_MAX: u64 = 512 << 20;
+/// Most bytes that the compressed buffers of all dictionaries of an Arrow feed become.
+pub const FEED_DICTIONARY_BYTES_MAX: u64 = 512 << 20;
+/// Largest unit cost that a profile may set, in ps (a ms): no sum over a rule, a model or a field's patterns overflows.
+pub const COST_PS_MAX: u64 = 1_000_000_000;
 /// Most models in one generation.
 pub const MODELS_MAX: usize = 32;
 /// Largest absolute sum of an ensemble's leaves, one of each tree; sums are i64 in units of 2^-32.

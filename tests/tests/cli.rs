@@ -77,6 +77,40 @@ fn the_repositorys_packs_pass() {
     }
 }
 
+/// Budgets are held against the built-in table, a profile's, or what this machine measures now.
+#[test]
+fn what_budgets_are_held_against_can_be_said() {
+    let dir = folder();
+    pack(dir.path(), |rule| rule);
+    let yaml = dir.path().join("p/pack.yaml");
+    let manifest = fs::read_to_string(&yaml).unwrap();
+    fs::write(&yaml, format!("{manifest}budgets: {{rules_us: 1}}\n")).unwrap();
+    run(dir.path(), "packs check p").code(0);
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../hw-profiles/server.toml");
+    let profile = fs::read_to_string(profile).unwrap();
+    fs::write(dir.path().join("slow.toml"), format!("{profile}\n[costs]\nslot_ps = 2000000\n")).unwrap();
+    let refused = run(dir.path(), "packs check p --profile slow.toml").code(1);
+    let wanted = "static cost of rules is 2.0 us, budget rules_us is 1; dearest: rule";
+    assert!(refused.out.contains(wanted), "{}", refused.out);
+    // A node under that profile refuses it too: its costs are what a publication is held against.
+    fs::write(dir.path().join("c.toml"), "profile = \"slow.toml\"\n[rules]\npacks = [\"p\"]\n").unwrap();
+    let served = run(dir.path(), "serve --config c.toml --data served").code(3);
+    assert!(served.err.contains(wanted), "{}", served.err);
+    let report = run(dir.path(), "packs check p --calibrate --json").out;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let table = report["calibration"].as_object().unwrap();
+    assert_eq!(table.len(), 24);
+    assert!(table.values().all(|ps| ps.as_u64().is_some_and(|ps| ps > 0)), "{table:?}");
+    let told = run(dir.path(), "packs check p --calibrate").out;
+    let costs = told.split_once("[costs]").unwrap().1;
+    let costs: Vec<&str> = costs.lines().filter(|line| line.contains(" = ")).collect();
+    assert_eq!(costs.len(), 24, "{told}");
+    fs::write(dir.path().join("here.toml"), format!("{profile}\n[costs]\n{}\n", costs.join("\n"))).unwrap();
+    // What it prints is what a profile reads; whether the budget holds here is this machine's to say.
+    assert!(!run(dir.path(), "packs check p --profile here.toml").err.contains("here.toml"));
+    run(dir.path(), "packs check p --profile here.toml --calibrate").code(2);
+}
+
 #[test]
 fn a_wrong_slot_is_a_finding_with_its_place_and_the_nearest_name() {
     let dir = folder();

@@ -53,6 +53,14 @@ fn exposed(text: &str) -> BTreeMap<String, (String, Vec<String>)> {
     families
 }
 
+/// A model that comes to no number where an amount is above 1000: the square root of less than nothing.
+fn with_failing_model(dir: &Path) {
+    let onnx = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/src/models/fixtures/root.onnx");
+    write(&dir.join("probe/models/root.onnx"), std::fs::read(onnx).unwrap());
+    let declared = "id: root\nfile: root.onnx\ndoc: fails\nclass: 0\ninputs:\n  - {slot: amount.minor}\n";
+    write(&dir.join("probe/models/root.yaml"), declared);
+}
+
 /// Makes everything happen that is counted.
 fn exercise(client: &Client, data: &Path) {
     let send = |body: serde_json::Value| client.post("/v1/decisions", &body).unwrap().status;
@@ -78,6 +86,7 @@ fn the_metrics_are_those_of_the_table_with_its_types_and_labels() {
     let dir = tempfile::tempdir().unwrap();
     let config = probe(dir.path(), "\n[lists.watched]\nfile = \"watched.csv\"\nfresh_for = \"24h\"\n");
     write(&dir.path().join("watched.csv"), "type,value\nmerchant,M-99\n");
+    with_failing_model(dir.path());
     let rules = dir.path().join("probe/rules/rules.yaml");
     let shadow =
         std::fs::read_to_string(&rules).unwrap().replace("code: LARGE\n", "code: LARGE\n    mode: shadow\n");
@@ -110,8 +119,11 @@ fn the_metrics_are_those_of_the_table_with_its_types_and_labels() {
 fn what_happened_is_what_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let config = probe(dir.path(), "");
+    with_failing_model(dir.path());
     let data = dir.path().join("data");
     let node = Start::new(BINARY, &config, &data).start().unwrap();
+    let before = node.client().get("/metrics").unwrap().text;
+    assert!(before.contains("\ninterdict_model_failures_total{model=\"root\"} 0\n"), "{before}");
     exercise(&node.client(), &data);
     let text = node.client().get("/metrics").unwrap().text;
     for (series, value) in [
@@ -119,6 +131,7 @@ fn what_happened_is_what_is_counted() {
         (r#"interdict_decisions_total{outcome="hold",pack="default",reason_class="default"}"#, 1),
         (r#"interdict_deadline_exceeded_total{default="hold"}"#, 1),
         ("interdict_idempotent_replays_total", 1),
+        (r#"interdict_model_failures_total{model="root"}"#, 1),
         ("interdict_idempotency_conflicts_total", 1),
         (r#"interdict_ingest_messages_total{protocol="http",result="ok"}"#, 2),
         (r#"interdict_ingest_messages_total{protocol="http",result="malformed"}"#, 1),

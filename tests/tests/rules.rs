@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use interdict_engine::Error;
+use interdict_engine::calibration::Calibration;
 use interdict_engine::domain::{Outcome, Schema, SlotDef, SlotId, SlotView, Value, ValueType};
 use interdict_engine::error::Place;
 use interdict_engine::packs::{self, Files};
@@ -385,7 +386,7 @@ fn files(extra: &[(&str, &str)]) -> Files {
 fn complaints(extra: &[(&str, &str)]) -> Vec<String> {
     let errors = match packs::load(files(extra)) {
         Err(errors) => errors,
-        Ok(pack) => packs::check(&pack).errors,
+        Ok(pack) => packs::check(&pack, &Calibration::default()).errors,
     };
     errors.iter().map(Error::to_string).collect()
 }
@@ -639,7 +640,7 @@ fn examples_and_tests_say_what_they_expected_and_what_came() {
     );
     let tests = "tests:\n  - name: big\n    slots: {amount: {minor: 7}}\n    expect: {outcome: review, score: 10, hits: [r]}\n  - name: wrong\n    slots: {amount.minor: 7}\n    expect: {outcome: decline, hits: []}\n";
     let pack = packs::load(files(&[("rules/a.yaml", &rules), ("tests/t.yaml", tests)])).unwrap();
-    assert!(packs::check(&pack).is_ok());
+    assert!(packs::check(&pack, &Calibration::default()).is_ok());
     let report = packs::test(&pack);
     let told: Vec<String> = report
         .failures
@@ -671,7 +672,7 @@ fn warnings_name_what_is_unused() {
     let features =
         format!("{FEATURES}  - name: idle\n    key: [card, merchant]\n    windows: [1h]\n    seen: true\n");
     let pack = packs::load(files(&[("rules/a.yaml", &rules), ("features.yaml", &features)])).unwrap();
-    let report = packs::check(&pack);
+    let report = packs::check(&pack, &Calibration::default());
     assert_eq!(report.errors, []);
     let told: Vec<String> = report.warnings.iter().map(Error::to_string).collect();
     let expected = [
@@ -741,7 +742,7 @@ fn the_pack_of_the_guide_works() {
         .collect();
     assert_eq!(files.len(), 5, "every block begins with its path");
     let pack = packs::load(files).unwrap();
-    let report = packs::check(&pack);
+    let report = packs::check(&pack, &Calibration::default());
     assert_eq!((report.errors, report.warnings), (vec![], vec![]));
     let tested = packs::test(&pack);
     let failures: Vec<String> = tested.failures.iter().map(ToString::to_string).collect();

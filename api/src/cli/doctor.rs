@@ -193,7 +193,8 @@ fn profile(fits: &str, cores: usize, loaded: Option<&Loaded>) -> Row {
 fn config(loaded: &Loaded) -> Vec<Row> {
     let (mut wrong, mut packs) = (Vec::new(), Vec::new());
     for dir in loaded.config.rules.packs.iter().map(|dir| loaded.resolve(dir)) {
-        match read_pack_folder(&dir).and_then(|files| checked_pack(files, &dir.display().to_string())) {
+        let (place, costs) = (dir.display().to_string(), &loaded.hardware.costs);
+        match read_pack_folder(&dir).and_then(|files| checked_pack(files, &place, costs)) {
             Ok(pack) => packs.push(pack),
             Err(e) => wrong.push(format!("{e:#}")),
         }

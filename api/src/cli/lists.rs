@@ -149,8 +149,10 @@ impl Input {
     fn meta(&self, config: Option<&Path>, keys: &NodeKeys) -> Result<ListMeta> {
         let loaded = config.map(crate::config::load).transpose()?;
         let mut packs = Vec::new();
-        for dir in loaded.iter().flat_map(|l| l.config.rules.packs.iter().map(|dir| l.resolve(dir))) {
-            packs.push(checked_pack(read_pack_folder(&dir)?, &dir.display().to_string())?);
+        for (loaded, dir) in loaded.iter().flat_map(|l| l.config.rules.packs.iter().map(move |dir| (l, dir)))
+        {
+            let (dir, costs) = (loaded.resolve(dir), &loaded.hardware.costs);
+            packs.push(checked_pack(read_pack_folder(&dir)?, &dir.display().to_string(), costs)?);
         }
         let known = loaded.as_ref().and_then(|l| l.config.lists.named.get(&self.name));
         let list = List {

@@ -3,10 +3,13 @@
 
 use super::lists::out_path;
 use super::{FINDING, lists};
+use crate::calibrate;
+use crate::config::load::profile;
 use crate::node::publish::{checked_pack, read_pack_folder};
 use crate::node::store::write_whole;
 use anyhow::Result;
 use interdict_engine::Error;
+use interdict_engine::calibration::Calibration;
 use interdict_engine::generation::hex;
 use interdict_engine::packs::{self, Pack, Report, TestReport};
 use interdict_engine::stage::Stage;
@@ -24,7 +27,12 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Check names, types, examples and cost; every error with file:line:column. Exits 1 when there is one.
-    Check(Folder),
+    Check {
+        #[command(flatten)]
+        folder: Folder,
+        #[command(flatten)]
+        costs: Costs,
+    },
     /// Run every example and every test; expected and got of each that fails. Exits 1 when one does.
     Test(Folder),
     /// Write the pack as one archive with a content hash. Refuses a pack that fails check or test (exit 3).
@@ -46,13 +54,34 @@ struct Folder {
     json: bool,
 }
 
+/// What budgets are held against: the built-in table, unless told otherwise.
+#[derive(Debug, clap::Args)]
+struct Costs {
+    /// Hold budgets against the costs of this hardware profile (a name or a path), as a node under it does.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Hold budgets against what this machine measures now (about a second), and print that as [costs] of a profile.
+    #[arg(long, conflicts_with = "profile")]
+    calibrate: bool,
+}
+
+impl Costs {
+    fn table(&self) -> Result<Calibration> {
+        match &self.profile {
+            Some(name) => Ok(profile(name, Path::new("."))?.costs),
+            None if self.calibrate => calibrate::measure(),
+            None => Ok(Calibration::default()),
+        }
+    }
+}
+
 /// Runs `packs`.
 ///
 /// # Errors
 /// A folder that cannot be read; for `build`, a pack that fails check or test, or an archive that cannot be written.
 pub fn run(args: Args) -> Result<ExitCode> {
     match args.verb {
-        Verb::Check(folder) => check(&folder),
+        Verb::Check { folder, costs } => check(&folder, &costs),
         Verb::Test(folder) => test(&folder),
         Verb::Build { folder, out } => build(&folder, &out),
     }
@@ -67,17 +96,22 @@ fn load(folder: &Folder) -> Result<Result<Pack, Vec<Error>>> {
     Ok(packs::load(read_pack_folder(&folder.dir)?))
 }
 
-fn check(folder: &Folder) -> Result<ExitCode> {
+fn check(folder: &Folder, costs: &Costs) -> Result<ExitCode> {
+    let table = costs.table()?;
     let (pack, report) = match load(folder)? {
         Ok(pack) => {
-            let report = packs::check(&pack);
+            let report = packs::check(&pack, &table);
             (Some(pack), report)
         }
         Err(errors) => (None, Report { errors, ..Report::default() }),
     };
     let budget_us = pack.as_ref().and_then(|pack| pack.manifest.budget_us(Stage::Rules));
     if folder.json {
-        println!("{}", check_json(folder, pack.as_ref(), &report, budget_us));
+        let mut told = check_json(folder, pack.as_ref(), &report, budget_us);
+        if costs.calibrate {
+            told["calibration"] = json!(table);
+        }
+        println!("{told}");
         return Ok(exit(report.is_ok()));
     }
     for error in &report.errors {
@@ -96,15 +130,18 @@ fn check(folder: &Folder) -> Result<ExitCode> {
             report.shadow,
             report.interpreted,
             report.feature_slots,
-            report.cost_ns / 1000,
-            report.cost_ns % 1000,
+            report.cost_ps / 1_000_000,
+            report.cost_ps / 1000 % 1000,
         );
         for cost in report.costs.iter().filter(|cost| cost.stage != Stage::Rules) {
             let budget = cost.budget_us.map_or("no budget".into(), |us| format!("budget {us} us"));
-            let dearest: Vec<&str> = cost.dearest.iter().map(|part| part.part.as_str()).collect();
-            let (name, us, ns) = (cost.stage.name(), cost.ns / 1000, cost.ns % 1000);
-            println!("  {name}: static cost {us}.{ns:03} us, {budget}; dearest: {}", dearest.join(", "));
+            let (name, us, ns) = (cost.stage.name(), cost.ps / 1_000_000, cost.ps / 1000 % 1000);
+            println!("  {name}: static cost {us}.{ns:03} us, {budget}; {}", cost.told_parts());
         }
+    }
+    if costs.calibrate {
+        println!("[costs]  # measured on this machine");
+        table.figures().iter().for_each(|(name, ps)| println!("{name} = {ps}"));
     }
     println!("{}", told(report.errors.len(), report.warnings.len()));
     Ok(exit(report.is_ok()))
@@ -128,9 +165,10 @@ fn errors_json(errors: &[Error]) -> Vec<Value> {
 
 fn check_json(folder: &Folder, pack: Option<&Pack>, report: &Report, budget_us: Option<u32>) -> Value {
     let cost = |cost: &packs::StageCost| {
-        let part = |part: &packs::PartCost| json!({"part": part.part, "ns": part.ns});
+        let part = |part: &packs::PartCost| json!({"part": part.part, "ns": part.ps.div_ceil(1000)});
         json!({
-            "stage": cost.stage.name(), "ns": cost.ns, "budget_us": cost.budget_us,
+            "stage": cost.stage.name(), "ns": cost.ps.div_ceil(1000), "budget_us": cost.budget_us,
+            "shared": cost.shared.iter().map(part).collect::<Vec<_>>(),
             "dearest": cost.dearest.iter().map(part).collect::<Vec<_>>(),
         })
     };
@@ -145,7 +183,7 @@ fn check_json(folder: &Folder, pack: Option<&Pack>, report: &Report, budget_us: 
         "shadow": report.shadow,
         "interpreted": report.interpreted,
         "feature_slots": report.feature_slots,
-        "cost_ns": report.cost_ns,
+        "cost_ns": report.cost_ps.div_ceil(1000),
         "budget_us": budget_us,
         "costs": report.costs.iter().map(cost).collect::<Vec<_>>(),
     })
@@ -198,7 +236,8 @@ fn test_json(folder: &Folder, report: &TestReport) -> Value {
 
 fn build(folder: &Folder, out: &Path) -> Result<ExitCode> {
     let working = lists::working("checking and testing");
-    let pack = checked_pack(read_pack_folder(&folder.dir)?, &folder.dir.display().to_string())?;
+    let table = Calibration::default();
+    let pack = checked_pack(read_pack_folder(&folder.dir)?, &folder.dir.display().to_string(), &table)?;
     write_whole(&out_path(out), &pack.archive())?;
     working.finish_and_clear();
     let (version, sha256) = (&pack.manifest.version, hex(&pack.content_hash()));

@@ -116,6 +116,7 @@ pub fn profile(name: &str, config: &Path) -> Result<Hardware> {
     if hardware.micro_batch == 0 || hardware.micro_batch > interdict_engine::limits::MICRO_BATCH_MAX {
         bail!("{}: micro_batch {}: expected 1 to 16", place.display(), hardware.micro_batch);
     }
+    hardware.costs.check().with_context(|| format!("{}: costs", place.display()))?;
     Ok(hardware)
 }
 
@@ -202,11 +203,9 @@ impl Loaded {
             .collect();
         let hardware = toml::Table::try_from(&self.hardware)?;
         let origin = format!("profile {}", self.config.profile.0);
-        rows.extend(
-            hardware
-                .into_iter()
-                .map(|(key, value)| (format!("hardware.{key}"), value.to_string(), origin.clone())),
-        );
+        let mut leaves = Vec::new();
+        flatten("hardware", &toml::Value::Table(hardware), &mut leaves);
+        rows.extend(leaves.into_iter().map(|(key, value)| (key, value, origin.clone())));
         Ok(rows)
     }
 }
@@ -237,6 +236,7 @@ fn in_table(table: &toml::Table, key: &str) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use interdict_engine::calibration::Calibration;
 
     fn load_text(text: &str) -> Result<Loaded> {
         let dir = tempfile::tempdir().unwrap();
@@ -257,6 +257,27 @@ mod tests {
         assert!(error.contains("decision.levers.chip") && error.contains("cancel_capture"), "{error}");
         let error = format!("{:#}", load_text("profile = \"serverr\"\n").unwrap_err());
         assert!(error.contains("did you mean \"server\""), "{error}");
+    }
+
+    #[test]
+    fn a_profile_may_say_what_things_cost_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slow.toml");
+        let read = |costs: &str| {
+            std::fs::write(&path, format!("{}\n[costs]\n{costs}\n", BUILT_IN[0].1)).unwrap();
+            profile(path.to_str().unwrap(), dir.path())
+        };
+        let table = Calibration::default();
+        assert_eq!(profile("server", dir.path()).unwrap().costs, table);
+        let costs = read("screen_ps = 45000000").unwrap().costs;
+        assert_eq!(costs, Calibration { screen_ps: 45_000_000, ..table });
+        let wrong = |costs: &str| format!("{:#}", read(costs).unwrap_err());
+        assert!(
+            wrong("screens_ps = 5").contains("did you mean \"screen_ps\"?"),
+            "{}",
+            wrong("screens_ps = 5")
+        );
+        assert!(wrong("fold_ps = 0").contains("costs: fold_ps is 0, limit 1 to"), "{}", wrong("fold_ps = 0"));
     }
 
     #[test]

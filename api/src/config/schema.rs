@@ -1,6 +1,7 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
 use crate::node::disk::{SyncLate, WhenUnwritable};
+use interdict_engine::calibration::Calibration;
 use interdict_engine::limits::{FOLD_AT, JOURNAL_UNWRITTEN_BYTES_MAX};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -323,4 +324,7 @@ pub struct Hardware {
     /// Whether a GPU searches banks.
     #[serde(default)]
     pub gpu: GpuUse,
+    /// What packs' budgets are held against; figures that are not there are the built-in table's.
+    #[serde(default)]
+    pub costs: Calibration,
 }

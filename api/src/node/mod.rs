@@ -263,7 +263,7 @@ impl Node {
     /// Everything that is wrong with the pack.
     pub fn upload_pack(&self, archive: Vec<u8>) -> Result<(String, String)> {
         let files = interdict_engine::packs::unarchive(&archive)?;
-        let pack = publish::checked_pack(files, "pack")?;
+        let pack = publish::checked_pack(files, "pack", &self.loaded.hardware.costs)?;
         let named = (pack.name().to_owned(), pack.manifest.version.clone());
         self.uploaded.lock().insert(named.0.clone(), archive);
         Ok(named)

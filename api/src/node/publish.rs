@@ -7,6 +7,7 @@ use super::store::Store;
 use super::watchlists::watchlist_bank;
 use crate::config::{Loaded, schema};
 use anyhow::{Context, Result, bail};
+use interdict_engine::calibration::Calibration;
 use interdict_engine::domain::{Audience, Lever, Outcome, Subject};
 use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::generation::{Generation, Manifest, PartKind, Settings};
@@ -50,13 +51,13 @@ fn is_pack_file(name: &str) -> bool {
     [".yaml", ".yml", ".onnx"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Loads, checks and tests a pack; its errors name file, line and column.
+/// Loads, checks and tests a pack, its budgets held against `costs`; its errors name file, line and column.
 ///
 /// # Errors
 /// Every error of the pack, a line each.
-pub fn checked_pack(files: packs::Files, place: &str) -> Result<Pack> {
+pub fn checked_pack(files: packs::Files, place: &str, costs: &Calibration) -> Result<Pack> {
     let pack = packs::load(files).map_err(|errors| all(place, &errors))?;
-    let report = packs::check(&pack);
+    let report = packs::check(&pack, costs);
     if !report.is_ok() {
         return Err(all(place, &report.errors));
     }
@@ -187,13 +188,13 @@ pub fn build(
     keys: &NodeKeys,
     uploaded: &BTreeMap<String, Vec<u8>>,
 ) -> Result<Arc<Generation>> {
-    let mut packs: Vec<Pack> = Vec::new();
+    let (mut packs, costs) = (Vec::<Pack>::new(), &loaded.hardware.costs);
     for dir in &loaded.config.rules.packs {
         let dir = loaded.resolve(dir);
-        packs.push(checked_pack(read_pack_folder(&dir)?, &dir.display().to_string())?);
+        packs.push(checked_pack(read_pack_folder(&dir)?, &dir.display().to_string(), costs)?);
     }
     for (name, archive) in uploaded {
-        let pack = checked_pack(packs::unarchive(archive)?, name)?;
+        let pack = checked_pack(packs::unarchive(archive)?, name, costs)?;
         match packs.iter_mut().find(|known| known.name() == name) {
             Some(known) => *known = pack,
             None => packs.push(pack),

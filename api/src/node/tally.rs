@@ -8,7 +8,7 @@ use interdict_engine::generation::View;
 use interdict_engine::lane::{Scratch, decide_without};
 use interdict_engine::rules::Mode;
 use interdict_engine::sequencer::Work;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub struct Tally {
     defaults: AtomicU64,
     /// Shadow hits by generation and rule number.
     shadow: RwLock<BTreeMap<[u8; 32], Arc<[AtomicU64]>>>,
+    /// Scores that failed inside tract, by the model's id: seldom, so behind a lock.
+    model_failures: Mutex<BTreeMap<String, u64>>,
     /// Verdicts with a shadow hit, by outcome as given and as it were if shadow rules counted.
     diffs: [[AtomicU64; Outcome::ALL.len()]; Outcome::ALL.len()],
 }
@@ -73,6 +75,7 @@ impl Tally {
             undecided: AtomicU64::new(0),
             defaults: AtomicU64::new(0),
             shadow: RwLock::default(),
+            model_failures: Mutex::default(),
             diffs: Default::default(),
         }
     }
@@ -85,6 +88,10 @@ impl Tally {
         self.defaults.fetch_add(u64::from(verdict.default_applied), Relaxed);
         self.count_shadow(work, verdict, scratch);
         let generation = work.view.generation();
+        for number in scratch.found.failed_models() {
+            let id = generation.models()[usize::from(*number)].id();
+            *self.model_failures.lock().entry(id.to_owned()).or_default() += 1;
+        }
         for (stage, counts) in STAGES.iter().zip(&self.stages).filter(|(stage, _)| generation.has(**stage)) {
             let found = match stage {
                 Stage::Features => work.accepted.features.iter().any(Option::is_some),
@@ -148,6 +155,15 @@ impl Tally {
                 (rule.id().to_owned(), counts.as_ref().map_or(0, |counts| counts[number].load(Relaxed)))
             })
             .collect()
+    }
+
+    /// Scores that failed inside tract, by model: those of the view from 0 on, and those that failed before it.
+    pub fn model_failures(&self, view: &View) -> BTreeMap<String, u64> {
+        let mut counts = self.model_failures.lock().clone();
+        for model in view.generation().models() {
+            counts.entry(model.id().to_owned()).or_default();
+        }
+        counts
     }
 
     /// Counts by stage name.

@@ -47,6 +47,8 @@ pub struct Found {
     screens: Vec<Screened>,
     banks: Vec<Option<Likest>>,
     models: Vec<Option<u16>>,
+    /// Numbers of the models that failed.
+    failed: Vec<u16>,
     any_pattern: bool,
     /// Bit per stage.
     ran: u16,
@@ -63,6 +65,7 @@ impl Found {
         self.banks.resize(generation.banks().len(), None);
         self.models.clear();
         self.models.resize(generation.models().len(), None);
+        self.failed.clear();
         self.ran = 0;
     }
     /// Whether a stage ran.
@@ -137,6 +140,10 @@ impl Found {
         }
         self.model(usize::from(at - starts.models)).map(|score| Value::Int(i64::from(score)))
     }
+    /// The models that failed inside tract, by number: each has no score for that.
+    pub fn failed_models(&self) -> &[u16] {
+        &self.failed
+    }
     /// Whether a stage found anything: a list entry, a pattern, a similar name, a near payment, a score.
     pub fn any(&self, stage: Stage) -> bool {
         match stage {
@@ -210,12 +217,17 @@ impl Found {
         let generation = view.generation();
         let applies = generation.applies(&tx.tenant);
         let mut models = std::mem::take(&mut self.models);
+        let mut failed = std::mem::take(&mut self.failed);
+        failed.clear();
         let row = Row::new(tx, features, view, self);
-        for (model, score) in generation.models().iter().zip(&mut models) {
+        for ((number, model), score) in (0..).zip(generation.models()).zip(&mut models) {
             let is_for = applies[usize::from(model.pack())];
             *score = if is_for { model.score(&row, scratch) } else { None };
+            if is_for && scratch.failed {
+                failed.push(number);
+            }
         }
-        self.models = models;
+        (self.models, self.failed) = (models, failed);
     }
 
     /// Takes what the banks said from the record: what they had learned is not part of a generation.

@@ -1,9 +1,10 @@
-//! TreeEnsembleClassifier and TreeEnsembleRegressor (ai.onnx.ml, versions 1 to 3) as plain trees, reduced to the one sum
-//! that the score depends on.
+//! TreeEnsembleClassifier and TreeEnsembleRegressor (ai.onnx.ml, versions 1 to 3) as plain trees, reduced to the sum that
+//! the score depends on; with a softmax, to the sums of all classes, which compete.
 
+use super::Class;
 use super::attributes::Attributes;
 use super::onnx::Graph;
-use super::outputs::{Column, classifier, regressor};
+use super::outputs::{Column, Sums, classifier, regressor};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MODEL_NODES_MAX, MODEL_TREES_MAX};
 use std::collections::HashMap;
@@ -41,8 +42,6 @@ pub(super) enum Node {
 /// An ensemble whose score is what `transform` makes of `base + Σ leaves`.
 #[derive(Debug)]
 pub(super) struct Ensemble {
-    /// The value it reads its columns from.
-    pub input: String,
     pub nodes: Vec<Node>,
     /// Root of each tree.
     pub roots: Vec<usize>,
@@ -51,43 +50,84 @@ pub(super) struct Ensemble {
     pub is_logistic: bool,
 }
 
+/// An ensemble's operator, understood; each sum is made when it is asked for, since a file may have many.
+pub(super) struct Found<'g> {
+    /// The value it reads its columns from.
+    pub input: String,
+    /// Which of its sums the score is of.
+    pub class: usize,
+    attributes: Attributes<'g>,
+    nodes: Vec<Node>,
+    positions: Positions,
+    columns: Vec<Column>,
+}
+
 /// The ensemble that the score comes from; `None` where it comes from something else.
 ///
 /// # Errors
 /// For ensembles in a form that we do not lower: nothing else runs them.
-pub(super) fn find(graph: &Graph, class: Option<u16>) -> Result<Option<Ensemble>, Error> {
+pub(super) fn find<'g>(graph: &'g Graph, class: Option<&Class>) -> Result<Option<Found<'g>>, Error> {
     let Some((node, at, is_sigmoid)) = producer(graph) else { return Ok(None) };
     let attributes = Attributes(node);
     if node.op_type == "TreeEnsembleClassifier" && at == 0 {
         return Err(attributes.refuse("its first output is the label; name the second, the probabilities"));
     }
-    let (mut nodes, positions) = nodes(attributes)?;
-    let column = if node.op_type == "TreeEnsembleClassifier" {
+    let (nodes, positions) = nodes(attributes)?;
+    let Sums { columns, class } = if node.op_type == "TreeEnsembleClassifier" {
         if is_sigmoid {
             return Err(attributes.refuse("Sigmoid after a classifier is not supported"));
         }
         classifier(attributes, class)?
     } else {
-        regressor(attributes, class, is_sigmoid)?
+        regressor(attributes, class, is_sigmoid)?.into()
     };
-    leaves(attributes, &mut nodes, &positions, &column)?;
-    let roots = roots(attributes, &nodes, &positions)?;
-    if column.is_average {
-        let trees = roots.len() as f64;
-        nodes.iter_mut().for_each(|node| {
-            if let Node::Leaf(weight) = node {
-                *weight /= trees;
-            }
-        });
+    let input = node.input.first().cloned().unwrap_or_default();
+    Ok(Some(Found { input, class, attributes, nodes, positions, columns }))
+}
+
+impl Found<'_> {
+    /// Whether several sums compete for the score.
+    pub(super) fn competes(&self) -> bool {
+        self.columns.len() > 1
     }
-    let ensemble = Ensemble {
-        input: node.input.first().cloned().unwrap_or_default(),
-        nodes,
-        roots,
-        base: if column.is_complement { 1.0 - column.base } else { column.base },
-        is_logistic: column.is_logistic,
-    };
-    Ok(Some(ensemble))
+    /// How many sums there are.
+    pub(super) fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// One of the sums.
+    pub(super) fn sum(&self, at: usize) -> Result<Ensemble, Error> {
+        let (column, mut nodes) = (&self.columns[at], self.nodes.clone());
+        leaves(self.attributes, &mut nodes, &self.positions, column)?;
+        let mut roots = roots(self.attributes, &nodes, &self.positions)?;
+        if column.is_average {
+            let trees = roots.len() as f64;
+            nodes.iter_mut().for_each(|node| {
+                if let Node::Leaf(weight) = node {
+                    *weight /= trees;
+                }
+            });
+        }
+        if self.competes() {
+            // Boosting grows a tree for each class, and the others' say nothing here.
+            roots.retain(|root| weighs(&nodes, *root));
+        }
+        let base = if column.is_complement { 1.0 - column.base } else { column.base };
+        Ok(Ensemble { nodes, roots, base, is_logistic: column.is_logistic })
+    }
+}
+
+/// Whether a tree adds anything to the sum.
+fn weighs(nodes: &[Node], root: usize) -> bool {
+    let mut stack = vec![root];
+    while let Some(at) = stack.pop() {
+        match nodes[at] {
+            Node::Leaf(weight) if weight != 0.0 => return true,
+            Node::Leaf(_) => {}
+            Node::Split { when_true, when_false, .. } => stack.extend([when_true, when_false]),
+        }
+    }
+    false
 }
 
 /// The ensemble behind the output, and which of its outputs; whether a Sigmoid stands between.

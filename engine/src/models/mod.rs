@@ -9,11 +9,14 @@ mod outputs;
 mod attributes;
 mod link;
 mod trees;
+mod competing;
 mod widths;
+mod lower;
 mod runner;
 mod model;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use model::{Input, Kind, Missing, Model, ModelScratch, ModelSource, ScoreFrom};
+pub use model::{Class, Input, Kind, Missing, Model, ModelScratch, ModelSource, ScoreFrom};
+pub use runner::panics_are_contained;

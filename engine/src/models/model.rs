@@ -1,9 +1,11 @@
 //! A model as the lane sees it: slots in, one integer score out. Which evaluator runs it is decided at load.
 
+use super::competing::Competing;
 use super::onnx::Graph;
 use super::runner::Runner;
 use super::trees::Trees;
 use super::{columns, ensemble};
+use crate::calibration::Calibration;
 use crate::domain::{SlotId, SlotView, Value};
 use crate::error::{Error, ErrorKind, Place};
 use crate::limits::{MODEL_FILE_BYTES_MAX, MODEL_INPUTS_MAX, SCORE_MAX};
@@ -44,6 +46,15 @@ pub enum ScoreFrom {
     Thousandths,
 }
 
+/// Which of a model's classes the score is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// By its column of the output, from 0.
+    Column(u16),
+    /// By the label it was trained under.
+    Label(String),
+}
+
 /// A model as a pack declares it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelSource<'a> {
@@ -61,8 +72,8 @@ pub struct ModelSource<'a> {
     pub inputs: Vec<Input>,
     /// The graph's output that holds the score; without one, the only output of floating-point numbers.
     pub output: Option<String>,
-    /// Which column of the output, from 0; without one, the last (a two-class model's second).
-    pub class: Option<u16>,
+    /// Which class; it may be left out where there is one column, or two that have no labels of text: then the last.
+    pub class: Option<Class>,
     /// What the output is.
     pub score: ScoreFrom,
     /// Whether the score may count towards the verdict's by itself.
@@ -92,6 +103,7 @@ pub struct Model {
 #[derive(Debug)]
 enum Body {
     Trees(Trees),
+    Competing(Competing),
     Tract(Box<Runner>),
 }
 
@@ -100,8 +112,8 @@ enum Body {
 pub struct ModelScratch {
     pub(super) values: Vec<Option<i64>>,
     pub(super) ints: Vec<i64>,
-    /// Runs that failed inside tract (the score was missing then); whoever counts them sets it back.
-    pub failed: u64,
+    /// Whether the last score failed inside tract, and is missing for that.
+    pub failed: bool,
 }
 
 impl Model {
@@ -114,10 +126,15 @@ impl Model {
         let at = |e: Error| vec![e.at(Place::file(&source.file))];
         bounds(source).map_err(at)?;
         let graph = Graph::read(source).map_err(at)?;
-        let body = match ensemble::find(&graph, source.class).map_err(at)? {
+        let body = match ensemble::find(&graph, source.class.as_ref()).map_err(at)? {
             Some(found) => {
                 let columns = columns::resolve(&graph, source, &found.input).map_err(at)?;
-                Body::Trees(Trees::lower(&found, &columns, source.score).map_err(at)?)
+                if found.competes() {
+                    Body::Competing(Competing::lower(&found, &columns, source.score).map_err(at)?)
+                } else {
+                    let ensemble = found.sum(0).map_err(at)?;
+                    Body::Trees(Trees::lower(&ensemble, &columns, source.score).map_err(at)?)
+                }
             }
             None => Body::Tract(Box::new(Runner::prepare(&graph, source).map_err(at)?)),
         };
@@ -144,23 +161,25 @@ impl Model {
     /// Which evaluator runs it.
     pub fn kind(&self) -> Kind {
         match &self.body {
-            Body::Trees(_) => Kind::Trees,
+            Body::Trees(_) | Body::Competing(_) => Kind::Trees,
             Body::Tract(_) => Kind::Tract,
         }
     }
-    /// Estimated cost of one score in ns, calibrated by `bench/benches/models.rs`.
-    pub fn cost_ns(&self) -> u64 {
-        let reading = 5 * self.inputs.len() as u64;
+    /// Estimated cost of one score, in ps.
+    pub fn cost_ps(&self, costs: &Calibration) -> u64 {
+        let reading = costs.model_input_ps * self.inputs.len() as u64;
         reading
             + match &self.body {
-                Body::Trees(trees) => trees.cost_ns(),
-                Body::Tract(runner) => runner.cost_ns(),
+                Body::Trees(trees) => trees.cost_ps(costs),
+                Body::Competing(sums) => sums.cost_ps(costs),
+                Body::Tract(runner) => runner.cost_ps(costs),
             }
     }
 
     /// The score, 0 to 1000; `None` when an input is missing that the model cannot do without, or when tract failed
-    /// (counted in the scratch). Trees allocate nothing once the scratch has grown; tract allocates.
+    /// (told in the scratch). Trees allocate nothing once the scratch has grown; tract allocates.
     pub fn score(&self, row: &dyn SlotView, scratch: &mut ModelScratch) -> Option<u16> {
+        scratch.failed = false;
         scratch.values.clear();
         for input in &self.inputs {
             let value = match (row.value(input.slot).and_then(number), input.missing) {
@@ -173,11 +192,12 @@ impl Model {
         }
         match &self.body {
             Body::Trees(trees) => Some(trees.score(scratch)),
+            Body::Competing(sums) => Some(sums.score(scratch)),
             Body::Tract(runner) => {
                 scratch.ints.clear();
                 scratch.ints.extend(scratch.values.iter().flatten());
                 let score = runner.run(&self.inputs, &scratch.ints).and_then(|raw| rounded(raw, self.score));
-                scratch.failed += u64::from(score.is_none());
+                scratch.failed = score.is_none();
                 score
             }
         }

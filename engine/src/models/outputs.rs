@@ -1,8 +1,11 @@
 //! Which leaves of an ensemble a score is the sum of, and what is made of the sum: classes and targets, bases and
 //! transforms. Where the specification is silent and runtimes differ, the model is refused.
 
+use super::Class;
 use super::attributes::Attributes;
+use super::onnx::Graph;
 use crate::error::Error;
+use crate::limits::MODEL_COMPETING_MAX;
 use std::collections::HashSet;
 
 /// The sum that the score is made of.
@@ -17,12 +20,81 @@ pub(super) struct Column {
     pub is_average: bool,
 }
 
-fn one_of(attributes: Attributes<'_>, class: Option<u16>, count: usize, what: &str) -> Result<usize, Error> {
-    match class.map(usize::from) {
-        Some(class) if class < count => Ok(class),
-        Some(class) => Err(attributes.refuse(format!("class is {class}, the model has {count} {what}"))),
+/// What a classifier calls its classes.
+pub(super) struct Labels {
+    names: Vec<String>,
+    /// Text, whose order is the alphabet's and says nothing of which class is the bad one.
+    are_words: bool,
+}
+
+/// Most labels that an error repeats.
+const NAMED: usize = 8;
+
+impl Labels {
+    fn of(attributes: Attributes<'_>, ints: &str, words: &str) -> Labels {
+        let words: Vec<String> =
+            attributes.words(words).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        let are_words = !words.is_empty();
+        let numbers = attributes.ints(ints).iter().map(i64::to_string);
+        Labels { names: if are_words { words } else { numbers.collect() }, are_words }
+    }
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+    fn told(&self) -> String {
+        let more = if self.len() > NAMED { ", …" } else { "" };
+        format!("{}{more}", self.names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "))
+    }
+    /// The class that is declared, by position. Without a declaration it is the second of two numbers.
+    pub(super) fn pick(&self, attributes: Attributes<'_>, class: Option<&Class>) -> Result<usize, Error> {
+        let count = self.len();
+        match class {
+            Some(Class::Column(class)) if usize::from(*class) < count => Ok((*class).into()),
+            Some(Class::Column(class)) => {
+                Err(attributes.refuse(format!("class is {class}, the model has {count} classes")))
+            }
+            Some(Class::Label(label)) => {
+                let found = self.names.iter().position(|name| name == label);
+                let unknown = || format!("class is {label:?}, the model's classes are {}", self.told());
+                found.ok_or_else(|| attributes.refuse(unknown()))
+            }
+            None if count == 2 && !self.are_words => Ok(1),
+            None => {
+                Err(attributes
+                    .refuse(format!("class is missing: say which of {} the score is of", self.told())))
+            }
+        }
+    }
+}
+
+/// The linear classifier behind the output, with its labels; `None` where the output is something else's.
+pub(super) fn linear(graph: &Graph) -> Option<(Attributes<'_>, Labels)> {
+    let mut value = graph.output.as_str();
+    // Nodes come after what they read, so this ends.
+    loop {
+        let (node, at) = graph.producer(value)?;
+        match node.op_type.as_str() {
+            "LinearClassifier" if at == 1 => {
+                let attributes = Attributes(node);
+                return Some((attributes, Labels::of(attributes, "classlabels_ints", "classlabels_strings")));
+            }
+            "Identity" | "Normalizer" | "Cast" => value = node.input.first()?,
+            _ => return None,
+        }
+    }
+}
+
+fn target(attributes: Attributes<'_>, class: Option<&Class>, count: usize) -> Result<usize, Error> {
+    match class {
+        Some(Class::Column(class)) if usize::from(*class) < count => Ok((*class).into()),
+        Some(Class::Column(class)) => {
+            Err(attributes.refuse(format!("class is {class}, the model has {count} targets")))
+        }
+        Some(Class::Label(label)) => {
+            Err(attributes.refuse(format!("class is {label:?}, but targets have no names; give the column")))
+        }
         None if count <= 2 => Ok(count - 1),
-        None => Err(attributes.refuse(format!("class is missing: the model has {count} {what}"))),
+        None => Err(attributes.refuse(format!("class is missing: the model has {count} targets"))),
     }
 }
 
@@ -30,14 +102,28 @@ fn unknown_transform(attributes: Attributes<'_>, transform: &str, of: &str) -> E
     attributes.refuse(format!("post_transform {transform} over {of} is not supported"))
 }
 
+/// The sums that a score is made of.
+pub(super) struct Sums {
+    /// One, or with a softmax one for each class.
+    pub columns: Vec<Column>,
+    /// Which of them the score is of.
+    pub class: usize,
+}
+
+impl From<Column> for Sums {
+    fn from(column: Column) -> Sums {
+        Sums { columns: vec![column], class: 0 }
+    }
+}
+
 /// What a classifier's score is the sum of.
-pub(super) fn classifier(attributes: Attributes<'_>, class: Option<u16>) -> Result<Column, Error> {
-    let labels =
-        attributes.ints("classlabels_int64s").len().max(attributes.words("classlabels_strings").len());
+pub(super) fn classifier(attributes: Attributes<'_>, class: Option<&Class>) -> Result<Sums, Error> {
+    let named = Labels::of(attributes, "classlabels_int64s", "classlabels_strings");
+    let labels = named.len();
     if !(2..=1024).contains(&labels) {
         return Err(attributes.refuse(format!("{labels} classes, limit 2 to 1024")));
     }
-    let class = one_of(attributes, class, labels, "classes")?;
+    let class = named.pick(attributes, class)?;
     let weights = attributes.numbers("class_weights")?;
     let base = attributes.numbers("base_values")?;
     let used: HashSet<i64> = attributes.ints("class_ids").iter().copied().collect();
@@ -52,7 +138,7 @@ pub(super) fn classifier(attributes: Attributes<'_>, class: Option<u16>) -> Resu
     };
     if labels == 2 && used.len() == 1 {
         let is_negative = weights.iter().any(|weight| *weight < 0.0);
-        return one_column(attributes, class, &base, is_negative, column);
+        return one_column(attributes, class, &base, is_negative, column).map(Sums::from);
     }
     if !(base.is_empty() || base.len() == labels) {
         return Err(attributes.refuse(format!("{} base_values for {labels} classes", base.len())));
@@ -68,9 +154,21 @@ pub(super) fn classifier(attributes: Attributes<'_>, class: Option<u16>) -> Resu
             column.base -= base(1 - class);
             column.factors[1 - class] = -1.0;
         }
+        "SOFTMAX" if labels <= MODEL_COMPETING_MAX => {
+            let alone = |class: usize| {
+                let mut factors = vec![0.0; labels];
+                factors[class] = 1.0;
+                Column { factors, base: base(class), ..column }
+            };
+            return Ok(Sums { columns: (0..labels).map(alone).collect(), class });
+        }
+        "SOFTMAX" => {
+            let message = format!("softmax over {labels} classes, limit {MODEL_COMPETING_MAX}");
+            return Err(attributes.refuse(message));
+        }
         other => return Err(unknown_transform(attributes, other, &format!("{labels} classes"))),
     }
-    Ok(column)
+    Ok(column.into())
 }
 
 /// One column for two classes: the sum is the second's.
@@ -109,13 +207,13 @@ fn one_column(
 /// What a regressor's score is the sum of; `is_sigmoid`: a Sigmoid follows.
 pub(super) fn regressor(
     attributes: Attributes<'_>,
-    class: Option<u16>,
+    class: Option<&Class>,
     is_sigmoid: bool,
 ) -> Result<Column, Error> {
     let targets = attributes.int("n_targets").unwrap_or(1);
     let targets = usize::try_from(targets).ok().filter(|n| (1..=1024).contains(n));
     let targets = targets.ok_or_else(|| attributes.refuse("n_targets must be 1 to 1024"))?;
-    let class = one_of(attributes, class, targets, "targets")?;
+    let class = target(attributes, class, targets)?;
     let base = attributes.numbers("base_values")?;
     if !(base.is_empty() || base.len() == targets) {
         return Err(attributes.refuse(format!("{} base_values for {targets} targets", base.len())));

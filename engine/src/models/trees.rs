@@ -6,6 +6,7 @@ use super::ensemble::{Compare, Ensemble, Node};
 use super::link::{FRACTION_BITS, Link, ONE};
 use super::onnx::invalid;
 use super::{ModelScratch, ScoreFrom};
+use crate::calibration::Calibration;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MODEL_DEPTH_MAX, MODEL_SUM_MAX};
 
@@ -109,10 +110,14 @@ impl Trees {
         sum
     }
 
-    /// Estimated ns of one score.
-    pub(super) fn cost_ns(&self) -> u64 {
+    /// Estimated ps of one score.
+    pub(super) fn cost_ps(&self, costs: &Calibration) -> u64 {
         let steps: u64 = self.groups.iter().map(|group| u64::from(group.depth) * ABREAST as u64).sum();
-        20 + steps * 3 / 2
+        costs.trees_ps + steps * costs.tree_step_ps
+    }
+    /// How many nodes it keeps.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
     }
 }
 

@@ -38,8 +38,16 @@ const ONE_TO_ONE: [&str; 23] = [
 /// Two rows, or a row and a constant, in.
 const TWO_TO_ONE: [&str; 6] = ["Add", "Div", "Mul", "Pow", "PRelu", "Sub"];
 /// The rest.
-const OTHERS: [&str; 7] =
-    ["BatchNormalization", "Cast", "Concat", "Gemm", "LinearClassifier", "LinearRegressor", "MatMul"];
+const OTHERS: [&str; 8] = [
+    "BatchNormalization",
+    "Cast",
+    "Concat",
+    "Gemm",
+    "LinearClassifier",
+    "LinearRegressor",
+    "MatMul",
+    "Scaler",
+];
 
 /// What a score takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +120,7 @@ impl<'g> Op<'g> {
             "Cast" if matches!(self.attributes().int("to"), Some(1 | 11)) => (0, self.row(0)?, 0),
             "Cast" => return Err(self.refuse("a cast to another type than float or double is not supported")),
             "Concat" => (0, self.concat()?, 0),
+            "Scaler" => (0, self.scaler()?, 0),
             "BatchNormalization" => (0, self.normalization()?, 0),
             "MatMul" => (0, self.product(1, false)?, 0),
             "Gemm" => (0, self.gemm()?, 0),
@@ -192,6 +201,17 @@ impl<'g> Op<'g> {
             return Err(self.refuse("only columns are joined (axis 1)"));
         }
         (0..self.node.input.len()).try_fold(0usize, |sum, at| Ok(sum.saturating_add(self.row(at)?)))
+    }
+
+    fn scaler(&self) -> Result<usize, Error> {
+        let (width, attributes) = (self.row(0)?, self.attributes());
+        for name in ["offset", "scale"] {
+            let count = attributes.numbers(name)?.len();
+            if count != 1 && count != width {
+                return Err(self.refuse(format!("{name} has {count} numbers for {width} columns")));
+            }
+        }
+        Ok(width)
     }
 
     fn normalization(&self) -> Result<usize, Error> {

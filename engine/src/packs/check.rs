@@ -5,9 +5,9 @@ use super::cost::{self, PartCost, StageCost};
 use super::load::{Pack, sorted};
 use super::schema::{PackSchema, schema};
 use super::{BankDecl, check_patterns};
+use crate::calibration::Calibration;
 use crate::domain::{Outcome, SlotId};
 use crate::error::{Error, ErrorKind, Place, nearest};
-use crate::models::Model;
 use crate::rules::{Mode, Rule, ScoreSource};
 use crate::similarity::vectors::BankPlan;
 use crate::stage::Stage;
@@ -28,8 +28,8 @@ pub struct Report {
     pub interpreted: usize,
     /// How many feature slots it declares.
     pub feature_slots: usize,
-    /// Static cost of all rules together, an estimate in ns.
-    pub cost_ns: u64,
+    /// Static cost of all rules together, an estimate in ps.
+    pub cost_ps: u64,
     /// Worst-case cost of each stage that the pack has a part in.
     pub costs: Vec<StageCost>,
 }
@@ -41,16 +41,16 @@ impl Report {
     }
 }
 
-/// Checks a pack by itself, against the lists it expects.
-pub fn check(pack: &Pack) -> Report {
+/// Checks a pack by itself, against the lists it expects; `costs` is what its budgets are held against.
+pub fn check(pack: &Pack, costs: &Calibration) -> Report {
     match schema(&[pack], &[]) {
-        Ok(built) => check_against(pack, &built),
+        Ok(built) => check_against(pack, &built, costs),
         Err(errors) => Report { errors, rules: pack.rules.len(), ..Report::default() },
     }
 }
 
 /// Checks a pack against the schema of a whole generation.
-pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
+pub fn check_against(pack: &Pack, built: &PackSchema, costs: &Calibration) -> Report {
     let mut report = Report {
         rules: pack.rules.len(),
         shadow: pack.rules.iter().filter(|rule| rule.mode == Mode::Shadow).count(),
@@ -66,23 +66,17 @@ pub fn check_against(pack: &Pack, built: &PackSchema) -> Report {
         match compiled {
             Ok(rule) => {
                 read.extend(rule.slots().iter().copied());
-                report.cost_ns = report.cost_ns.saturating_add(rule.cost_ns());
-                rule_costs.push(cost::rule(&decl.id, &rule));
+                report.cost_ps = report.cost_ps.saturating_add(rule.cost_ps(costs));
+                rule_costs.push(cost::rule(&decl.id, &rule, costs));
                 report.interpreted += usize::from(rule.is_interpreted());
-                advise(decl, &rule, &mut report.warnings);
+                advise(decl, &rule, costs, &mut report.warnings);
             }
             Err(errors) => report.errors.extend(errors),
         }
     }
-    for decl in &pack.models {
-        match decl.compile(0, &built.schema, pack.files()) {
-            Ok(model) => read.extend(model.inputs().iter().map(|input| input.slot)),
-            Err(errors) => report.errors.extend(errors),
-        }
-    }
     cases(pack, built, &mut report.errors);
-    stages(pack, built, &mut read, &mut report);
-    report.costs.push(StageCost::of(pack, Stage::Rules, 0, rule_costs));
+    stages(pack, built, costs, &mut read, &mut report);
+    report.costs.push(StageCost::of(pack, Stage::Rules, Vec::new(), rule_costs));
     report.costs.sort_by_key(|cost| cost.stage);
     let over = report.costs.iter().filter_map(StageCost::over_budget);
     report.errors.extend(over);
@@ -129,48 +123,51 @@ fn cases(pack: &Pack, built: &PackSchema, errors: &mut Vec<Error>) {
 
 /// What the stages before the rules make of the pack: patterns and models compile, banks find their slots, and each
 /// has its cost.
-fn stages(pack: &Pack, built: &PackSchema, read: &mut HashSet<SlotId>, report: &mut Report) {
-    patterns(pack, report);
+fn stages(
+    pack: &Pack,
+    built: &PackSchema,
+    costs: &Calibration,
+    read: &mut HashSet<SlotId>,
+    report: &mut Report,
+) {
+    patterns(pack, costs, report);
     if let Err(errors) = BankPlan::new(pack.banks.clone(), &built.schema, built.starts.lists) {
         report.errors.extend(errors);
     }
-    let similar = cost::similarity(pack);
+    let similar = cost::similarity(pack, costs);
     if !similar.is_empty() {
-        report.costs.push(StageCost::of(pack, Stage::Similarity, 0, similar));
+        report.costs.push(StageCost::of(pack, Stage::Similarity, Vec::new(), similar));
     }
     let mut models = Vec::new();
     for decl in &pack.models {
-        let source = decl.source(0, &built.schema, pack.files());
-        match source.and_then(|source| Model::compile(&source)) {
+        match decl.compile(0, &built.schema, pack.files()) {
             Ok(model) => {
                 read.extend(model.inputs().iter().map(|input| input.slot));
-                models.push(PartCost { part: format!("model {:?}", decl.id), ns: model.cost_ns() });
+                models.push(PartCost { part: format!("model {:?}", decl.id), ps: model.cost_ps(costs) });
             }
             Err(errors) => report.errors.extend(errors),
         }
     }
     if !models.is_empty() {
-        report.costs.push(StageCost::of(pack, Stage::Models, 0, models));
+        report.costs.push(StageCost::of(pack, Stage::Models, Vec::new(), models));
     }
     let banked = pack.banks.iter().flat_map(BankDecl::slots);
     read.extend(banked.filter_map(|path| built.schema.find(path)));
 }
 
 /// Patterns: the library takes them, their examples hit and miss, and none is likely to be slow.
-fn patterns(pack: &Pack, report: &mut Report) {
+fn patterns(pack: &Pack, costs: &Calibration, report: &mut Report) {
     if pack.patterns.is_empty() {
         return;
     }
-    let found = check_patterns(&pack.patterns);
-    let each = found.costs.iter().map(|(id, ns)| PartCost { part: format!("pattern {id:?}"), ns: *ns });
-    let shared_ns = found.cost_ns.saturating_sub(found.costs.iter().map(|(_, ns)| ns).sum());
-    report.costs.push(StageCost::of(pack, Stage::Patterns, shared_ns, each.collect()));
+    let found = check_patterns(&pack.patterns, costs);
+    report.costs.push(StageCost::of(pack, Stage::Patterns, found.shared, found.costs));
     report.errors.extend(found.errors);
     report.warnings.extend(found.warnings);
 }
 
 /// What is allowed, but seldom meant.
-fn advise(decl: &super::RuleDecl, rule: &Rule, warnings: &mut Vec<Error>) {
+fn advise(decl: &super::RuleDecl, rule: &Rule, costs: &Calibration, warnings: &mut Vec<Error>) {
     let id = &decl.id;
     // A rule that ranks every payment always holds, and is meant to.
     let ranks_all = decl.outcome == Outcome::Approve && rule.when().constant() == Some(Some(true));
@@ -188,7 +185,7 @@ fn advise(decl: &super::RuleDecl, rule: &Rule, warnings: &mut Vec<Error>) {
     if rule.is_interpreted() {
         let message = format!(
             "rule {id:?} is run by the CEL interpreter (macros, joined strings): about {} us, where others take less than one",
-            rule.cost_ns() / 1000
+            rule.cost_ps(costs) / 1_000_000
         );
         note(warnings, &decl.when.place(0), message);
     }

@@ -7,7 +7,7 @@ use super::yaml::{Node, Reader, Yaml};
 use crate::domain::{Schema, ValueType};
 use crate::error::{Error, ErrorKind, Place, nearest};
 use crate::limits::MODEL_INPUTS_MAX;
-use crate::models::{Input, Missing, Model, ModelSource, ScoreFrom};
+use crate::models::{Class, Input, Missing, Model, ModelSource, ScoreFrom};
 
 /// A declared input of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub struct ModelDecl {
     pub inputs: Vec<ModelInput>,
     /// The graph's output that holds the score.
     pub output: Option<String>,
-    /// Which column of the output, from 0.
-    pub class: Option<u16>,
+    /// Which class the score is of: a column of the output, from 0, or a label.
+    pub class: Option<Class>,
     /// What the output is.
     pub score: ScoreFrom,
     /// Whether the score counts towards the verdict's by itself; `false` unless declared.
@@ -81,7 +81,7 @@ impl ModelDecl {
                 onnx,
                 inputs,
                 output: self.output.clone(),
-                class: self.class,
+                class: self.class.clone(),
                 score: self.score,
                 counts: self.counts,
             }),
@@ -154,7 +154,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<ModelDecl> {
     let doc = fields.must(reader, "model", "doc").and_then(|node| reader.text(node, "doc"));
     let inputs = fields.must(reader, "model", "inputs").and_then(|node| inputs(reader, node));
     let output = fields.maybe("output").and_then(|node| reader.text(node, "output"));
-    let class = fields.maybe("class").and_then(|node| reader.int(node, "class", 0..=1023));
+    let class = fields.maybe("class").and_then(|node| class(reader, node));
     let score = fields.maybe("score").and_then(|node| score(reader, node));
     let counts = fields.maybe("counts").and_then(|node| reader.flag(node, "counts"));
     Some(ModelDecl {
@@ -163,7 +163,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<ModelDecl> {
         doc: doc?.into(),
         inputs: inputs?,
         output: output.map(String::from),
-        class: class.map(|class| class as u16),
+        class,
         score: score.unwrap_or_default(),
         counts: counts.unwrap_or(false),
         place: reader.place(node),
@@ -177,6 +177,14 @@ fn file(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
         return Some(format!("models/{name}"));
     }
     reader.refuse_node(node, format!("file {name:?}: expected the name of an .onnx file in models/"))
+}
+
+/// A column by its number, or a class by its label in quotes.
+fn class(reader: &mut Reader<'_>, node: &Node) -> Option<Class> {
+    match &node.value {
+        Yaml::Text(_) => reader.text(node, "class").map(|label| Class::Label(label.into())),
+        _ => reader.int(node, "class", 0..=1023).map(|column| Class::Column(column as u16)),
+    }
 }
 
 fn score(reader: &mut Reader<'_>, node: &Node) -> Option<ScoreFrom> {
@@ -258,8 +266,8 @@ mod tests {
         let pack = pack.unwrap();
         let declared = &pack.models[0];
         assert_eq!(
-            (declared.slot_path().as_str(), declared.counts, declared.class),
-            ("models.m", true, Some(1))
+            (declared.slot_path().as_str(), declared.counts, declared.class.clone()),
+            ("models.m", true, Some(Class::Column(1)))
         );
         let (first, second) = (&declared.inputs[0], &declared.inputs[1]);
         assert_eq!((first.divide_by, first.missing), (100, Missing::Undecided));
@@ -292,6 +300,11 @@ mod tests {
         assert!(with("m.onnx", "../m.onnx").contains("expected the name of an .onnx file"));
         assert!(with("m.onnx", "n.onnx").contains("the pack has no file \"models/n.onnx\""));
         assert!(with("doc: d\n", "").contains("doc is missing"));
+        assert!(with("doc: d\n", "doc: d\nclass: 1024\n").contains("class is 1024, limit 0 to 1023"));
+        assert!(
+            with("doc: d\n", "doc: d\nclass: fraud\n")
+                .contains("class is \"fraud\", the model's classes are 0, 1")
+        );
         assert!(
             with("doc: d\n", "doc: d\noutput: q\n").starts_with("models/m.onnx: model has no output \"q\"")
         );

@@ -1,7 +1,9 @@
 //! `patterns/*.yaml`: patterns over text fields, with texts that must hit and texts that must not.
 
+use super::PartCost;
 use super::load::sorted;
 use super::yaml::{Node, Reader, Yaml};
+use crate::calibration::Calibration;
 use crate::domain::{Field, SlotDef, ValueType};
 use crate::error::{Error, ErrorKind, Place, nearest};
 use crate::limits::{PATTERN_DISTANCE_MAX, PATTERNS_PER_PACK_MAX, TEXT_BYTES_MAX};
@@ -211,14 +213,14 @@ pub struct PatternReport {
     pub errors: Vec<Error>,
     /// Shapes that cost more than they need.
     pub warnings: Vec<Error>,
-    /// Static cost of scanning every field, an estimate in ns.
-    pub cost_ns: u64,
-    /// What each pattern adds to it: id, ns; dearest first.
-    pub costs: Vec<(String, u64)>,
+    /// What each pattern adds to a scan of every field, in their order.
+    pub costs: Vec<PartCost>,
+    /// What a scan costs beside that.
+    pub shared: Vec<PartCost>,
 }
 
-/// Checks the patterns of a pack: they compile, have examples, and their examples hold.
-pub fn check_patterns(decls: &[PatternDecl]) -> PatternReport {
+/// Checks the patterns of a pack: they compile, have examples, and their examples hold; and says what they cost.
+pub fn check_patterns(decls: &[PatternDecl], costs: &Calibration) -> PatternReport {
     let mut report = PatternReport::default();
     for decl in decls {
         for (texts, what) in [(&decl.hit, "hit"), (&decl.miss, "miss")] {
@@ -236,10 +238,14 @@ pub fn check_patterns(decls: &[PatternDecl]) -> PatternReport {
     match PatternSet::compile(&sources, &[], None) {
         Ok(set) => {
             try_examples(decls, &set, &mut report.errors);
-            report.cost_ns = set.cost_ns();
-            let costs = sources.iter().zip(set.costs_ns()).map(|(source, ns)| (source.id.clone(), ns));
-            report.costs = costs.collect();
-            report.costs.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let each = sources.iter().zip(set.costs_ps(costs));
+            let part = |(source, ps): (&PatternSource, u64)| PartCost {
+                part: format!("pattern {:?}", source.id),
+                ps,
+            };
+            report.costs = each.map(part).collect();
+            let shared = set.shared_costs_ps(costs).into_iter();
+            report.shared = shared.map(|(part, ps)| PartCost { part, ps }).collect();
         }
         Err(errors) => report.errors.extend(errors),
     }
@@ -296,9 +302,25 @@ mod tests {
         let decls = read_patterns("patterns/scams.yaml", FILE.as_bytes()).unwrap();
         assert_eq!(decls[0].source.fields, [Field::Text, Field::MerchantName]);
         assert_eq!(decls[0].slot().path, "patterns.gift_cards");
-        let report = check_patterns(&decls);
+        let report = check_patterns(&decls, &Calibration::default());
         assert!(report.errors.is_empty(), "{:?}", report.errors);
-        assert!(report.cost_ns > 0 && report.costs.len() == 2);
+        let told = |parts: &[PartCost]| -> Vec<String> {
+            parts.iter().map(|part| format!("{} {}", part.part, part.told())).collect()
+        };
+        // Three readings of two fields; one text with a distance.
+        assert_eq!(told(&report.costs), ["pattern \"gift_cards\" 6.0 ns", "pattern \"mule_account\" 0.2 us"]);
+        let shared = [
+            "folding of merchant.name 2.0 us",
+            "database of merchant.name (1 pattern) 0.4 us",
+            "database of text, raw view (1 pattern) 0.1 us",
+            "folding of text 2.0 us",
+            "database of text (1 pattern) 0.4 us",
+        ];
+        let mut got = told(&report.shared);
+        got.sort();
+        let mut wanted = shared.map(String::from).to_vec();
+        wanted.sort();
+        assert_eq!(got, wanted);
         let other = read_patterns("patterns/x.yaml", FILE.replace("c a r d", "card").as_bytes()).unwrap();
         assert_eq!(merge_patterns([("a", &decls[..]), ("b", &other[..])]).unwrap().len(), 2);
         let other = read_patterns("patterns/x.yaml", FILE.replace("cards?", "card").as_bytes()).unwrap();
@@ -322,7 +344,7 @@ mod tests {
         {
             let by = if says == "unclosed" { "gift(" } else { "a gift card" };
             let decls = read_patterns("patterns/scams.yaml", FILE.replace(change, by).as_bytes()).unwrap();
-            let told = check_patterns(&decls).errors[0].to_string();
+            let told = check_patterns(&decls, &Calibration::default()).errors[0].to_string();
             assert!(
                 told.starts_with(&format!("patterns/scams.yaml:{line}:")) && told.contains(says),
                 "{told}"

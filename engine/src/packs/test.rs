@@ -5,6 +5,7 @@ use super::check::check;
 use super::load::{Pack, sorted};
 use super::schema::schema;
 use super::{Case, SlotValues};
+use crate::calibration::Calibration;
 use crate::domain::{Outcome, Schema};
 use crate::error::{Error, Place};
 use crate::rules::{Mode, Rule, RuleResults, RuleSet, Undecided};
@@ -72,9 +73,9 @@ pub(super) fn short_id<'a>(pack: &Pack, id: &'a str) -> &'a str {
     id.strip_prefix(pack.name()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(id)
 }
 
-/// Tests a pack by itself, against the lists it expects.
+/// Tests a pack by itself, against the lists it expects. Budgets are `check`'s.
 pub fn test(pack: &Pack) -> TestReport {
-    let checked = check(pack);
+    let checked = check(pack, &Calibration::FREE);
     let built = schema(&[pack], &[]).map(|built| built.schema);
     let rules = built.as_ref().map_err(Vec::clone).and_then(|s| RuleSet::compile(pack.rule_sources(0), s));
     match (built, rules) {

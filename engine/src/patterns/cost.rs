@@ -1,44 +1,43 @@
-//! What a scan costs at most, estimated before it runs, for pack budgets. Calibrated on `bench/benches/patterns.rs`; the
-//! shape of patterns counts more than their number, so the estimate weighs each by what Hyperscan can anchor it on.
+//! What a scan costs at most, estimated before it runs, for pack budgets. The shape of patterns counts more than their
+//! number, so the estimate weighs each by what Hyperscan can anchor it on; the figures are the table's.
 
 use super::lint::required_literal;
 use super::pattern::View;
-use super::set::{Pattern, PatternSet};
+use super::set::{Group, Pattern, PatternSet};
+use crate::calibration::Calibration;
 
-/// Starting a scan, in ns.
-const SCAN_NS: u64 = 150;
-/// Folding 256 bytes, in ns.
-const FOLD_NS: u64 = 2_000;
 /// Readings of a folded text that are scanned at worst.
 const READINGS: u64 = 3;
 
-/// What one pattern adds to a scan of 256 bytes, in tenths of a ns.
-fn weight(pattern: &Pattern) -> u64 {
+/// What one pattern adds to a scan of 256 bytes, in ps.
+fn weight(pattern: &Pattern, costs: &Calibration) -> u64 {
     let approximate = pattern.expression.extended.is_approximate();
     match required_literal(&pattern.hir) {
-        _ if approximate => 2_000,
-        // Tried at every byte.
-        0 | 1 => 1_000,
-        2 => 200,
-        _ => 10,
+        _ if approximate => costs.pattern_near_ps,
+        0 | 1 => costs.pattern_bare_ps,
+        2 => costs.pattern_short_ps,
+        _ => costs.pattern_ps,
     }
 }
 
-/// What one declared pattern adds, in ns.
-pub(super) fn pattern_ns(pattern: &Pattern) -> u64 {
-    let readings = if pattern.view == View::Folded { READINGS } else { 1 };
-    (weight(pattern) * readings * pattern.fields.len() as u64).div_ceil(10)
+fn readings(view: View) -> u64 {
+    if view == View::Folded { READINGS } else { 1 }
 }
 
-/// A scan of every field, in ns.
-pub(super) fn set_ns(set: &PatternSet) -> u64 {
-    let groups = set.groups.iter().map(|group| {
-        let members =
-            group.members.iter().map(|number| weight(&set.patterns[*number as usize])).sum::<u64>() / 10;
-        match group.view {
-            View::Raw => SCAN_NS + members,
-            View::Folded => FOLD_NS + READINGS * (SCAN_NS + members),
-        }
-    });
-    groups.sum()
+/// What one declared pattern adds, in ps.
+pub(super) fn pattern_ps(pattern: &Pattern, costs: &Calibration) -> u64 {
+    weight(pattern, costs) * readings(pattern.view) * pattern.fields.len() as u64
+}
+
+/// What patterns share, whatever their number: each field's folding and each database, with its ps.
+pub(super) fn shared_ps(set: &PatternSet, costs: &Calibration) -> Vec<(String, u64)> {
+    let of = |group: &Group| {
+        let (field, count) = (group.field.def().path, group.members.len());
+        let plural = if count == 1 { "" } else { "s" };
+        let view = if group.view == View::Raw { ", raw view" } else { "" };
+        let database = format!("database of {field}{view} ({count} pattern{plural})");
+        let folding = (group.view == View::Folded).then(|| (format!("folding of {field}"), costs.fold_ps));
+        [folding, Some((database, costs.scan_ps * readings(group.view)))].into_iter().flatten()
+    };
+    set.groups.iter().flat_map(of).collect()
 }

@@ -6,6 +6,7 @@ use super::emit::{Confirm, emit};
 use super::ffi::{self, Database, Expression};
 use super::pattern::{Extended, Lift, PatternSource, View};
 use super::{cost, fold, parse, twin};
+use crate::calibration::Calibration;
 use crate::domain::Field;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{PACK_ERRORS_MAX, PATTERNS_MAX};
@@ -126,13 +127,13 @@ impl PatternSet {
     pub fn databases(&self) -> (usize, usize) {
         (self.groups.len(), self.groups.iter().map(|group| group.database.bytes()).sum())
     }
-    /// Static cost of a scan of every field, an estimate in ns over texts of 256 bytes.
-    pub fn cost_ns(&self) -> u64 {
-        cost::set_ns(self)
+    /// What each declared pattern adds to a scan of every field, by number: estimates in ps over texts of 256 bytes.
+    pub fn costs_ps(&self, costs: &Calibration) -> Vec<u64> {
+        self.patterns[..self.declared].iter().map(|pattern| cost::pattern_ps(pattern, costs)).collect()
     }
-    /// What each declared pattern adds to `cost_ns`, by number.
-    pub fn costs_ns(&self) -> Vec<u64> {
-        self.patterns[..self.declared].iter().map(cost::pattern_ns).collect()
+    /// What a scan costs beside that: folding and starting on each field, by what it is, in ps.
+    pub fn shared_costs_ps(&self, costs: &Calibration) -> Vec<(String, u64)> {
+        cost::shared_ps(self, costs)
     }
 }
 

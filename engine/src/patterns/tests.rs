@@ -339,7 +339,7 @@ fn shapes_that_cost_are_pointed_out() {
     assert!(told[0].contains("\"wide\"") && told[0].contains("200"));
     assert!(told[1].contains("\"weak\"") && told[1].contains("every character"));
     assert!(told[2].contains("60 patterns over text begin with \"android \""), "{}", told[2]);
-    let costs = set(&sources).costs_ns();
+    let costs = set(&sources).costs_ps(&crate::calibration::Calibration::default());
     assert!(costs[61] > 10 * costs[62], "what has no literal costs most");
 }
 

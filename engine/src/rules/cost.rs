@@ -1,39 +1,40 @@
-//! What an expression costs at most, estimated before it runs: every node is visited once, so the bound is a sum. Texts
-//! are taken as 256 bytes, about the longest merchant descriptor or user agent seen.
+//! What an expression costs at most, estimated before it runs: every node is visited once, so the bound is a sum of the
+//! table's figures.
 
 use super::program::{BoolExpr, NumExpr, TextExpr, TextSet};
-
-/// Reading a slot and testing it.
-const SLOT_NS: u64 = 5;
-/// Comparing or searching text of 256 bytes.
-const TEXT_NS: u64 = 40;
-/// A pattern over 256 bytes: the regex crate's lazy DFA takes about a byte a nanosecond, once its states are built.
-const PATTERN_NS: u64 = 400;
+use crate::calibration::Calibration;
 
 impl BoolExpr {
-    /// Static cost in ns.
-    pub fn cost_ns(&self) -> u64 {
-        let pair = |a: &TextExpr, b: &TextExpr| TEXT_NS + a.cost_ns() + b.cost_ns();
+    /// Static cost in ps.
+    pub fn cost_ps(&self, costs: &Calibration) -> u64 {
+        let pair = |a: &TextExpr, b: &TextExpr| costs.text_ps + a.cost_ps(costs) + b.cost_ps(costs);
         match self {
-            BoolExpr::Const(_) | BoolExpr::Fail => 1,
-            BoolExpr::Slot(_) | BoolExpr::Has(_) => SLOT_NS,
-            BoolExpr::Not(operand) => operand.cost_ns(),
-            BoolExpr::All(parts) | BoolExpr::Any(parts) => parts.iter().map(|part| part.cost_ns()).sum(),
-            BoolExpr::If(parts) => parts.0.cost_ns() + parts.1.cost_ns().max(parts.2.cost_ns()),
-            BoolExpr::CompareBool(_, sides) => sides.0.cost_ns() + sides.1.cost_ns(),
-            BoolExpr::CompareNum(_, a, b) => 1 + a.cost_ns() + b.cost_ns(),
+            BoolExpr::Const(_) | BoolExpr::Fail => costs.step_ps,
+            BoolExpr::Slot(_) | BoolExpr::Has(_) => costs.slot_ps,
+            BoolExpr::Not(operand) => operand.cost_ps(costs),
+            BoolExpr::All(parts) | BoolExpr::Any(parts) => parts.iter().map(|part| part.cost_ps(costs)).sum(),
+            BoolExpr::If(parts) => {
+                parts.0.cost_ps(costs) + parts.1.cost_ps(costs).max(parts.2.cost_ps(costs))
+            }
+            BoolExpr::CompareBool(_, sides) => sides.0.cost_ps(costs) + sides.1.cost_ps(costs),
+            BoolExpr::CompareNum(_, a, b) => costs.step_ps + a.cost_ps(costs) + b.cost_ps(costs),
             BoolExpr::CompareText(_, a, b) | BoolExpr::Find(_, a, b) => pair(a, b),
-            BoolExpr::NumIn(value, among) => value.cost_ns() + u64::from(among.len().max(1).ilog2()) + 1,
-            BoolExpr::TextIn(value, TextSet::Few(texts)) => value.cost_ns() + 2 * texts.len() as u64,
-            BoolExpr::TextIn(value, TextSet::Many(_)) => value.cost_ns() + TEXT_NS,
+            BoolExpr::NumIn(value, among) => {
+                value.cost_ps(costs) + (u64::from(among.len().max(1).ilog2()) + 1) * costs.step_ps
+            }
+            BoolExpr::TextIn(value, TextSet::Few(texts)) => {
+                value.cost_ps(costs) + costs.among_ps * texts.len() as u64
+            }
+            BoolExpr::TextIn(value, TextSet::Many(_)) => value.cost_ps(costs) + costs.text_ps,
             BoolExpr::NumAmong(value, among) => {
-                value.cost_ns() + among.iter().map(|num| num.cost_ns()).sum::<u64>()
+                value.cost_ps(costs) + among.iter().map(|num| num.cost_ps(costs)).sum::<u64>()
             }
             BoolExpr::TextAmong(value, among) => {
-                value.cost_ns() + among.iter().map(|text| TEXT_NS + text.cost_ns()).sum::<u64>()
+                value.cost_ps(costs)
+                    + among.iter().map(|text| costs.text_ps + text.cost_ps(costs)).sum::<u64>()
             }
-            BoolExpr::Matches(text, ..) => PATTERN_NS + text.cost_ns(),
-            BoolExpr::Interpreted(program) => program.cost_ns(),
+            BoolExpr::Matches(text, ..) => costs.matches_ps + text.cost_ps(costs),
+            BoolExpr::Interpreted(program) => program.cost_ps(costs),
         }
     }
     /// Whether some part is left to the interpreter.
@@ -52,16 +53,20 @@ impl BoolExpr {
 }
 
 impl NumExpr {
-    /// Static cost in ns.
-    pub fn cost_ns(&self) -> u64 {
+    /// Static cost in ps.
+    pub fn cost_ps(&self, costs: &Calibration) -> u64 {
         match self {
-            NumExpr::Const(_) | NumExpr::Fail => 1,
-            NumExpr::Slot(..) => SLOT_NS,
-            NumExpr::Negate(of) | NumExpr::Part(_, of) | NumExpr::Seconds(of) => SLOT_NS + of.cost_ns(),
-            NumExpr::Arithmetic(_, _, sides) => 1 + sides.0.cost_ns() + sides.1.cost_ns(),
-            NumExpr::If(parts) => parts.0.cost_ns() + parts.1.cost_ns().max(parts.2.cost_ns()),
-            NumExpr::Size(text) => TEXT_NS + text.cost_ns(),
-            NumExpr::Interpreted(program) => program.cost_ns(),
+            NumExpr::Const(_) | NumExpr::Fail => costs.step_ps,
+            NumExpr::Slot(..) => costs.slot_ps,
+            NumExpr::Negate(of) | NumExpr::Part(_, of) | NumExpr::Seconds(of) => {
+                costs.slot_ps + of.cost_ps(costs)
+            }
+            NumExpr::Arithmetic(_, _, sides) => {
+                costs.step_ps + sides.0.cost_ps(costs) + sides.1.cost_ps(costs)
+            }
+            NumExpr::If(parts) => parts.0.cost_ps(costs) + parts.1.cost_ps(costs).max(parts.2.cost_ps(costs)),
+            NumExpr::Size(text) => costs.text_ps + text.cost_ps(costs),
+            NumExpr::Interpreted(program) => program.cost_ps(costs),
         }
     }
 }
@@ -80,12 +85,14 @@ impl NumExpr {
 }
 
 impl TextExpr {
-    /// Static cost in ns.
-    pub fn cost_ns(&self) -> u64 {
+    /// Static cost in ps.
+    pub fn cost_ps(&self, costs: &Calibration) -> u64 {
         match self {
-            TextExpr::Const(_) | TextExpr::Fail => 1,
-            TextExpr::Slot(_) => SLOT_NS,
-            TextExpr::If(parts) => parts.0.cost_ns() + parts.1.cost_ns().max(parts.2.cost_ns()),
+            TextExpr::Const(_) | TextExpr::Fail => costs.step_ps,
+            TextExpr::Slot(_) => costs.slot_ps,
+            TextExpr::If(parts) => {
+                parts.0.cost_ps(costs) + parts.1.cost_ps(costs).max(parts.2.cost_ps(costs))
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use super::interpreted::Interpreted;
 use super::program::{BoolExpr, NumExpr, TextExpr};
 use super::source::Source;
 use super::syntax::Syntax;
+use crate::calibration::Calibration;
 use crate::domain::{Schema, SlotId, SlotView};
 use crate::error::{Error, ErrorKind};
 use std::borrow::Cow;
@@ -156,9 +157,9 @@ impl Predicate {
     pub fn constant(&self) -> Option<Option<bool>> {
         self.tree.is_constant().then(|| self.tree.eval(&super::eval::NoSlots))
     }
-    /// Static cost, an estimate in ns; see `docs/PACKS.md`, "Budgets".
-    pub fn cost_ns(&self) -> u64 {
-        self.tree.cost_ns()
+    /// Static cost, an estimate in ps; see `docs/PACKS.md`, "Budgets".
+    pub fn cost_ps(&self, costs: &Calibration) -> u64 {
+        self.tree.cost_ps(costs)
     }
     /// Whether part of it is run by the `cel` interpreter, which allocates.
     pub fn is_interpreted(&self) -> bool {

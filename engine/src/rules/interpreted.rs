@@ -5,6 +5,7 @@ use super::calendar::rfc3339;
 use super::check::path_of;
 use super::source::Source;
 use super::syntax::{HAS_NAME, Syntax, each_child};
+use crate::calibration::Calibration;
 use crate::domain::{Schema, SlotId, SlotView, Value};
 use crate::error::Error;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, SelectExpr};
@@ -14,6 +15,8 @@ use std::sync::{Arc, LazyLock};
 
 /// The standard functions, built once.
 static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// Most visits that an estimate counts; 10,000 steps of macros in 16 KiB of text stay below.
+const VISITS_MAX: u64 = 1 << 26;
 /// The variable whose fields are the slots with single names, for `has(channel)`.
 const SINGLES: &str = "@slots";
 
@@ -22,12 +25,9 @@ const SINGLES: &str = "@slots";
 pub struct Interpreted {
     expr: IdedExpr,
     slots: Vec<(String, SlotId)>,
-    cost_ns: u64,
+    /// Nodes, each as often as the macros around it visit it.
+    visits: u64,
 }
-
-/// Building the context, and visiting a node, in ns (measured: `bench/benches/rules.rs`).
-const CONTEXT_NS: u64 = 3_000;
-const NODE_NS: u64 = 150;
 
 impl Interpreted {
     /// Parses and type-checks an expression, but keeps all of it for the interpreter. Tests and benchmarks compare
@@ -48,13 +48,13 @@ impl Interpreted {
         slots.sort();
         slots.dedup();
         restore_has(&mut expr);
-        let cost_ns = CONTEXT_NS.saturating_add(weigh(&expr).0.saturating_mul(NODE_NS));
-        Interpreted { expr, slots, cost_ns }
+        let visits = weigh(&expr).0;
+        Interpreted { expr, slots, visits }
     }
 
-    /// Static cost in ns: every node, as often as the macros around it visit it.
-    pub(super) fn cost_ns(&self) -> u64 {
-        self.cost_ns
+    /// Static cost in ps.
+    pub(super) fn cost_ps(&self, costs: &Calibration) -> u64 {
+        costs.interpreted_ps + costs.interpreted_node_ps * self.visits.min(VISITS_MAX)
     }
 
     /// Whether it reads no slot.

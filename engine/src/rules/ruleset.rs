@@ -6,6 +6,7 @@ use super::expression::{Body, Expression, Predicate};
 use super::lift::{Lifts, Search};
 use super::program::NumExpr;
 use super::source::Source;
+use crate::calibration::Calibration;
 use crate::domain::{Audience, Outcome, Schema, SlotId, SlotView};
 use crate::error::{Error, ErrorKind};
 use crate::limits::SCORE_MAX;
@@ -202,12 +203,12 @@ impl Rule {
     pub fn when(&self) -> &Predicate {
         &self.when
     }
-    /// Static cost of condition and score, an estimate in ns.
-    pub fn cost_ns(&self) -> u64 {
-        self.when.cost_ns()
+    /// Static cost of condition and score, an estimate in ps.
+    pub fn cost_ps(&self, costs: &Calibration) -> u64 {
+        self.when.cost_ps(costs)
             + match &self.score {
                 Score::Constant(_) => 0,
-                Score::Computed(tree) => tree.cost_ns(),
+                Score::Computed(tree) => tree.cost_ps(costs),
             }
     }
     /// Whether the `cel` interpreter runs part of it, which allocates.

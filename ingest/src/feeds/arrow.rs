@@ -1,8 +1,9 @@
 //! Arrow IPC as a feed: the file format (Feather version 2) and the stream format; the rows are `table.rs`'s. Buffers
-//! compressed with LZ4 or Zstandard are refused by the reader, with its own message.
+//! compressed with LZ4 or Zstandard, as pandas writes them, are bounded before they are read (`inflate.rs`).
 
 use super::FeedItem;
 use super::columns::ColumnMap;
+use super::inflate;
 use super::table::{Resolved, Table};
 use crate::decode::Decoder;
 use crate::error::FeedError;
@@ -47,7 +48,8 @@ impl ArrowFeed {
     /// Opens a file whose columns fit the mapping; `name` is what errors call it, `is_stream` says which format.
     ///
     /// # Errors
-    /// When it is no Arrow IPC, when a column is missing (with the nearest name) or of a wrong type.
+    /// When it is no Arrow IPC, when a column is missing (with the nearest name) or of a wrong type, when compressed
+    /// buffers would become more than the bounds.
     pub fn open(
         mut file: File,
         is_stream: bool,
@@ -59,6 +61,8 @@ impl ArrowFeed {
         let wrong = |message: String| FeedError::new(name, message);
         let format = if is_stream { "an Arrow IPC stream" } else { "a whole Arrow IPC file" };
         let unread = |error: ArrowError| wrong(format!("expected {format}: {error}"));
+        inflate::check(&mut file, is_stream).map_err(wrong)?;
+        file.rewind().map_err(|error| wrong(error.to_string()))?;
         // Read once for the schema, then again with the projection that follows from it.
         let again = file.try_clone().map_err(|error| wrong(error.to_string()))?;
         let batches = if is_stream {

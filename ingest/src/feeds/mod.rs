@@ -10,6 +10,7 @@ pub mod jsonl;
 pub mod follow;
 pub mod csv;
 pub mod arrow;
+mod inflate;
 pub mod parquet;
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use crate::error::{FeedError, Status};
 use crate::normalise::keys::TagKeys;
 use ::arrow::array::*;
 use ::arrow::datatypes::{DataType, Field as Column, Int8Type, Schema, TimeUnit};
-use ::arrow::ipc::writer::{FileWriter, StreamWriter};
+use ::arrow::ipc::CompressionType;
+use ::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use ::arrow::record_batch::RecordBatch;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::file::properties::WriterProperties;
@@ -251,14 +252,18 @@ fn lines_of_another_shape_go_through_a_mapping() {
 }
 
 fn ipc(batch: &RecordBatch, stream: bool) -> Vec<u8> {
+    ipc_with(batch, stream, IpcWriteOptions::default())
+}
+
+fn ipc_with(batch: &RecordBatch, stream: bool, options: IpcWriteOptions) -> Vec<u8> {
     let (mut bytes, half) = (Vec::new(), batch.num_rows() / 2);
     let parts = [batch.slice(0, half), batch.slice(half, batch.num_rows() - half)];
     if stream {
-        let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        let mut writer = StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
         parts.iter().for_each(|part| writer.write(part).unwrap());
         writer.finish().unwrap();
     } else {
-        let mut writer = FileWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        let mut writer = FileWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
         parts.iter().for_each(|part| writer.write(part).unwrap());
         writer.finish().unwrap();
     }
@@ -282,6 +287,14 @@ fn arrow_gives_what_parquet_gives() {
         items.into_iter().map(told).collect()
     };
     let parquet = plain(read(&write(folder.path(), &rows)));
+    for compression in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+        for stream in [false, true] {
+            let options = IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap();
+            let path = folder.path().join("compressed.feather");
+            std::fs::write(&path, ipc_with(&rows, stream, options)).unwrap();
+            assert_eq!(plain(read(&path)), parquet, "{compression:?} {stream}");
+        }
+    }
     // A stream is known by its first bytes, whatever its name.
     for (name, stream) in [("a.arrow", false), ("a.feather", false), ("a.ipc", true), ("a.bin", true)] {
         let path = folder.path().join(name);
@@ -314,6 +327,34 @@ fn a_cut_or_ill_fitting_arrow_file_is_an_error_that_names_it() {
             // A stream cut between two batches looks like one that has ended; what was read stands.
             assert!(told.contains("a.arrow: ") || (stream && rows > 0), "{stream} {length}: {told:?}");
             assert!(rows < 5_000 || stream, "{stream} {length}");
+        }
+    }
+}
+
+#[test]
+fn a_bomb_in_an_arrow_file_is_refused_before_it_is_decompressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.feather");
+    let rows = handbook_batch(5_000);
+    for compression in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+        for stream in [false, true] {
+            let options = IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap();
+            let mut bytes = ipc_with(&rows, stream, options);
+            // A column of 2,500 numbers of 64 bits says how long it becomes: let one of the second batch say more.
+            let length = 20_000u64.to_le_bytes();
+            let at = bytes.windows(8).rposition(|window| window == length).unwrap();
+            bytes[at..at + 8].copy_from_slice(&(1u64 << 40).to_le_bytes());
+            std::fs::write(&path, &bytes).unwrap();
+            let told = FileFeed::open(&path, decoder(), &options(HANDBOOK)).unwrap_err().to_string();
+            let wanted = "a.feather: batch 2 is 10995";
+            assert!(told.contains(wanted) && told.contains("bytes decompressed, limit 536870912"), "{told}");
+            bytes[at..at + 8].copy_from_slice(&20_001u64.to_le_bytes());
+            std::fs::write(&path, &bytes).unwrap();
+            let feed = FileFeed::open(&path, decoder(), &options(HANDBOOK)).unwrap();
+            assert!(
+                feed.filter(Result::is_err).count() == 1,
+                "a wrong length within the bound ends the feed"
+            );
         }
     }
 }

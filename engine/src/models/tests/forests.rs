@@ -41,7 +41,7 @@ proptest! {
             drawn.aggregate = "AVERAGE";
         }
         let file = drawn.file();
-        let model = Model::compile(&ModelSource { class: Some(class), ..source(&file, drawn.features) }).unwrap();
+        let model = Model::compile(&ModelSource { class: Some(Class::Column(class)), ..source(&file, drawn.features) }).unwrap();
         prop_assert_eq!(model.kind(), Kind::Trees);
         for _ in 0..20 {
             let row: Vec<Option<i64>> = (0..drawn.features).map(|_| dice.value()).collect();
@@ -57,12 +57,43 @@ proptest! {
         let mut drawn = forest(&mut dice, 6, 1);
         drawn.base.truncate(1);
         let file = drawn.file();
-        let model = Model::compile(&ModelSource { class: Some(class), ..source(&file, drawn.features) }).unwrap();
+        let model = Model::compile(&ModelSource { class: Some(Class::Column(class)), ..source(&file, drawn.features) }).unwrap();
         for _ in 0..10 {
             let row: Vec<Option<i64>> = (0..drawn.features).map(|_| dice.value()).collect();
             let second = exact(&drawn, &widened(&row), 0);
             let wanted = if class == 1 { second } else { 1.0 - second };
             prop_assert!(is_near(score(&model, &row).unwrap(), wanted));
+        }
+    }
+
+    #[test]
+    fn several_classes_compete(
+        seed in any::<u64>(), classes in 3usize..7, which in any::<prop::sample::Index>(), each_its_own in any::<bool>(),
+    ) {
+        let mut dice = Dice(seed);
+        let mut drawn = forest(&mut dice, 6, classes);
+        drawn.classes = classes;
+        drawn.transform = "SOFTMAX";
+        drawn.base = (0..if seed % 2 == 0 { classes } else { 0 }).map(|_| dice.weight()).collect();
+        if each_its_own {
+            // As boosting writes them: a tree speaks of one class.
+            for (at, tree) in drawn.trees.iter_mut().enumerate() {
+                for branch in tree {
+                    if let super::build::Branch::Leaf(leaves) = branch {
+                        leaves.retain(|(class, _)| *class == at % classes);
+                    }
+                }
+            }
+        }
+        let (file, class) = (drawn.file(), which.index(classes));
+        let declared = Some(Class::Label(class.to_string()));
+        let model = Model::compile(&ModelSource { class: declared, ..source(&file, drawn.features) }).unwrap();
+        prop_assert_eq!(model.kind(), Kind::Trees);
+        for _ in 0..20 {
+            let row: Vec<Option<i64>> = (0..drawn.features).map(|_| dice.value()).collect();
+            let sums = drawn.sums(&widened(&row));
+            let wanted = 1.0 / sums.iter().map(|sum| (sum - sums[class]).exp()).sum::<f64>();
+            prop_assert!(is_near(score(&model, &row).unwrap(), wanted), "{wanted} {row:?}");
         }
     }
 
@@ -75,7 +106,7 @@ proptest! {
         let graph = Graph::read(&source).unwrap();
         let found = ensemble::find(&graph, None).unwrap().unwrap();
         let columns = columns::resolve(&graph, &source, &found.input).unwrap();
-        let lowered = trees::Trees::lower(&found, &columns, ScoreFrom::Probability).unwrap();
+        let lowered = trees::Trees::lower(&found.sum(0).unwrap(), &columns, ScoreFrom::Probability).unwrap();
         for _ in 0..10 {
             let values: Vec<Option<i64>> = (0..drawn.features).map(|_| dice.value()).collect();
             let wanted = drawn.sums(&widened(&values))[1];

@@ -96,16 +96,28 @@ fn trees_that_are_none_are_refused() {
 #[test]
 fn forms_that_runtimes_disagree_on_are_refused() {
     let refused =
-        |forest: Forest, class: Option<u16>| refusal(&ModelSource { class, ..source(&forest.file(), 1) });
+        |forest: Forest, class: Option<Class>| refusal(&ModelSource { class, ..source(&forest.file(), 1) });
     let tree = |weight: f32| one_tree(vec![Branch::Leaf(vec![(0, weight)])]);
-    assert!(refused(Forest { transform: "NONE", ..tree(-1.0) }, Some(0)).contains("ambiguous"));
+    assert!(
+        refused(Forest { transform: "NONE", ..tree(-1.0) }, Some(Class::Column(0))).contains("ambiguous")
+    );
     assert!(refused(Forest { base: vec![0.5, 0.5], ..tree(-1.0) }, None).contains("ambiguous"));
     assert!(refused(Forest { transform: "PROBIT", ..tree(-1.0) }, None).contains("PROBIT"));
     let least = Forest { is_regressor: true, aggregate: "MIN", classes: 1, transform: "NONE", ..tree(1.0) };
     assert!(refused(least, None).contains("aggregate_function MIN is not supported"));
     let three = Forest { classes: 3, ..one_tree(vec![leaf(1.0)]) };
     assert!(refused(three.clone(), None).contains("class is missing"));
-    assert!(refused(Forest { transform: "SOFTMAX", ..three }, Some(2)).contains("SOFTMAX over 3 classes"));
+    let three = Forest { transform: "SOFTMAX", ..three };
+    assert!(refused(three.clone(), None).contains("class is missing: say which of 0, 1, 2 the score is of"));
+    assert!(refused(three.clone(), Some(Class::Column(3))).contains("class is 3, the model has 3 classes"));
+    let label = |label: &str| Some(Class::Label(label.into()));
+    let wrong = refused(three.clone(), label("fraud"));
+    assert!(wrong.contains("class is \"fraud\", the model's classes are 0, 1, 2"), "{wrong}");
+    let file = three.file();
+    let thousandths = ModelSource { class: label("1"), score: ScoreFrom::Thousandths, ..source(&file, 1) };
+    assert!(refusal(&thousandths).contains("the model gives a probability"));
+    assert!(refused(Forest { classes: 65, ..three.clone() }, label("1")).contains("65 classes, limit 64"));
+    assert!(refused(Forest { transform: "SOFTMAX_ZERO", ..three }, label("1")).contains("SOFTMAX_ZERO"));
 }
 
 #[test]

@@ -6,8 +6,9 @@ pub(crate) mod build;
 mod forests;
 mod hostile;
 mod networks;
+mod sklearn;
 
-use super::{Input, Missing, Model, ModelScratch, ModelSource, ScoreFrom};
+use super::{Class, Input, Missing, Model, ModelScratch, ModelSource, ScoreFrom};
 use crate::domain::{SlotId, SlotView, Value};
 use crate::error::{Error, Place};
 
