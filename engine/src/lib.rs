@@ -20,6 +20,7 @@ pub mod packs;
 pub mod generation;
 pub mod identity;
 pub mod rates;
+pub mod waiting;
 pub mod sequencer;
 pub mod lane;
 pub mod decision;

@@ -59,6 +59,15 @@ pub const FEATURE_EVICTED_MAX: usize = 65_536;
 pub const FEATURE_PANES_PER_WINDOW: i64 = 60;
 /// Most panes of one key; past it the oldest is dropped and the windows that reach it are undecided. About 0.1 kB each.
 pub const FEATURE_PANES_MAX: usize = 4096;
+/// Most reversals and completions that wait for their payment, over all tenants; a further one does not wait, and is
+/// counted. About 0.4 kB each.
+pub const FOLLOW_UPS_WAITING_MAX: usize = 1 << 18;
+/// Most of them of one tenant.
+pub const FOLLOW_UPS_PER_TENANT_MAX: usize = 1 << 14;
+/// How long they wait, in ms of arrival time; then they are let go, and counted.
+pub const FOLLOW_UPS_WAIT_MS: i64 = 7 * 86_400_000;
+/// Most payments that a message may mean by what it refers to (the classes of an id).
+pub const REFERS_MAX: usize = 8;
 /// Longest rule expression, in bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 /// Deepest nesting of a rule expression's syntax tree.
@@ -186,6 +195,7 @@ const _: () =
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
 const _: () = assert!(IDENTITY_TENANTS_KNOWN >= 2);
 const _: () = assert!(LISTS_MAX <= 64);
+const _: () = assert!(FOLLOW_UPS_PER_TENANT_MAX <= FOLLOW_UPS_WAITING_MAX);
 const _: () = assert!(MODEL_FILE_BYTES_MAX <= PACK_FILE_BYTES_MAX);
 const _: () = assert!(LIST_ENTRIES_MAX < u32::MAX as u64);
 const _: () = assert!(DELTA_ENTRIES_MAX <= 1 << 16);

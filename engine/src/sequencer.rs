@@ -1,12 +1,14 @@
 //! The one owner of all mutable state of the path: order, identity, features, and which generation is in force.
 //! Sans-I/O: submissions in, stamped records and work out; time comes with the submissions.
 
-use crate::domain::{Accepted, Body, Event, GenerationId, Transaction, TransactionKind};
+use crate::domain::{Accepted, Body, Event, GenerationId, Transaction};
 use crate::error::{Error, ErrorKind};
-use crate::features::{FeatureState, Found, StateLimits};
+use crate::features::{FeatureState, FollowKind, FollowUp, Found, StateLimits};
 use crate::generation::{Generation, View};
 use crate::identity::{Cold, Identity, IdentityLimits, Seen};
+use crate::limits::REFERS_MAX;
 use crate::similarity::vectors::{Banks, Prints};
+use crate::waiting::{FollowUps, Waiting, WaitingLimits};
 use std::sync::Arc;
 
 /// The engine's version, stamped into every accepted record.
@@ -19,14 +21,36 @@ pub struct Submission {
     pub event: Event,
     /// The identity's key; `None` when the payment has none.
     pub identity: Option<u128>,
-    /// The key its `id` alone would give, where a client's header key won over it: labels and reversals name a
-    /// payment by its id.
+    /// A second key: the one its `id` alone would give, where a client's header key won over it, else the one of its
+    /// ISO 8583 elements. Labels and reversals name a payment by either.
     pub alias: Option<u128>,
     /// Digest of what identity compares.
     pub payment_digest: u128,
-    /// Identity key of the payment the event refers to (a reversal's original, a label's payment). A label that
-    /// names a sequence carries it in its body instead.
-    pub refers_to: Option<u128>,
+    /// The payment the event refers to (a reversal's original, a label's payment). A label that names a sequence
+    /// carries it in its body instead.
+    pub refers_to: Option<Refers>,
+}
+
+/// The identities that a payment referred to may have, the likeliest first: an id may be that of a request, an advice,
+/// a completion or a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refers(Vec<u128>);
+
+impl Refers {
+    /// Some identities; past [`REFERS_MAX`] they are left out.
+    pub fn new(keys: impl IntoIterator<Item = u128>) -> Refers {
+        Refers(keys.into_iter().take(REFERS_MAX).collect())
+    }
+    /// The identities.
+    pub fn keys(&self) -> &[u128] {
+        &self.0
+    }
+}
+
+impl From<u128> for Refers {
+    fn from(key: u128) -> Refers {
+        Refers(vec![key])
+    }
 }
 
 /// What a submission became.
@@ -77,8 +101,11 @@ pub struct SequencerLimits {
 /// Counts of what happened, for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SequencerCounts {
-    /// Reversals and labels whose payment is not known (any more).
+    /// Labels, reversals and completions that have not met their payment and will not: it is not known (any more), or
+    /// did not come in time.
     pub unmatched: u64,
+    /// What became of reversals and completions.
+    pub follow_ups: FollowUps,
     /// Features that a recovery computed otherwise than the journal says.
     pub restored_differently: u64,
 }
@@ -88,6 +115,7 @@ pub struct Sequencer {
     last_sequence: u64,
     identity: Identity,
     features: FeatureState,
+    waiting: Waiting,
     banks: Banks,
     view: Arc<View>,
     counts: SequencerCounts,
@@ -102,6 +130,7 @@ impl Sequencer {
             last_sequence: 0,
             identity: Identity::new(limits.identity),
             features,
+            waiting: Waiting::new(WaitingLimits::default()),
             banks: Banks::new(generation.banks().clone()),
             view: View::new(generation, 0),
             counts: SequencerCounts::default(),
@@ -130,6 +159,10 @@ impl Sequencer {
     /// The feature state, for its statistics.
     pub fn features(&self) -> &FeatureState {
         &self.features
+    }
+    /// The reversals and completions that wait for their payment.
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
     /// The banks, for their statistics.
     pub fn banks(&self) -> &Banks {
@@ -175,7 +208,8 @@ impl Sequencer {
                 Seen::Different(sequence) => return Taken::Different(sequence),
             }
         }
-        let original = refers_to.and_then(|key| self.identity.sequence_at(&tenant, key, event.arrival_ms));
+        let known = |key: &u128| self.identity.sequence_at(&tenant, *key, event.arrival_ms);
+        let original = refers_to.as_ref().and_then(|refers| refers.keys().iter().find_map(known));
         if let Body::Label { target, .. } = &mut event.body
             && refers_to.is_some()
         {
@@ -190,6 +224,12 @@ impl Sequencer {
                 }
             }
         }
+        let waits_for = match &event.body {
+            Body::Payment(tx) if original.is_none() && FollowKind::of(tx.kind).is_some() => {
+                refers_to.map_or_else(Vec::new, |refers| refers.0)
+            }
+            _ => Vec::new(),
+        };
         let accepted = Accepted {
             sequence: self.last_sequence + 1,
             generation: self.view.id(),
@@ -200,6 +240,7 @@ impl Sequencer {
             alias,
             payment_digest,
             original,
+            waits_for,
             event,
         };
         match self.apply(accepted, publishes) {
@@ -215,19 +256,26 @@ impl Sequencer {
         let tenant = accepted.event.tenant.clone();
         match &accepted.event.body {
             Body::Payment(tx) => {
-                let reverses = tx.kind == TransactionKind::Reversal;
-                if reverses {
-                    let found = accepted.original.map(|target| {
-                        let amount = tx.int(crate::domain::Field::AmountMinor);
-                        self.features.reverse(&tenant, target, amount)
-                    });
-                    self.counts.unmatched += u64::from(found != Some(Found::Applied));
+                self.expire(accepted.event.arrival_ms);
+                let follow = FollowUp::of(sequence, tx);
+                if let (Some(follow), Some(target)) = (follow, accepted.original) {
+                    // Before its own stamps, so that they see what is left.
+                    self.follow(&tenant, target, &follow, false);
                 }
                 let mut stamps = Vec::with_capacity(self.view.generation().plan().len());
                 self.features.apply(sequence, accepted.event.arrival_ms, tx, &mut stamps);
                 let arrival_ms = accepted.event.arrival_ms;
                 for key in [accepted.identity, accepted.alias].into_iter().flatten() {
                     self.identity.remember(&tenant, key, accepted.payment_digest, sequence, arrival_ms);
+                }
+                if !self.waiting.is_empty() {
+                    let keys = [accepted.identity, accepted.alias].into_iter().flatten();
+                    for waiter in self.waiting.take(&tenant, keys, tx.kind) {
+                        self.follow(&tenant, sequence, &waiter.follow, true);
+                    }
+                }
+                if let Some(follow) = follow.filter(|_| accepted.original.is_none()) {
+                    self.wait(&tenant, &accepted.waits_for, follow);
                 }
                 let prints = self.banks.observe(sequence, tx, &stamps);
                 accepted.features = stamps;
@@ -266,6 +314,38 @@ impl Sequencer {
         self.last_sequence = sequence;
         accepted.generation = self.view.id();
         Ok(Taken::Noted(Box::new(accepted)))
+    }
+
+    /// Lets a payment follow what became of it. `waited`: the message came before the payment.
+    fn follow(&mut self, tenant: &str, target: u64, follow: &FollowUp, waited: bool) {
+        let found = self.features.follow(tenant, target, follow);
+        let counts = self.counts.follow_ups.of_mut(follow.kind);
+        let of_found = match found {
+            Found::Applied | Found::PastAmount if waited => &mut counts.matched_later,
+            Found::Applied | Found::PastAmount => &mut counts.matched,
+            Found::OtherKind => &mut counts.other_kind,
+            Found::Unknown => &mut counts.forgotten,
+        };
+        *of_found += 1;
+        counts.past_amount += u64::from(found == Found::PastAmount);
+        self.counts.unmatched += u64::from(matches!(found, Found::OtherKind | Found::Unknown));
+    }
+    fn wait(&mut self, tenant: &Arc<str>, keys: &[u128], follow: FollowUp) {
+        let has_room = !keys.is_empty() && self.waiting.wait(tenant, keys, follow);
+        let counts = self.counts.follow_ups.of_mut(follow.kind);
+        match has_room {
+            true => counts.waited += 1,
+            false if keys.is_empty() => counts.no_original += 1,
+            false => counts.no_room += 1,
+        }
+        self.counts.unmatched += u64::from(!has_room);
+    }
+    /// By arrival time, which the journal has, so that a restore lets go of the same.
+    fn expire(&mut self, arrival_ms: i64) {
+        for waiter in self.waiting.expire(arrival_ms) {
+            self.counts.follow_ups.of_mut(waiter.follow.kind).expired += 1;
+            self.counts.unmatched += 1;
+        }
     }
 
     /// Takes an accepted record of the journal again, at its own sequence, without asking identity. `generation`

@@ -3,6 +3,7 @@
 //! codes and references of the client's own; digits that could be a PAN go wherever they stand.
 
 use crate::decode::reader::DEPTH_MAX;
+use crate::decode::refs;
 use crate::decode::shape::{ENTRY, Keep, LABEL, LeafDef, LeafType, Node, Object, REQUEST, Shape};
 use crate::normalise::{identifiers as ids, time};
 use interdict_engine::domain::transaction::CHANNELS;
@@ -61,6 +62,7 @@ pub fn mask_as(kind: RecordKind, raw: &[u8]) -> Vec<u8> {
 enum Known {
     Object(&'static Object),
     Leaf(&'static LeafDef),
+    Either(&'static LeafDef, &'static Object),
     Nothing,
 }
 
@@ -91,7 +93,9 @@ impl Mask<'_> {
     }
     fn text(self, text: &str) {
         match self.known {
-            Known::Leaf(leaf) if leaf.ty == LeafType::Text && may_keep(leaf, text) => {
+            Known::Leaf(leaf) | Known::Either(leaf, _)
+                if leaf.ty == LeafType::Text && may_keep(leaf, text) =>
+            {
                 push_text(self.out, text);
             }
             _ => self.masked(),
@@ -123,6 +127,8 @@ fn is_code(path: &str, text: &str) -> bool {
         "country" => ids::country(text).is_ok(),
         "mcc" => ids::mcc(text).is_ok(),
         "stan" => ids::stan(text).is_ok(),
+        "mti" => refs::mti(text).is_ok(),
+        "transmitted_at" => refs::transmission(text).is_ok(),
         "uetr" => ids::uetr(text).is_ok(),
         "time" | "settles_at" | "valid_from" | "valid_to" => time::rfc3339_ms(text).is_ok(),
         "label" => matches!(text, "fraud" | "good"),
@@ -205,7 +211,9 @@ impl<'de> Visitor<'de> for Mask<'_> {
                 out.push(b',');
             }
             let node = match known {
-                Known::Object(object) => object.names.iter().find(|(known, _)| *known == name),
+                Known::Object(object) | Known::Either(_, object) => {
+                    object.names.iter().find(|(known, _)| *known == name)
+                }
                 _ => None,
             };
             push_text(out, if node.is_some() || is_plain_name(&name) { &name } else { MASK });
@@ -213,6 +221,7 @@ impl<'de> Visitor<'de> for Mask<'_> {
             let known = match node {
                 Some((_, Node::Leaf(leaf))) => Known::Leaf(&leaves[usize::from(*leaf)]),
                 Some((_, Node::Object(object))) => Known::Object(object),
+                Some((_, Node::Either(leaf, object))) => Known::Either(&leaves[usize::from(*leaf)], object),
                 None => Known::Nothing,
             };
             map.next_value_seed(Mask { out, known, leaves, depth })?;

@@ -84,6 +84,7 @@ struct Feeder {
 impl Feeder {
     fn pay(&self, body: &Value) -> u64 {
         let decoded = self.decoder.decode(body.to_string().as_bytes(), &RequestContext::default()).unwrap();
+        let refers_to = decoded.refers_to();
         let event = Event {
             tenant: decoded.tx.tenant.clone(),
             arrival_ms: ARRIVAL_MS,
@@ -94,7 +95,7 @@ impl Feeder {
             identity: decoded.id_key.map(|key| key.0),
             alias: decoded.id_alias.map(|key| key.0),
             payment_digest: decoded.payment_digest,
-            refers_to: decoded.original.map(|key| key.0),
+            refers_to,
         };
         match self.node.call(submission) {
             Answered::Decided(settled) => settled.verdict.sequence,

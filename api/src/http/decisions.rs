@@ -139,10 +139,10 @@ fn submission(app: &App, decoded: Decoded, arrived: Instant) -> (Submission, Opt
 /// The submission of a decoded request that arrived at a time.
 pub fn from_decoded(decoded: Decoded, arrival_ms: i64) -> Submission {
     Submission {
+        refers_to: decoded.refers_to(),
         identity: decoded.id_key.map(|key| key.0),
         alias: decoded.id_alias.map(|key| key.0),
         payment_digest: decoded.payment_digest,
-        refers_to: decoded.original.map(|key| key.0),
         event: Event {
             tenant: decoded.tx.tenant.clone(),
             arrival_ms,

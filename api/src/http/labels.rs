@@ -99,7 +99,7 @@ fn checked(app: &App, tenant: &str, item: &LabelItem) -> Result<(), Problem> {
 /// The submission of a label.
 pub fn submission(tenant: &str, item: LabelItem, arrival_ms: i64) -> Submission {
     let (target, refers_to) = match item.target {
-        LabelTarget::Id(_, key) => (0, Some(key.0)),
+        LabelTarget::Id(_, key) => (0, Some(key.0.into())),
         LabelTarget::Sequence(sequence) => (sequence, None),
     };
     let body = Body::Label { target, label: item.label, time_ms: item.time_ms };

@@ -197,7 +197,7 @@ impl Labels {
         let body = Body::Label { target: 0, label: label.label, time_ms };
         let event = Event { tenant: prepared.submission.event.tenant.clone(), arrival_ms: time_ms, body };
         let submission =
-            Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: Some(key) };
+            Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: Some(key.into()) };
         self.waiting.insert((time_ms, self.seen), submission);
     }
     /// Hands out the labels that are visible to an event at `time_ms`.

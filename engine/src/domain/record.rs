@@ -37,6 +37,8 @@ pub struct Accepted {
     pub payment_digest: u128,
     /// Sequence of the payment this message follows (a reversal's original), where it was found.
     pub original: Option<u64>,
+    /// The identities one of which that payment will have, where it was not found and the message waits for it.
+    pub waits_for: Vec<u128>,
 }
 
 /// Version of the encodings below; the first byte of each.
@@ -44,6 +46,9 @@ pub const RECORD_VERSION: u8 = 1;
 /// Version of an accepted record with approximate values: their positions stand before the rest. One without is still
 /// written as version 1, byte for byte.
 pub const RECORD_VERSION_APPROXIMATE: u8 = 2;
+/// Version of an accepted record that waits for its payment: the positions, which may be none, then the identities
+/// stand before the rest.
+pub const RECORD_VERSION_WAITS: u8 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Header<'a> {
@@ -129,9 +134,13 @@ impl Accepted {
             body: &body,
         };
         let mut out = vec![RECORD_VERSION];
-        if !self.approximate.is_empty() {
+        if !self.approximate.is_empty() || !self.waits_for.is_empty() {
             out[0] = RECORD_VERSION_APPROXIMATE;
             out = postcard::to_extend(&self.approximate, out).expect("plain data always encodes");
+        }
+        if !self.waits_for.is_empty() {
+            out[0] = RECORD_VERSION_WAITS;
+            out = postcard::to_extend(&self.waits_for, out).expect("plain data always encodes");
         }
         postcard::to_extend(&header, out).expect("plain data always encodes")
     }
@@ -147,9 +156,15 @@ impl Accepted {
     /// # Errors
     /// `Version` or `Corrupt`.
     pub fn decode(open: &[u8], sealed: Option<&[u8]>) -> Result<Accepted, Error> {
-        let (approximate, header) = match open.split_first() {
-            Some((&RECORD_VERSION_APPROXIMATE, rest)) => postcard::take_from_bytes(rest).map_err(corrupt)?,
-            _ => (Vec::new(), strip_version(open)?),
+        let ((approximate, waits_for), header) = match open.split_first() {
+            Some((&RECORD_VERSION_APPROXIMATE, rest)) => {
+                let (approximate, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
+                ((approximate, Vec::new()), rest)
+            }
+            Some((&RECORD_VERSION_WAITS, rest)) => {
+                postcard::take_from_bytes::<(Vec<u16>, Vec<u128>)>(rest).map_err(corrupt)?
+            }
+            _ => (Default::default(), strip_version(open)?),
         };
         let header: Header<'_> = postcard::from_bytes(header).map_err(corrupt)?;
         if approximate.iter().any(|at| usize::from(*at) >= header.features.len()) {
@@ -189,6 +204,7 @@ impl Accepted {
             alias: header.alias,
             payment_digest: header.payment_digest,
             original: header.original,
+            waits_for,
         })
     }
 }
@@ -277,6 +293,22 @@ mod tests {
             alias: None,
             payment_digest: 11,
             original: None,
+            waits_for: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_message_waits_for_is_kept_and_records_without_are_as_before() {
+        for approximate in [&[][..], &[1]] {
+            let mut waits = accepted(approximate);
+            waits.waits_for = vec![7, u128::MAX];
+            let bytes = waits.encode_open();
+            assert_eq!(bytes[0], RECORD_VERSION_WAITS);
+            assert!(bytes.ends_with(&accepted(&[]).encode_open()[1..]));
+            assert_eq!(Accepted::decode(&bytes, Some(&[])).unwrap(), waits);
+            for cut in 0..bytes.len() {
+                assert!(Accepted::decode(&bytes[..cut], Some(&[])).is_err());
+            }
         }
     }
 
@@ -294,7 +326,7 @@ mod tests {
         }
         let error = Accepted::decode(&accepted(&[3]).encode_open(), Some(&[])).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Corrupt);
-        let error = Accepted::decode(&[3, 0], Some(&[])).unwrap_err();
+        let error = Accepted::decode(&[4, 0], Some(&[])).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Version);
     }
 }

@@ -1,4 +1,5 @@
-//! What a label or reversal does to an event that is counted: to its lane while it has one, to its pane's sums after.
+//! What a label, reversal or completion does to an event that is counted: to its lane while it has one, to its
+//! pane's sums after.
 
 use super::block::ViewMut;
 
@@ -17,22 +18,9 @@ pub(crate) struct Target {
 pub(crate) enum Change {
     /// Labelled; `was` is the label before.
     Fraud { was: bool, is: bool },
-    /// An amount is taken off.
-    Amount {
-        taken: Taken,
-        /// What the event counts before and after, minor units of the group's currency; `None` when that is not known.
-        /// Only for panes: a lane has its own amount.
-        before: Option<i64>,
-        after: Option<i64>,
-    },
-}
-
-/// What is taken off an amount.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Taken {
-    All,
-    /// Minor units of the group's currency; `None` when there is no rate.
-    Part(Option<i64>),
+    /// Another amount: what the event counts before (for panes; a lane has it) and after, minor units of the group's
+    /// currency; `None` when that is not known.
+    Amount { before: Option<i64>, after: Option<i64> },
 }
 
 impl ViewMut<'_> {
@@ -42,18 +30,10 @@ impl ViewMut<'_> {
         match change {
             Change::Fraud { is: true, .. } => self.head.fraud |= bit,
             Change::Fraud { is: false, .. } => self.head.fraud &= !bit,
-            Change::Amount { taken, .. } => {
-                let known = self.head.unknown & bit == 0;
-                let left = match taken {
-                    Taken::All => Some(0),
-                    Taken::Part(Some(minor)) if known => {
-                        Some(self.amounts[lane].saturating_sub(*minor).max(0))
-                    }
-                    Taken::Part(_) => None,
-                };
-                self.amounts[lane] = left.unwrap_or(0);
+            Change::Amount { after, .. } => {
+                self.amounts[lane] = after.unwrap_or(0);
                 self.head.unknown &= !bit;
-                self.head.unknown |= u64::from(left.is_none()) << lane;
+                self.head.unknown |= u64::from(after.is_none()) << lane;
             }
         }
     }

@@ -10,7 +10,7 @@ pub struct StateLimits {
     /// Most events of one key that are kept one by one; past it its oldest are folded into panes and the windows that
     /// reach them approximate.
     pub events_exact_max: usize,
-    /// Most transactions, per tenant, that labels and reversals still find.
+    /// Most transactions, per tenant, that labels, reversals and completions still find.
     pub originals_max: usize,
     /// How late an event may be and still be in every window that it belongs to, ms.
     pub lateness_ms: i64,
@@ -28,11 +28,15 @@ impl Default for StateLimits {
     }
 }
 
-/// Whether a label's or reversal's target is known.
+/// Whether the payment is known that a label, reversal or completion is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// It is, and its events, where they still count, have changed.
     Applied,
+    /// As `Applied`, and a reversal would have taken more than was left; what was left is taken.
+    PastAmount,
+    /// It is of a kind that cannot be followed so (a reversal is not reversed); nothing changed.
+    OtherKind,
     /// It is not: never seen for this tenant, or too long ago.
     Unknown,
 }
@@ -59,7 +63,7 @@ pub struct GroupStats {
 pub struct Stats {
     /// Tenants with state.
     pub tenants: u64,
-    /// Labels and reversals whose target was not known, ever.
+    /// Labels, reversals and completions whose target was not known, ever.
     pub unknown_targets: u64,
     /// The groups, in plan order.
     pub groups: Vec<GroupStats>,

@@ -10,6 +10,7 @@ mod bound;
 mod change;
 mod chunks;
 mod evicted;
+pub mod follow;
 mod index;
 mod originals;
 mod panes;
@@ -21,5 +22,6 @@ mod widths;
 mod window;
 
 pub use figures::{Found, GroupStats, StateLimits, Stats};
+pub use follow::{FollowKind, FollowUp};
 pub use plan::{FeaturePlan, Filter, Rates};
 pub use state::FeatureState;

@@ -1,9 +1,12 @@
-//! Where a label or reversal finds its target: for each of the latest transactions, by sequence, the keys it was
-//! counted under. A handle may outlive its key: then no lane there has the sequence, and nothing is changed.
+//! Where a label, reversal or completion finds its target: for each of the latest transactions, by sequence, the keys
+//! it was counted under. A handle may outlive its key: then no lane there has the sequence, and nothing is changed.
 
+use crate::domain::TransactionKind;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use std::collections::VecDeque;
 
-/// A transaction that may yet be labelled or reversed.
+/// A transaction that may yet be labelled, reversed or completed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Original {
     pub sequence: u64,
@@ -14,7 +17,12 @@ pub(crate) struct Original {
     count: u8,
     /// Whether it is labelled fraud.
     pub fraud: bool,
-    /// What reversals have left of its amount, minor units of its own currency; `NO_AMOUNT` where it has none.
+    /// What it is.
+    pub kind: TransactionKind,
+    /// Whether a completion has said what it came to.
+    is_completed: bool,
+    /// What completions and reversals have left of its amount, minor units of its own currency; `NO_AMOUNT` where that
+    /// is not known.
     left_minor: i64,
     /// Code of its currency; zeroes where it has none.
     currency: [u8; 3],
@@ -23,17 +31,32 @@ pub(crate) struct Original {
 const NO_AMOUNT: i64 = i64::MIN;
 
 impl Original {
-    /// What reversals have left of its amount, minor units of its own currency.
+    /// What completions and reversals have left of its amount, minor units of its own currency.
     pub fn left_minor(&self) -> Option<i64> {
         Some(self.left_minor).filter(|left| *left != NO_AMOUNT)
     }
-    /// Takes an amount off, or all of it.
-    pub fn take_off(&mut self, amount_minor: Option<i64>) {
-        self.left_minor = match (amount_minor, self.left_minor()) {
-            (None, _) => 0,
-            (Some(_), None) => NO_AMOUNT,
-            (Some(minor), Some(left)) => left.saturating_sub(minor).max(0),
+    /// Takes all of it back.
+    pub fn take_all(&mut self) {
+        self.left_minor = 0;
+    }
+    /// Takes an amount back; one that is not known leaves an unknown one, but of nothing nothing. Whether it was more
+    /// than was left.
+    pub fn take(&mut self, amount_minor: Option<i64>) -> bool {
+        let left = match (amount_minor, self.left_minor()) {
+            (_, Some(0)) => Some(0),
+            (Some(minor), Some(left)) => Some(left.saturating_sub(minor).max(0)),
+            (None, _) | (_, None) => None,
         };
+        let is_past = amount_minor > self.left_minor() && self.left_minor().is_some();
+        self.left_minor = left.unwrap_or(NO_AMOUNT);
+        is_past
+    }
+    /// Completes it: the first amount takes the place of what was authorised, whatever was left of that, and further
+    /// ones add to it.
+    pub fn complete(&mut self, amount_minor: Option<i64>) {
+        let so_far = if self.is_completed { self.left_minor() } else { Some(0) };
+        let sum = so_far.zip(amount_minor).map(|(so_far, minor)| so_far.saturating_add(minor));
+        (self.left_minor, self.is_completed) = (sum.unwrap_or(NO_AMOUNT), true);
     }
     /// Code of its currency.
     pub fn currency(&self) -> Option<&str> {
@@ -52,11 +75,14 @@ pub(crate) struct Originals {
     /// Handles dropped at the front so far.
     dropped: u64,
     max: usize,
+    /// By a completion's sequence, the sequence of what it completes: whoever reverses the one reverses the other.
+    completed: HashMap<u64, u64, FixedState>,
 }
 
 impl Originals {
     pub fn new(max: usize) -> Originals {
-        Originals { list: VecDeque::new(), handles: VecDeque::new(), dropped: 0, max: max.max(1) }
+        let (list, handles) = (VecDeque::new(), VecDeque::new());
+        Originals { list, handles, dropped: 0, max: max.max(1), completed: HashMap::default() }
     }
     /// Adds a transaction; the oldest makes room.
     ///
@@ -65,7 +91,7 @@ impl Originals {
     pub fn push(
         &mut self,
         sequence: u64,
-        time_ms: i64,
+        (kind, time_ms): (TransactionKind, i64),
         (amount_minor, currency): (Option<i64>, Option<&str>),
         handles: &[Handle],
     ) {
@@ -75,18 +101,30 @@ impl Originals {
         {
             self.handles.drain(..usize::from(oldest.count));
             self.dropped += u64::from(oldest.count);
+            self.completed.remove(&oldest.sequence);
         }
         let first = self.dropped + self.handles.len() as u64;
         let currency = currency.and_then(|code| code.as_bytes().try_into().ok()).unwrap_or_default();
         let left_minor = amount_minor.unwrap_or(NO_AMOUNT);
         let count = handles.len() as u8;
-        self.list.push_back(Original { sequence, time_ms, first, count, fraud: false, left_minor, currency });
+        let (fraud, is_completed) = (false, false);
+        let original =
+            Original { sequence, time_ms, first, count, fraud, kind, is_completed, left_minor, currency };
+        self.list.push_back(original);
         self.handles.extend(handles);
     }
     /// The transaction of a sequence.
     pub fn find(&mut self, sequence: u64) -> Option<&mut Original> {
         let at = self.list.binary_search_by_key(&sequence, |original| original.sequence).ok()?;
         self.list.get_mut(at)
+    }
+    /// Notes that a completion, which may be yet to be added, completes a transaction.
+    pub fn note_completed(&mut self, completion: u64, target: u64) {
+        self.completed.insert(completion, target);
+    }
+    /// What a completion completes.
+    pub fn completed_by(&self, completion: u64) -> Option<u64> {
+        self.completed.get(&completion).copied()
     }
     /// A transaction's handles.
     pub fn handles(&self, original: &Original) -> impl Iterator<Item = Handle> + '_ {
@@ -105,7 +143,7 @@ mod tests {
         for sequence in 1..=10u64 {
             let handles: Vec<Handle> =
                 (0..sequence as u32 % 4).map(|space| (space, sequence as u32)).collect();
-            originals.push(sequence, 0, (Some(100), Some("EUR")), &handles);
+            originals.push(sequence, (TransactionKind::Request, 0), (Some(100), Some("EUR")), &handles);
         }
         assert!((1..=7).all(|sequence| originals.find(sequence).is_none()));
         for sequence in 8..=10 {

@@ -77,7 +77,7 @@ impl Pane {
             }
             // An amount that was never known stays unknown, and with it the sum.
             Change::Amount { before: None, .. } => {}
-            Change::Amount { before: Some(before), after, .. } => {
+            Change::Amount { before: Some(before), after } => {
                 total.unknown += u64::from(after.is_none());
                 let after = after.unwrap_or(0);
                 total.sum += i128::from(after) - i128::from(before);

@@ -1,10 +1,11 @@
-//! The features of every tenant, owned by the sequencer: apply a transaction, get its stamps; labels and reversals
-//! find what they mean by its sequence. No clock, no I/O, the same results for the same order of events.
+//! The features of every tenant, owned by the sequencer: apply a transaction, get its stamps; labels, reversals and
+//! completions find what they mean by its sequence. No clock, no I/O, the same results for the same order of events.
 
 use super::answer::Stamps;
 use super::block::Event;
-use super::change::{Change, Taken, Target};
+use super::change::{Change, Target};
 use super::figures::{Found, GroupStats, StateLimits, Stats};
+use super::follow::{FollowKind, FollowUp};
 use super::kernels::Kernel;
 use super::originals::{Handle, Original, Originals};
 use super::plan::{FeaturePlan, Group, Rates};
@@ -141,7 +142,7 @@ impl FeatureState {
             }
         }
         let amount = (tx.int(Field::AmountMinor), tx.text(Field::AmountCurrency));
-        tenant.originals.push(sequence, tx.time_ms, amount, &handles);
+        tenant.originals.push(sequence, (tx.kind, tx.time_ms), amount, &handles);
     }
     fn tenant(&mut self, name: &Arc<str>) -> Option<usize> {
         if let Some(number) = self.by_name.get(name) {
@@ -167,57 +168,91 @@ impl FeatureState {
     /// Marks a transaction's events as fraud, or not.
     pub fn label(&mut self, tenant: &str, target: u64, label: Label) -> Found {
         let is = label == Label::Fraud;
-        let note = |original: &mut Original| original.fraud = is;
-        self.change(tenant, target, note, |_, before, _| Some(Change::Fraud { was: before.fraud, is }))
+        let Some(tenant) = self.by_name.get(tenant).copied() else { return self.unknown() };
+        let Some((before, _)) = self.note(tenant, target, |original| original.fraud = is) else {
+            return self.unknown();
+        };
+        self.change(tenant, &before, |_| Some(Change::Fraud { was: before.fraud, is }));
+        Found::Applied
     }
-    /// Takes an amount off a transaction's events in the groups that net reversals: all of it, or `amount_minor`
-    /// minor units of the transaction's own currency (below 0 counts as 0), not below 0.
-    pub fn reverse(&mut self, tenant: &str, target: u64, amount_minor: Option<i64>) -> Found {
-        let amount_minor = amount_minor.map(|minor| minor.max(0));
+    /// Lets a transaction's amount follow what became of it, in the groups that net reversals: a reversal takes off,
+    /// not below 0; a completion replaces. A reversed completion is taken off what it completed, too. Amounts of
+    /// another currency than the transaction's are converted at its event time; without a rate its amount is unknown.
+    pub fn follow(&mut self, tenant: &str, target: u64, follow: &FollowUp) -> Found {
+        let Some(tenant) = self.by_name.get(tenant).copied() else { return self.unknown() };
+        let originals = &mut self.tenants[tenant].originals;
+        match originals.find(target).map(|original| original.kind) {
+            None => return self.unknown(),
+            Some(kind) if !follow.kind.may_follow(kind) => return Found::OtherKind,
+            Some(_) => {}
+        }
+        let mut follow = *follow;
+        if follow.kind == FollowKind::Completion {
+            // One that waited may have been reversed itself meanwhile.
+            if let Some(own) = originals.find(follow.sequence) {
+                follow.amount_minor = own.left_minor();
+            }
+            originals.note_completed(follow.sequence, target);
+        }
+        let is_past = self.follow_one(tenant, target, &follow);
+        let completed = self.tenants[tenant].originals.completed_by(target);
+        if let Some(completed) = completed.filter(|_| follow.kind == FollowKind::Reversal) {
+            self.follow_one(tenant, completed, &follow);
+        }
+        if is_past { Found::PastAmount } else { Found::Applied }
+    }
+    /// Whether a reversal would have taken more than was left.
+    fn follow_one(&mut self, tenant: usize, target: u64, follow: &FollowUp) -> bool {
         let plan = self.plan.clone();
-        let note = |original: &mut Original| original.take_off(amount_minor);
-        self.change(tenant, target, note, |group, before, after| {
+        let mut is_past = false;
+        let noted = self.note(tenant, target, |original| {
+            let minor = follow.amount_minor.map(|minor| minor.max(0));
+            let own = minor.and_then(|minor| in_its_own(plan.rates(), original, minor, follow.currency));
+            match follow.kind {
+                FollowKind::Reversal if minor.is_none() => original.take_all(),
+                FollowKind::Reversal => is_past = original.take(own),
+                FollowKind::Completion => original.complete(own),
+            }
+        });
+        let Some((before, after)) = noted else { return false };
+        self.change(tenant, &before, |group| {
             if !group.amounts || group.spec.on_reversal != OnReversal::Net {
                 return None;
             }
             let own = |minor| converted(group, plan.rates(), minor, before.currency(), before.time_ms);
-            let taken = amount_minor.map_or(Taken::All, |minor| Taken::Part(own(minor)));
-            let before = before.left_minor().and_then(own);
-            let after = match taken {
-                Taken::All => Some(0),
-                Taken::Part(_) => after.left_minor().and_then(own),
-            };
-            Some(Change::Amount { taken, before, after })
-        })
+            let (before, after) = (before.left_minor().and_then(own), after.left_minor().and_then(own));
+            Some(Change::Amount { before, after })
+        });
+        is_past
     }
-    fn change(
+    fn unknown(&mut self) -> Found {
+        self.unknown_targets += 1;
+        Found::Unknown
+    }
+    /// Notes something of a transaction; gives it as it was and as it is.
+    fn note(
         &mut self,
-        tenant: &str,
+        tenant: usize,
         target: u64,
         note: impl FnOnce(&mut Original),
-        change: impl Fn(&Group, &Original, &Original) -> Option<Change>,
-    ) -> Found {
-        let tenant = self.by_name.get(tenant).map(|number| &mut self.tenants[*number]);
-        let Some((high_ms, runs, originals, before, after)) = tenant.and_then(|tenant| {
-            let original = tenant.originals.find(target)?;
-            let before = *original;
-            note(original);
-            let after = *original;
-            Some((tenant.high_ms, &mut tenant.runs, &tenant.originals, before, after))
-        }) else {
-            self.unknown_targets += 1;
-            return Found::Unknown;
-        };
-        for (uid, number) in originals.handles(&before) {
+    ) -> Option<(Original, Original)> {
+        let original = self.tenants[tenant].originals.find(target)?;
+        let before = *original;
+        note(original);
+        Some((before, *original))
+    }
+    /// Changes a transaction's event in each group, where it still counts.
+    fn change(&mut self, tenant: usize, original: &Original, change: impl Fn(&Group) -> Option<Change>) {
+        let Tenant { high_ms, runs, originals } = &mut self.tenants[tenant];
+        for (uid, number) in originals.handles(original) {
             // A group that a newer plan dropped is not there any more.
             let Some((group, space)) = runs.iter_mut().find(|(_, space)| space.uid == uid) else { continue };
-            if let Some(change) = change(group, &before, &after) {
+            if let Some(change) = change(group) {
                 let cutoff_ms = high_ms.saturating_sub(horizon_ms(group, &self.limits));
-                let target = Target { sequence: target, time_ms: before.time_ms, cutoff_ms };
+                let target = Target { sequence: original.sequence, time_ms: original.time_ms, cutoff_ms };
                 space.change(self.kernel, number, &target, &change);
             }
         }
-        Found::Applied
     }
 
     /// The state's figures.
@@ -258,9 +293,23 @@ fn event(group: &Group, rates: &dyn Rates, sequence: u64, tx: &Transaction) -> E
 }
 
 fn converted(group: &Group, rates: &dyn Rates, minor: i64, from: Option<&str>, time_ms: i64) -> Option<i64> {
+    // Nothing is nothing in any currency.
+    if minor == 0 {
+        return Some(0);
+    }
     let (from, to) = (from?, group.spec.currency?);
     // Comparing codes first: looking one up in the table costs more than all the rest.
     let minor =
         if from == to.code() { minor } else { rates.convert(minor, Currency::parse(from)?, to, time_ms)? };
     (-FEATURE_AMOUNT_MINOR_MAX..=FEATURE_AMOUNT_MINOR_MAX).contains(&minor).then_some(minor)
+}
+
+/// An amount in a transaction's own currency, minor units, at the rate of its event time.
+fn in_its_own(rates: &dyn Rates, original: &Original, minor: i64, from: Option<Currency>) -> Option<i64> {
+    match (from, original.currency()) {
+        _ if minor == 0 => Some(0),
+        (None, _) => Some(minor),
+        (Some(from), Some(own)) if from.code() == own => Some(minor),
+        (Some(from), own) => rates.convert(minor, from, Currency::parse(own?)?, original.time_ms),
+    }
 }

@@ -1,7 +1,8 @@
 //! Read values to a transaction: every check and every tag, in one place for all formats. Each field is set once, from
 //! one leaf; identifiers leave as tags under the tenant's and the shared key.
 
-use super::identity::{CLASS_REQUEST, class_of, identity_key};
+use super::identity::{CLASS_REQUEST, IdentityKey, class_of, identity_key};
+use super::refs::{Elements, Original};
 use super::request::{Decoded, RequestContext};
 use super::shape::Leaf;
 use super::values::Values;
@@ -279,9 +280,6 @@ impl Assembly<'_, '_> {
         if let Some(uetr) = self.checked(Leaf::Uetr, ids::uetr)? {
             self.tx.set_text(Field::Uetr, &uetr);
         }
-        if let Some(original) = self.values.text(Leaf::Original) {
-            self.tx.set_text(Field::Original, client_key(original, Leaf::Original.path())?);
-        }
         if let Some(ms) = time_of(self.values, Leaf::SettlesAt)? {
             self.tx.set_time(Field::SettlesAt, ms);
         }
@@ -320,21 +318,31 @@ impl Assembly<'_, '_> {
         self.keys.state.payment(&bytes)
     }
 
-    fn finish(self, ctx: &RequestContext<'_>) -> Result<Decoded, FieldError> {
+    fn original(&mut self) -> Result<Vec<IdentityKey>, FieldError> {
+        let Some(original) = Original::read(self.values)? else { return Ok(Vec::new()) };
+        if let Original::Id(id) = original {
+            client_key(id, Leaf::Original.path())?;
+        }
+        self.tx.set_text(Field::Original, original.text());
+        Ok(original.identities(self.keys, self.tx.kind))
+    }
+
+    fn finish(mut self, ctx: &RequestContext<'_>) -> Result<Decoded, FieldError> {
         let class = class_of(self.tx.kind);
         let by_id = self.tx.id.as_deref().map(|id| identity_key(self.keys, class, id));
         let by_header = match ctx.idempotency_key {
             Some(text) => Some(identity_key(self.keys, CLASS_REQUEST, client_key(text, "Idempotency-Key")?)),
             None => None,
         };
+        let by_elements = Elements::of(self.values)?.map(|elements| elements.key(self.keys, self.tx.kind));
         let by_uetr = || self.tx.text(Field::Uetr).map(|uetr| identity_key(self.keys, class, uetr));
-        let id_key = by_header.or(by_id).or_else(by_uetr);
-        let original = self.tx.text(Field::Original);
+        let id_key = by_header.or(by_id).or(by_elements).or_else(by_uetr);
+        let original = self.original()?;
         Ok(Decoded {
             id_key,
-            id_alias: by_id.filter(|by_id| Some(*by_id) != id_key),
+            id_alias: [by_id, by_elements].into_iter().flatten().find(|key| Some(*key) != id_key),
             payment_digest: self.payment_digest(),
-            original: original.map(|id| identity_key(self.keys, CLASS_REQUEST, id)),
+            original,
             deadline_ms: deadline_ms(self.values, ctx)?,
             tx: self.tx,
         })

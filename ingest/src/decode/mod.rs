@@ -9,6 +9,7 @@ mod assemble;
 mod elements;
 mod identity;
 pub(crate) mod reader;
+pub(crate) mod refs;
 pub(crate) mod values;
 
 #[cfg(test)]

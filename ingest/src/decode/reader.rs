@@ -150,7 +150,13 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_, 'de> {
                 Node::Leaf(leaf) => {
                     let def = &reading.leaves[usize::from(*leaf)];
                     (reading.path, reading.expected) = (def.path, expected(def.ty));
-                    map.next_value_seed(LeafSeed { leaf: *leaf, ty: def.ty, reading })?;
+                    map.next_value_seed(LeafSeed { leaf: *leaf, ty: def.ty, object: None, reading })?;
+                }
+                Node::Either(leaf, inner) => {
+                    let def = &reading.leaves[usize::from(*leaf)];
+                    (reading.path, reading.expected) = (def.path, "a string or an object");
+                    let object = Some(*inner);
+                    map.next_value_seed(LeafSeed { leaf: *leaf, ty: def.ty, object, reading })?;
                 }
                 Node::Object(inner) => {
                     (reading.path, reading.expected) = (inner.path, "an object");
@@ -225,6 +231,8 @@ impl Visitor<'_> for NameSeed {
 struct LeafSeed<'r, 'v, 'de> {
     leaf: u8,
     ty: LeafType,
+    /// Where the value may be an object as well.
+    object: Option<&'static Object>,
     reading: &'r mut Reading<'v, 'de>,
 }
 
@@ -277,6 +285,9 @@ impl<'de> Visitor<'de> for LeafSeed<'_, '_, 'de> {
         Ok(())
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        if let Some(object) = self.object {
+            return ObjectSeed { object, reading: self.reading }.visit_map(map);
+        }
         let (path, expected) = (self.reading.path, self.reading.expected);
         ScanSeed { path, depth: DEPTH_MAX, reading: self.reading }.visit_map(map)?;
         Err(self.reading.fail(FieldError::invalid(path, expected)))

@@ -11,6 +11,7 @@ use crate::error::FieldError;
 use crate::normalise::keys::TagKeys;
 use interdict_engine::domain::Transaction;
 use interdict_engine::limits::{BATCH_MAX, BODY_BYTES_MAX};
+use interdict_engine::sequencer::Refers;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,18 +39,27 @@ impl Default for RequestContext<'_> {
 pub struct Decoded {
     /// The transaction. Its `id` is the body's, unchanged.
     pub tx: Transaction,
-    /// Its identity; `None` without header key, `id` and UETR.
+    /// Its identity; `None` without header key, `id`, ISO 8583's elements and UETR.
     pub id_key: Option<IdentityKey>,
     /// The identity that its `id` alone would give, where a header key won over it: labels, `refs.original` and
-    /// `GET /v1/decisions/{id}` name a payment by its `id`.
+    /// `GET /v1/decisions/{id}` name a payment by its `id`. Else the one of its ISO 8583 elements, where the `id` or
+    /// header won over them: `refs.original` may name them.
     pub id_alias: Option<IdentityKey>,
     /// Keyed digest of what identity compares: amount, currency, card or account tag, merchant tag, terminal tag and
     /// kind, a repeat counting as a request. 0 never marks anything here.
     pub payment_digest: u128,
-    /// The identity of the payment that `refs.original` names.
-    pub original: Option<IdentityKey>,
+    /// The identities that the payment which `refs.original` names may have, the likeliest first; none without it.
+    pub original: Vec<IdentityKey>,
     /// Time for the answer, in ms from the arrival of the request.
     pub deadline_ms: Option<u32>,
+}
+
+impl Decoded {
+    /// The payment that it refers to, for the sequencer.
+    pub fn refers_to(&self) -> Option<Refers> {
+        let keys = self.original.iter().map(|key| key.0);
+        (!self.original.is_empty()).then(|| Refers::new(keys))
+    }
 }
 
 impl fmt::Debug for Decoded {

@@ -41,6 +41,8 @@ pub enum Node {
     Leaf(u8),
     /// An object.
     Object(&'static Object),
+    /// A leaf where there is no object, else an object.
+    Either(u8, &'static Object),
 }
 
 /// An object of a shape: its own path (empty for the root) and its names.
@@ -90,9 +92,11 @@ macro_rules! leaves {
     };
 }
 
-/// An object of a shape, written `object!(NAME "path" Leaf: "name" => Leaf, "name" => {OBJECT})`.
+/// An object of a shape, written `object!(NAME "path" Leaf: "name" => Leaf, "name" => {OBJECT}, "name" => [Leaf or
+/// OBJECT])`.
 macro_rules! object {
     (@node $leaf:ident {$object:ident}) => { Node::Object(&$object) };
+    (@node $leaf:ident [$name:ident or $object:ident]) => { Node::Either($leaf::$name as u8, &$object) };
     (@node $leaf:ident $name:ident) => { Node::Leaf($leaf::$name as u8) };
     ($object:ident $path:literal $leaf:ident: $($name:literal => $to:tt),* $(,)?) => {
         static $object: Object = Object { path: $path, names: &[$(($name, object!(@node $leaf $to))),*] };
@@ -140,7 +144,14 @@ leaves! {
     Stan               "refs.stan"                  Text Code;
     Rrn                "refs.rrn"                   Text No;
     Uetr               "refs.uetr"                  Text Code;
+    TransmittedAt      "refs.transmitted_at"        Text Code;
     Original           "refs.original"              Text Reference;
+    OriginalMti        "refs.original.mti"          Text Code;
+    OriginalStan       "refs.original.stan"         Text Code;
+    OriginalTransmittedAt "refs.original.transmitted_at" Text Code;
+    OriginalAcquirer   "refs.original.acquirer"     Text Reference;
+    OriginalForwarder  "refs.original.forwarder"    Text Reference;
+    OriginalRrn        "refs.original.rrn"          Text No;
     SettlesAt          "settles_at"                 Text Code;
     DeadlineMs         "deadline_ms"                Int  Code;
 }
@@ -156,7 +167,11 @@ object!(MERCHANT "merchant" Leaf: "id" => MerchantId, "name" => MerchantName, "m
     "country" => MerchantCountry);
 object!(TERMINAL "terminal" Leaf: "id" => TerminalId);
 object!(DEVICE "device" Leaf: "id" => DeviceId, "ip" => DeviceIp, "user_agent" => DeviceUserAgent);
-object!(REFS "refs" Leaf: "stan" => Stan, "rrn" => Rrn, "uetr" => Uetr, "original" => Original);
+object!(ORIGINAL "refs.original" Leaf: "mti" => OriginalMti, "stan" => OriginalStan,
+    "transmitted_at" => OriginalTransmittedAt, "acquirer" => OriginalAcquirer, "forwarder" => OriginalForwarder,
+    "rrn" => OriginalRrn);
+object!(REFS "refs" Leaf: "stan" => Stan, "rrn" => Rrn, "uetr" => Uetr, "transmitted_at" => TransmittedAt,
+    "original" => [Original or ORIGINAL]);
 object!(ROOT "" Leaf: "id" => Id, "tenant" => Tenant, "kind" => Kind, "time" => Time, "amount" => {AMOUNT},
     "settlement_amount" => {SETTLEMENT}, "channel" => Channel, "card" => {CARD}, "account" => {ACCOUNT},
     "payer" => {PAYER}, "payee" => {PAYEE}, "merchant" => {MERCHANT}, "terminal" => {TERMINAL},
@@ -236,6 +251,11 @@ mod tests {
                 }
                 Node::Object(inner) => {
                     assert_eq!(inner.path, path);
+                    check(inner, leaves, seen);
+                }
+                Node::Either(leaf, inner) => {
+                    assert_eq!((leaves[usize::from(*leaf)].path, inner.path), (&*path, &*path));
+                    seen.push(*leaf);
                     check(inner, leaves, seen);
                 }
             }

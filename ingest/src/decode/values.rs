@@ -4,7 +4,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// Most leaves of any shape.
-pub(crate) const LEAVES_MAX: usize = 41;
+pub(crate) const LEAVES_MAX: usize = 48;
 
 /// A value as read.
 #[derive(Clone, Default)]

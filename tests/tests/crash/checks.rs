@@ -8,7 +8,7 @@ use interdict::node::limits;
 use interdict::node::recovery::{Generations, empty_generation};
 use interdict_engine::domain::{Accepted, Body, Decided};
 use interdict_engine::lane::{Gate, Scratch, decide};
-use interdict_engine::sequencer::{Sequencer, Submission, Taken};
+use interdict_engine::sequencer::{Refers, Sequencer, Submission, Taken};
 use interdict_engine::{SkipReason, Stage};
 use interdict_ledger::journal::RecordKind;
 use interdict_tests::node::{Client, Running, default_config};
@@ -210,6 +210,9 @@ fn submission(recorded: &Accepted, identities: &BTreeMap<u64, u128>) -> Submissi
         identity: recorded.identity,
         alias: recorded.alias,
         payment_digest: recorded.payment_digest,
-        refers_to: recorded.original.map(|original| identities[&original]),
+        refers_to: recorded.original.map(|original| identities[&original].into()).or_else(|| {
+            let waits_for = &recorded.waits_for;
+            (!waits_for.is_empty()).then(|| Refers::new(waits_for.iter().copied()))
+        }),
     }
 }
