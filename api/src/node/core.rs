@@ -1,13 +1,19 @@
 //! One micro-batch through the node: sequencer, lane, journal, in that order, and the answers only when the record
 //! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread.
 
+use super::budget::Budget;
+use super::clock::{Clock, Machine};
 use super::failpoint;
 use super::folding::Caller;
+use super::intake::Refusal;
+use super::pace::Pace;
 use super::tally::Tally;
+use arc_swap::ArcSwap;
+use interdict_engine::Error;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
-use interdict_engine::lane::{self, Gate, Scratch};
+use interdict_engine::generation::View;
+use interdict_engine::lane::{self, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
-use interdict_engine::{Error, SkipReason, Stage};
 use interdict_ledger::journal::{Journal, Position, Record, RecordKind, Syncer};
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,6 +44,8 @@ pub enum Answered {
     Different(u64),
     /// Not taken.
     Refused(Error),
+    /// Not taken for want of room or time; the state is as it was.
+    Overloaded(Refusal),
     /// The journal does not take records; nothing was acknowledged.
     Unavailable(String),
 }
@@ -51,14 +59,6 @@ pub struct Settled {
     pub verdict: Verdict,
     /// What it used and cannot be made again.
     pub recorded: Recorded,
-}
-
-/// Looks at the clock before each stage.
-pub struct Deadline(pub Option<Instant>);
-impl Gate for Deadline {
-    fn skip(&mut self, _: Stage) -> Option<SkipReason> {
-        self.0.filter(|deadline| Instant::now() >= *deadline).map(|_| SkipReason::Deadline)
-    }
 }
 
 /// Sequencer, lane scratch and journal.
@@ -75,6 +75,9 @@ pub struct Core {
     last: Option<Position>,
     failed: Option<String>,
     fold: Option<Caller>,
+    pace: Arc<Pace>,
+    clock: Arc<dyn Clock>,
+    shown: Arc<ArcSwap<View>>,
 }
 
 /// The encoded records of a micro-batch.
@@ -107,6 +110,7 @@ impl Core {
     pub fn new(sequencer: Sequencer, journal: Option<Journal>, tally: Arc<Tally>) -> Core {
         let syncer = journal.as_ref().map(Journal::syncer);
         let (scratch, records) = (Scratch::default(), Records::default());
+        let shown = Arc::new(ArcSwap::new(sequencer.view().clone()));
         Core {
             sequencer,
             journal,
@@ -118,6 +122,25 @@ impl Core {
             last: None,
             failed: None,
             fold: None,
+            pace: Arc::new(Pace::new(0)),
+            clock: Arc::new(Machine),
+            shown,
+        }
+    }
+    /// With somebody else's clock and averages.
+    #[must_use]
+    pub fn timed(mut self, pace: Arc<Pace>, clock: Arc<dyn Clock>) -> Core {
+        (self.pace, self.clock) = (pace, clock);
+        self
+    }
+    /// What the next transaction is judged by, for whoever reads it without waiting for the core.
+    pub fn shown(&self) -> Arc<ArcSwap<View>> {
+        self.shown.clone()
+    }
+    /// Shows the sequencer's view, after it may have changed.
+    pub fn show(&self) {
+        if !Arc::ptr_eq(&self.shown.load(), self.sequencer.view()) {
+            self.shown.store(self.sequencer.view().clone());
         }
     }
     /// Why the journal takes no records, if it does not.
@@ -146,21 +169,32 @@ impl Core {
         self.journal
     }
 
-    /// A micro-batch, all the way, on this thread. `jobs` is emptied.
+    /// A micro-batch, all the way, on this thread; each payment's stages have until its deadline. `jobs` is emptied.
     pub fn process(&mut self, jobs: &mut Vec<Job>) {
+        let until: Vec<Option<Instant>> = jobs.iter().map(|job| job.deadline).collect();
+        self.process_until(jobs, &until);
+    }
+    /// As [`Core::process`], with a moment for each job until which its stages may take.
+    pub fn process_until(&mut self, jobs: &mut Vec<Job>, until: &[Option<Instant>]) {
         if let Some(why) = &self.failed {
             jobs.drain(..).for_each(|job| (job.reply)(Answered::Unavailable(why.clone())));
             return;
         }
+        let (pace, clock) = (self.pace.clone(), self.clock.clone());
+        let (began, count, mut stages_ns, mut at) = (clock.now(), jobs.len().max(1) as u64, 0, 0);
         let mut waiting = Vec::with_capacity(jobs.len());
-        self.step(jobs, |core, taken, deadline, reply| {
+        self.step(jobs, |core, taken, _, reply| {
+            let until = until[at];
+            at += 1;
             let answered = match taken {
                 Taken::Work(work) => {
-                    let verdict = lane::decide(&work, &mut Deadline(deadline), &mut core.scratch);
+                    let mut budget = Budget::new(until, &*clock, &pace, work.view.generation());
+                    let verdict = lane::decide(&work, &mut budget, &mut core.scratch);
+                    stages_ns += budget.finish();
                     core.tally.count(&work, &verdict, &mut core.scratch, 0);
                     core.records.accepted(&work.accepted);
                     let recorded = core.scratch.found.to_record(work.view.generation());
-                    let decided = Decided { verdict, recovered: false, recorded };
+                    let decided = Decided { verdict, recorded, recovered: false };
                     core.records.decided(&decided);
                     let Decided { verdict, recorded, .. } = decided;
                     Answered::Decided(Box::new(Settled { work, verdict, recorded }))
@@ -169,7 +203,23 @@ impl Core {
             };
             waiting.push((answered, reply));
         });
+        self.time_journal(&mut waiting);
         self.settle(waiting);
+        // The stages of what has no deadline are not timed, so here they could not be told from the rest.
+        if until.iter().all(Option::is_some) {
+            let all_ns = clock.now().saturating_duration_since(began).as_nanos() as u64;
+            pace.take.note(all_ns.saturating_sub(stages_ns) / count);
+        }
+    }
+    /// Has the time noted from now to the first of these answers.
+    pub fn time_journal(&self, waiting: &mut [(Answered, Reply)]) {
+        let Some((_, first)) = waiting.first_mut() else { return };
+        let (pace, clock, began) = (self.pace.clone(), self.clock.clone(), self.clock.now());
+        let reply: Reply = std::mem::replace(first, Box::new(|_| {}));
+        *first = Box::new(move |answered| {
+            pace.journal.note(clock.now().saturating_duration_since(began).as_nanos() as u64);
+            reply(answered);
+        });
     }
 
     /// Sequences a micro-batch and hands each result on, with the job's deadline and reply, in order.
@@ -199,6 +249,7 @@ impl Core {
     pub fn note(&mut self, taken: Taken) -> Answered {
         match taken {
             Taken::Noted(accepted) => {
+                self.show();
                 self.records.accepted(&accepted);
                 if let (Body::ListDelta(_), Some(caller)) = (&accepted.event.body, &self.fold) {
                     caller.grown(self.sequencer.view().overlay().len());

@@ -143,6 +143,9 @@ impl Order {
                     collected.reject(format_args!("{error}"));
                 }
                 Answered::Unavailable(why) => return Err(anyhow!("{why}")),
+                Answered::Overloaded(why) => {
+                    return Err(anyhow!("the node takes no more: {}", why.name()));
+                }
             }
             while let Some(turn) = self.early.remove(&self.next) {
                 self.next += 1;
