@@ -13,6 +13,15 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub const BATCH_MAX: usize = 1000;
 /// Most transactions drained in one micro-batch of the sequencer.
 pub const MICRO_BATCH_MAX: usize = 16;
+/// Most jobs that wait for the sequencer in their tenants' queues. Past it the newest job of the tenant that has most
+/// for its weight is refused (503), whoever brought the last one.
+pub const INTAKE_JOBS_MAX: usize = 16 * 1024;
+/// Most payments without time for their stages that wait for the sequencer; more are refused (503).
+pub const INTAKE_EXPRESS_MAX: usize = 2 * 1024;
+/// Most tenants whose jobs wait for the sequencer at once; the jobs of further ones are refused (503).
+pub const INTAKE_TENANTS_MAX: usize = 4096;
+/// Highest weight of a tenant.
+pub const TENANT_WEIGHT_MAX: u32 = 1000;
 /// Most feature slots in one generation.
 pub const FEATURE_SLOTS_MAX: usize = 1024;
 /// Most windows in one feature space (one key, one value, one filter).

@@ -279,7 +279,7 @@ impl World {
             let mut at = 0;
             let took_ps = time(|| {
                 at = (at + 1) % prints.len();
-                black_box(contents.likest(Kernel::best(), decl, &prints[at], &mut scratch));
+                black_box(contents.likest(Kernel::best(), decl, &prints[at], None, &mut scratch));
             });
             probes.push(Probe { figure, estimate: Box::new(estimate), took_ps });
         }

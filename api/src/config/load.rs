@@ -135,6 +135,20 @@ fn check(config: &Config) -> Result<()> {
             }
         }
     }
+    for (name, tenant) in &config.tenants {
+        let weight_max = interdict_engine::limits::TENANT_WEIGHT_MAX;
+        if let Some(weight) = tenant.weight.filter(|weight| !(1..=weight_max).contains(weight)) {
+            bail!("tenants.{name}.weight = {weight}: expected 1 to {weight_max}");
+        }
+        for (key, value, least) in [("rate", tenant.rate, 0.001), ("burst", tenant.burst, 1.0)] {
+            if let Some(value) = value.filter(|value| !(least..=1e9).contains(value)) {
+                bail!("tenants.{name}.{key} = {value}: expected {least} to 1000000000");
+            }
+        }
+        if tenant.burst.is_some() && tenant.rate.is_none() {
+            bail!("tenants.{name}.burst: rate is missing, so nothing is bounded");
+        }
+    }
     let (fold_at, fold_at_max) = (config.lists.fold_at, interdict_engine::limits::OVERLAY_ENTRIES_MAX);
     if !(1..=fold_at_max).contains(&fold_at) {
         bail!("lists.fold_at = {fold_at}: expected 1 to {fold_at_max} changes");

@@ -299,6 +299,18 @@ pub struct Tenant {
     pub levers: BTreeMap<String, String>,
     /// Deadline where the caller gives none, in ms.
     pub deadline_ms: Option<u32>,
+    /// Its part of the machine beside other tenants that wait, 1 to 1000; 1 where it is not said.
+    pub weight: Option<u32>,
+    /// Most payments a second over HTTP, in the long run; past it 429.
+    pub rate: Option<f64>,
+    /// Most payments at once above the rate; as many as a second's by default.
+    pub burst: Option<f64>,
+    /// Most that the packs which judge it may cost together by their static costs, in µs a payment.
+    pub cost_us: Option<u64>,
+    /// Most entries in the lists of its own that list deltas may lead to.
+    pub list_entries: Option<usize>,
+    /// Most keys in each feature group, where it is less than `features.keys_max`.
+    pub feature_keys: Option<usize>,
 }
 
 /// A file under `hw-profiles/`.

@@ -12,6 +12,7 @@ pub mod openapi;
 pub mod server;
 
 use crate::metrics::Metrics;
+use crate::node::intake::Refusal;
 use crate::node::{Answered, Job, Node};
 use auth::{ApiKeys, Caller, Role};
 use axum::Router;
@@ -128,14 +129,26 @@ impl App {
         let jobs = submissions.into_iter().map(|(submission, deadline)| {
             let (send, receive) = oneshot::channel();
             answers.push(receive);
-            Job { submission, deadline, reply: Box::new(move |answered| drop(send.send(answered))) }
+            let clock = self.node.clock.clone();
+            let reply = Box::new(move |answered| drop(send.send((answered, clock.now()))));
+            Job { submission, deadline, reply }
         });
         let jobs: Vec<Job> = jobs.collect();
-        self.node.submit(jobs);
+        self.node.admit(jobs);
         let mut answered = Vec::with_capacity(answers.len());
+        let mut last = None;
         for answer in answers {
-            let stopping = |_| Answered::Unavailable("the node is stopping".into());
-            answered.push(answer.await.unwrap_or_else(stopping));
+            answered.push(match answer.await {
+                Ok((answer, given)) => {
+                    last = last.max(Some(given));
+                    answer
+                }
+                Err(_) => Answered::Unavailable("the node is stopping".into()),
+            });
+        }
+        if let Some(given) = last {
+            let waited = self.node.clock.now().saturating_duration_since(given);
+            self.node.pace.hand_over.note(waited.as_nanos() as u64);
         }
         answered
     }
@@ -171,6 +184,18 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>
         .transpose()
 }
 
+/// What has no room, and when to try again.
+pub(crate) fn overloaded(why: Refusal) -> Problem {
+    let (status, detail) = match why {
+        Refusal::Queue => (StatusCode::SERVICE_UNAVAILABLE, "too many requests of this tenant wait"),
+        Refusal::Express => {
+            (StatusCode::SERVICE_UNAVAILABLE, "more requests come than can be decided in time")
+        }
+        Refusal::Rate(_) => (StatusCode::TOO_MANY_REQUESTS, "the tenant's rate is used up"),
+    };
+    Problem { retry_after_s: why.retry_after_s(), ..Problem::new(status, detail) }
+}
+
 /// What is not an answer, as a problem.
 fn refusal(answered: Answered) -> Problem {
     match answered {
@@ -187,6 +212,7 @@ fn refusal(answered: Answered) -> Problem {
             Problem::new(status, error.to_string())
         }
         Answered::Unavailable(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why),
+        Answered::Overloaded(why) => overloaded(why),
         Answered::Decided(_) | Answered::Noted(_) | Answered::Same(_) | Answered::Early(_) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an answer of another kind than was asked for")
         }

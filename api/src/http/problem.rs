@@ -28,6 +28,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion)]
     pub errors: Vec<Problem>,
+    /// With 429 and 503, in how many seconds to try again; a header.
+    #[serde(skip)]
+    pub retry_after_s: u64,
 }
 
 impl Problem {
@@ -41,6 +44,7 @@ impl Problem {
             field: None,
             expected: None,
             errors: Vec::new(),
+            retry_after_s: 1,
         }
     }
     /// Several problems of one body: the first one's status, all of them told.
@@ -78,7 +82,7 @@ impl IntoResponse for Problem {
         let mut response =
             (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::RETRY_AFTER, self.retry_after_s.max(1).into());
         }
         response
     }

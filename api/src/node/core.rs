@@ -2,15 +2,20 @@
 //! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread. What
 //! the disk does not take stays the journal's, in memory and in order, and `disk.rs` has it tried again.
 
+use super::clock::{Clock, Machine};
 use super::disk::{Group, Policy, RETRY, SyncLate, Watcher, WhenUnwritable};
 use super::failpoint;
 use super::folding::Caller;
-use super::gate::Live;
+use super::gate::{Live, Means};
 use super::gpu::Gpu;
+use super::intake::Refusal;
+use super::pace::Pace;
 use super::tally::Tally;
 use super::timing::{Step, any_timed, is_timed};
+use arc_swap::ArcSwap;
 use interdict_engine::Error;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
+use interdict_engine::generation::View;
 use interdict_engine::lane::{self, Evidence, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
 use interdict_ledger::journal::{Journal, Position, Record, RecordKind, Syncer};
@@ -43,6 +48,8 @@ pub enum Answered {
     Different(u64),
     /// Not taken.
     Refused(Error),
+    /// Not taken for want of room or time; the state is as it was.
+    Overloaded(Refusal),
     /// The journal does not take records; nothing was acknowledged.
     Unavailable(String),
     /// What is inside, told before it is safe, as the configuration allows.
@@ -87,25 +94,33 @@ pub struct Settled {
     pub evidence: Evidence,
 }
 
-/// One piece of work through the lane: the record of law, and what its reasons name of what the stages found. `lane` is
-/// the number it is counted under.
+/// What a lane made of a piece of work.
+pub struct Judged {
+    /// The record of law.
+    pub decided: Decided,
+    /// What its reasons name of what the stages found.
+    pub evidence: Evidence,
+    /// What the stages took, in ns, as far as the clock was asked.
+    pub stages_ns: u64,
+}
+
+/// One piece of work through the lane, its stages until a moment; `lane` is the number it is counted under.
 pub fn judge(
     work: &Work,
-    deadline: Option<Instant>,
+    until: Option<Instant>,
+    means: &Means<'_>,
     scratch: &mut Scratch,
-    tally: &Tally,
-    gpu: Option<&Gpu>,
     lane: usize,
-) -> (Decided, Evidence) {
+) -> Judged {
     let generation = work.view.generation();
-    let mut gate = Live::new(deadline, &tally.times, gpu, work.accepted.sequence);
+    let mut gate = Live::new(until, means, generation, work.accepted.sequence);
     let verdict = lane::decide(work, &mut gate, scratch);
-    gate.done();
+    let stages_ns = gate.done();
     // Before the count, which asks some verdicts again without a stage.
     let evidence = Evidence::of(&verdict, generation, &scratch.found);
     let recorded = scratch.found.to_record(generation);
-    tally.count(work, &verdict, scratch, lane);
-    (Decided { verdict, recovered: false, recorded }, evidence)
+    means.tally.count(work, &verdict, scratch, lane);
+    Judged { decided: Decided { verdict, recovered: false, recorded }, evidence, stages_ns }
 }
 
 /// Sequencer, lane scratch and journal.
@@ -128,6 +143,9 @@ pub struct Core {
     told: bool,
     fold: Option<Caller>,
     gpu: Option<Arc<Gpu>>,
+    pace: Arc<Pace>,
+    clock: Arc<dyn Clock>,
+    shown: Arc<ArcSwap<View>>,
 }
 
 /// The encoded records of a micro-batch.
@@ -200,6 +218,7 @@ impl Core {
     pub fn new(sequencer: Sequencer, journal: Option<Journal>, tally: Arc<Tally>) -> Core {
         let syncer = journal.as_ref().map(Journal::syncer);
         let (scratch, records) = (Scratch::default(), Records::default());
+        let shown = Arc::new(ArcSwap::new(sequencer.view().clone()));
         Core {
             sequencer,
             journal,
@@ -215,6 +234,25 @@ impl Core {
             told: false,
             fold: None,
             gpu: None,
+            pace: Arc::new(Pace::new(0)),
+            clock: Arc::new(Machine),
+            shown,
+        }
+    }
+    /// With somebody else's clock and averages.
+    #[must_use]
+    pub fn timed(mut self, pace: Arc<Pace>, clock: Arc<dyn Clock>) -> Core {
+        (self.pace, self.clock) = (pace, clock);
+        self
+    }
+    /// What the next transaction is judged by, for whoever reads it without waiting for the core.
+    pub fn shown(&self) -> Arc<ArcSwap<View>> {
+        self.shown.clone()
+    }
+    /// Shows the sequencer's view, after it may have changed.
+    pub fn show(&self) {
+        if !Arc::ptr_eq(&self.shown.load(), self.sequencer.view()) {
+            self.shown.store(self.sequencer.view().clone());
         }
     }
     /// What is done while the disk fails, from now on, and who sees to it.
@@ -281,19 +319,22 @@ impl Core {
     pub fn is_troubled(&self) -> bool {
         self.journal.as_ref().is_some_and(Journal::needs_flush)
     }
-    /// Answers those jobs that are not taken now; the others stay.
-    pub fn admit(&mut self, jobs: &mut Vec<Job>) {
+    /// Answers those jobs that are not taken now; the others stay, each with its moment in `until`.
+    pub fn admit(&mut self, jobs: &mut Vec<Job>, until: &mut Vec<Option<Instant>>) {
         self.try_again();
         let refused = self.refuses();
         let control = self.journal.as_ref().and_then(Journal::trouble).map(cannot_write);
         if refused.is_none() && control.is_none() {
             return;
         }
-        for job in std::mem::take(jobs) {
+        for (job, moment) in std::mem::take(jobs).into_iter().zip(std::mem::take(until)) {
             let is_payment = payment(&job.submission).is_some();
             match refused.as_ref().or(control.as_ref().filter(|_| !is_payment)) {
                 Some(why) => (job.reply)(Answered::Unavailable(why.clone())),
-                None => jobs.push(job),
+                None => {
+                    jobs.push(job);
+                    until.push(moment);
+                }
             }
         }
     }
@@ -323,18 +364,30 @@ impl Core {
         self.journal
     }
 
-    /// A micro-batch, all the way, on this thread. `jobs` is emptied.
+    /// A micro-batch, all the way, on this thread; each payment's stages have until its deadline. `jobs` is emptied.
     pub fn process(&mut self, jobs: &mut Vec<Job>) {
-        self.admit(jobs);
+        let mut until: Vec<Option<Instant>> = jobs.iter().map(|job| job.deadline).collect();
+        self.process_until(jobs, &mut until);
+    }
+    /// As [`Core::process`], with a moment for each job until which its stages may take.
+    pub fn process_until(&mut self, jobs: &mut Vec<Job>, until: &mut Vec<Option<Instant>>) {
+        self.admit(jobs, until);
         if jobs.is_empty() {
             return;
         }
+        let (pace, clock, tally) = (self.pace.clone(), self.clock.clone(), self.tally.clone());
+        let (began, count, mut stages_ns, mut at) = (clock.now(), jobs.len().max(1) as u64, 0, 0);
         let mut waiting = Vec::with_capacity(jobs.len());
         self.step(jobs, |core, taken, deadline, reply| {
+            let until = until[at];
+            at += 1;
             let answered = match taken {
                 Taken::Work(work) => {
-                    let (decided, evidence) =
-                        judge(&work, deadline, &mut core.scratch, &core.tally, core.gpu.as_deref(), 0);
+                    let means =
+                        Means { clock: &*clock, pace: &pace, tally: &tally, gpu: core.gpu.as_deref() };
+                    let Judged { decided, evidence, stages_ns: took_ns } =
+                        judge(&work, until, &means, &mut core.scratch, 0);
+                    stages_ns += took_ns;
                     core.records.accepted(&work.accepted);
                     core.records.decided(&decided);
                     let Decided { verdict, recorded, .. } = decided;
@@ -344,7 +397,23 @@ impl Core {
             };
             waiting.push(Waiting { answered, reply, deadline });
         });
+        self.time_journal(&mut waiting);
         self.settle(waiting);
+        // The stages of what has no deadline are not timed, so here they could not be told from the rest.
+        if until.iter().all(Option::is_some) {
+            let all_ns = clock.now().saturating_duration_since(began).as_nanos() as u64;
+            pace.take.note(all_ns.saturating_sub(stages_ns) / count);
+        }
+    }
+    /// Has the time noted from now to the first of these answers.
+    pub fn time_journal(&self, waiting: &mut [Waiting]) {
+        let Some(first) = waiting.first_mut() else { return };
+        let (pace, clock, began) = (self.pace.clone(), self.clock.clone(), self.clock.now());
+        let reply: Reply = std::mem::replace(&mut first.reply, Box::new(|_| {}));
+        first.reply = Box::new(move |answered| {
+            pace.journal.note(clock.now().saturating_duration_since(began).as_nanos() as u64);
+            reply(answered);
+        });
     }
 
     /// Sequences a micro-batch and hands each result on, with the job's deadline and reply, in order.
@@ -380,6 +449,7 @@ impl Core {
     pub fn note(&mut self, taken: Taken) -> Answered {
         match taken {
             Taken::Noted(accepted) => {
+                self.show();
                 self.records.accepted(&accepted);
                 match (&accepted.event.body, &self.fold, &self.gpu) {
                     (Body::ListDelta(_), Some(caller), _) => {

@@ -1,9 +1,13 @@
 //! Lanes as threads, for four cores and more: a sequencer thread takes what waits, hands work to each lane through a
 //! ring of its own, and writes and answers what comes back. Everybody spins briefly and then parks.
 
-use super::core::{Answered, Core, Job, Reply, Settled, Waiting, judge};
+use super::clock::Clock;
+use super::core::{Answered, Core, Judged, Reply, Settled, Waiting, judge};
 use super::failpoint;
+use super::gate::Means;
 use super::gpu::Gpu;
+use super::intake::{Batch, Intake};
+use super::pace::Pace;
 use super::tally::Tally;
 use core_affinity::CoreId;
 use interdict_engine::domain::Decided;
@@ -11,9 +15,9 @@ use interdict_engine::lane::{Evidence, Scratch};
 use interdict_engine::sequencer::{Taken, Work};
 use parking_lot::Mutex;
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -24,18 +28,28 @@ const RING: usize = 256;
 const SPINS: u32 = 64;
 /// A parked thread looks again after this long even if nobody woke it.
 const PARK: Duration = Duration::from_millis(1);
-/// Jobs that wait before a submission is refused.
-const QUEUE_MAX: usize = 16 * 1024;
-
-struct Shared {
-    queue: Mutex<VecDeque<Job>>,
-    waiting: AtomicUsize,
-    stop: AtomicBool,
+/// What the threads of a node with lanes work with.
+#[derive(Clone)]
+pub struct Setting {
+    /// Where the work comes from.
+    pub intake: Arc<Intake>,
+    /// The owner of order, features and journal.
+    pub core: Arc<Mutex<Core>>,
+    /// Where verdicts are counted.
+    pub tally: Arc<Tally>,
+    /// Where times are noted.
+    pub pace: Arc<Pace>,
+    /// By which budgets are kept.
+    pub clock: Arc<dyn Clock>,
+    /// The device that lanes may ask.
+    pub gpu: Option<Arc<Gpu>>,
+    /// Transactions drained at once.
+    pub micro_batch: usize,
 }
 
 /// The threads of a node with `lanes = N`.
 pub struct Lanes {
-    shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
     sequencer: Option<JoinHandle<()>>,
     thread: Thread,
 }
@@ -48,57 +62,30 @@ impl Lanes {
     ///
     /// With `pin` each gets a core of its own, from the last core down, since the kernel's and the network's
     /// interrupts come to the first ones; where there are fewer cores than threads the rest stay where they are put.
-    pub fn start(
-        count: usize,
-        core: Arc<Mutex<Core>>,
-        tally: Arc<Tally>,
-        micro_batch: usize,
-        pin: bool,
-        gpu: Option<Arc<Gpu>>,
-    ) -> Lanes {
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            waiting: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
-        });
-        let for_thread = shared.clone();
+    pub fn start(count: usize, setting: Setting, pin: bool) -> Lanes {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
         let sequencer = thread::Builder::new()
             .name("sequencer".into())
             .spawn(move || {
                 let mut cores = cores(pin, count + 1).into_iter();
                 pin_to(cores.next());
-                let lane = |number| Lane::start(number, tally.clone(), cores.next(), gpu.clone());
-                let lanes = (0..count).map(lane).collect();
-                Sequencing { shared: for_thread, core, lanes, inflight: HashMap::new(), micro_batch }.run();
+                let lanes = (0..count).map(|number| Lane::start(number, &setting, cores.next())).collect();
+                Sequencing { setting, stop: stopped, lanes, inflight: HashMap::new() }.run();
             })
             .expect("the system gives a thread at start");
         let thread = sequencer.thread().clone();
-        Lanes { shared, sequencer: Some(sequencer), thread }
+        Lanes { stop, sequencer: Some(sequencer), thread }
     }
-    /// Jobs that wait for the sequencer.
-    pub fn waiting(&self) -> usize {
-        self.shared.waiting.load(Ordering::Relaxed)
-    }
-    /// Queues jobs and wakes the sequencer.
-    pub fn submit(&self, jobs: impl IntoIterator<Item = Job>) {
-        {
-            let mut queue = self.shared.queue.lock();
-            for job in jobs {
-                if queue.len() >= QUEUE_MAX {
-                    (job.reply)(Answered::Unavailable("too many requests wait".into()));
-                } else {
-                    queue.push_back(job);
-                }
-            }
-            self.shared.waiting.store(queue.len(), Ordering::Release);
-        }
+    /// Wakes the sequencer, for what was queued.
+    pub fn wake(&self) {
         self.thread.unpark();
     }
 }
 
 impl Drop for Lanes {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
+        self.stop.store(true, Ordering::Release);
         self.thread.unpark();
         if let Some(sequencer) = self.sequencer.take() {
             // A panic of the sequencer has been reported by its own hook; there is nobody to pass it to here.
@@ -115,18 +102,19 @@ struct Lane {
 }
 
 impl Lane {
-    fn start(number: usize, tally: Arc<Tally>, core: Option<CoreId>, gpu: Option<Arc<Gpu>>) -> Lane {
+    fn start(number: usize, setting: &Setting, core: Option<CoreId>) -> Lane {
         let (give, mut given) = RingBuffer::<Given>::new(RING);
         let (mut make, made) = RingBuffer::<Made>::new(RING);
         let (stop, stopped) = (Arc::new(AtomicBool::new(false)), thread::current());
         let stop_lane = stop.clone();
+        let Setting { tally, pace, clock, gpu, .. } = setting.clone();
         let run = move || {
             pin_to(core);
             let (sequencer, mut scratch) = (stopped, Scratch::default());
             while !stop_lane.load(Ordering::Acquire) {
-                let Some((work, deadline)) = next(&mut given) else { continue };
-                let (decided, evidence) =
-                    judge(&work, deadline, &mut scratch, &tally, gpu.as_deref(), number);
+                let Some((work, until)) = next(&mut given) else { continue };
+                let means = Means { clock: &*clock, pace: &pace, tally: &tally, gpu: gpu.as_deref() };
+                let Judged { decided, evidence, .. } = judge(&work, until, &means, &mut scratch, number);
                 // The sequencer never has more than RING out to a lane, so there is room.
                 assert!(
                     make.push((work, decided, evidence)).is_ok(),
@@ -184,11 +172,10 @@ struct Pending {
 }
 
 struct Sequencing {
-    shared: Arc<Shared>,
-    core: Arc<Mutex<Core>>,
+    setting: Setting,
+    stop: Arc<AtomicBool>,
     lanes: Vec<Lane>,
     inflight: HashMap<u64, Pending>,
-    micro_batch: usize,
 }
 
 impl Sequencing {
@@ -200,8 +187,8 @@ impl Sequencing {
                 idle = 0;
                 continue;
             }
-            let stop = self.shared.stop.load(Ordering::Acquire);
-            if stop && self.inflight.is_empty() && self.shared.waiting.load(Ordering::Acquire) == 0 {
+            let stop = self.stop.load(Ordering::Acquire);
+            if stop && self.inflight.is_empty() && self.setting.intake.waiting() == 0 {
                 return;
             }
             idle += 1;
@@ -217,42 +204,51 @@ impl Sequencing {
     fn take(&mut self) -> bool {
         // Never more out than the rings hold, so that a push cannot fail.
         let room = self.lanes.len() * RING / 2;
-        if self.inflight.len() + self.micro_batch > room || self.shared.waiting.load(Ordering::Acquire) == 0 {
+        let micro_batch = self.setting.micro_batch;
+        if self.inflight.len() + micro_batch > room || self.setting.intake.waiting() == 0 {
             return false;
         }
-        let mut jobs: Vec<Job> = {
-            let mut queue = self.shared.queue.lock();
-            let take = queue.len().min(self.micro_batch);
-            let jobs = queue.drain(..take).collect();
-            self.shared.waiting.store(queue.len(), Ordering::Release);
-            jobs
-        };
-        let core = self.core.clone();
+        let Setting { intake, core, pace, clock, .. } = self.setting.clone();
+        let mut batch = Batch::default();
+        if !intake.take(micro_batch, false, &mut batch) {
+            return false;
+        }
+        let Batch { mut jobs, mut until } = batch;
+        let (began, count, mut at) = (clock.now(), jobs.len(), 0);
         let mut core = core.lock();
-        core.admit(&mut jobs);
+        core.admit(&mut jobs, &mut until);
+        // What was refused is answered and waits no more.
+        intake.done(count - jobs.len());
+        let count = jobs.len();
         if jobs.is_empty() {
             return true;
         }
         let (mut noted, mut work) = (Vec::new(), Vec::new());
         let inflight = &mut self.inflight;
-        core.step(&mut jobs, |core, taken, deadline, reply| match taken {
-            Taken::Work(one) => {
-                core.records().accepted(&one.accepted);
-                inflight.insert(one.accepted.sequence, Pending { reply, deadline, again: Vec::new() });
-                work.push((Box::new(one), deadline));
-            }
-            // Asked for again while the first is with a lane: answered together with it.
-            Taken::Same(sequence) if inflight.contains_key(&sequence) => {
-                inflight.get_mut(&sequence).expect("just looked").again.push((reply, deadline));
-            }
-            other => {
-                let answered = core.note(other);
-                noted.push(Waiting { answered, reply, deadline });
+        core.step(&mut jobs, |core, taken, deadline, reply| {
+            let until = until[at];
+            at += 1;
+            match taken {
+                Taken::Work(one) => {
+                    core.records().accepted(&one.accepted);
+                    inflight.insert(one.accepted.sequence, Pending { reply, deadline, again: Vec::new() });
+                    work.push((Box::new(one), until));
+                }
+                // Asked for again while the first is with a lane: answered together with it.
+                Taken::Same(sequence) if inflight.contains_key(&sequence) => {
+                    inflight.get_mut(&sequence).expect("just looked").again.push((reply, deadline));
+                }
+                other => {
+                    let answered = core.note(other);
+                    noted.push(Waiting { answered, reply, deadline });
+                }
             }
         });
         // What the disk does not take is decided all the same: it is kept, and its verdict behind it.
         core.settle(noted);
         drop(core);
+        intake.done(count - work.len());
+        pace.take.note(since_ns(&*clock, began) / count as u64);
         for (one, deadline) in work {
             failpoint::reached("lanes.before_give");
             let lane = (one.accepted.sequence % self.lanes.len() as u64) as usize;
@@ -284,7 +280,9 @@ impl Sequencing {
             return false;
         }
         made.sort_by_key(|(work, ..)| work.accepted.sequence);
-        let mut core = self.core.lock();
+        let Setting { intake, core, pace, clock, .. } = &self.setting;
+        let (began, count) = (clock.now(), made.len());
+        let mut core = core.lock();
         let mut waiting = Vec::with_capacity(made.len());
         for (work, decided, evidence) in made {
             core.records().decided(&decided);
@@ -301,7 +299,15 @@ impl Sequencing {
                 }));
             }
         }
+        core.time_journal(&mut waiting);
         core.settle(waiting);
+        drop(core);
+        intake.done(count);
+        pace.settle.note(since_ns(&**clock, began) / count as u64);
         true
     }
+}
+
+fn since_ns(clock: &dyn Clock, began: Instant) -> u64 {
+    clock.now().saturating_duration_since(began).as_nanos() as u64
 }

@@ -13,6 +13,12 @@ pub mod watchlists;
 pub mod tally;
 pub mod gate;
 pub mod timing;
+pub mod clock;
+pub mod pace;
+pub mod budget;
+pub mod quota;
+pub mod fair;
+pub mod intake;
 pub mod core;
 pub mod disk;
 pub mod failpoint;
@@ -23,16 +29,21 @@ pub mod lookup;
 
 pub use self::core::{Answered, Job, Reply, Settled, Waiting};
 
+use self::clock::{Clock, Machine};
 use self::core::Core;
 use self::disk::Watching;
 use self::folding::{Folding, Folds};
 use self::gpu::Gpu;
+use self::intake::{Batch, Intake};
 use self::keys::NodeKeys;
-use self::lanes::Lanes;
+use self::lanes::{Lanes, Setting};
+use self::pace::Pace;
+use self::quota::Terms;
 use self::store::Store;
 use self::tally::Tally;
 use crate::config::Loaded;
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
 use interdict_engine::domain::{Body, Event, GenerationId};
 use interdict_engine::features::StateLimits;
 use interdict_engine::freshness::WhenStale;
@@ -40,15 +51,12 @@ use interdict_engine::generation::{Generation, View};
 use interdict_engine::identity::IdentityLimits;
 use interdict_engine::sequencer::{SequencerLimits, Submission};
 use interdict_ledger::journal::Reader;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus::Histogram;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// Most jobs that wait for the sequencer; past it a submission is refused with "try again" at once.
-const QUEUE_MAX: usize = 16 * 1024;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Built generations held in memory beside the one in force; past it they are let go and built again when asked for.
 const BUILT_MAX: usize = 16;
@@ -78,8 +86,13 @@ pub struct Node {
     pub tally: Arc<Tally>,
     /// What opening found.
     pub recovered: recovery::Found,
-    queue: Mutex<VecDeque<Job>>,
-    waiting: AtomicUsize,
+    /// What waits for the sequencer.
+    pub intake: Arc<Intake>,
+    /// How long things take.
+    pub pace: Arc<Pace>,
+    /// By which deadlines are kept.
+    pub clock: Arc<dyn Clock>,
+    shown: Arc<ArcSwap<View>>,
     /// What folds of list deltas came to.
     pub folds: Folds,
     /// How long syncs of the journal took, in seconds.
@@ -114,6 +127,19 @@ impl Node {
     /// # Errors
     /// Wrong packs, lists or keys; a damaged journal; another process on the same folder.
     pub fn open(data: &Path, loaded: Loaded, options: &Options, now_ms: i64) -> Result<Arc<Node>> {
+        Node::open_by(data, loaded, options, now_ms, Arc::new(Machine))
+    }
+    /// As [`Node::open`], with deadlines kept by another clock than the machine's.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_by(
+        data: &Path,
+        loaded: Loaded,
+        options: &Options,
+        now_ms: i64,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Node>> {
         std::fs::create_dir_all(data).with_context(|| format!("data folder {}", data.display()))?;
         let named = loaded.config.keys.dir.as_deref().map(|dir| loaded.resolve(dir));
         let key_dir = keys::key_folder(data, named.as_deref())?;
@@ -133,23 +159,33 @@ impl Node {
         let syncs = recovery::sync_histogram();
         let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded), &syncs)?;
         let reader = opened.journal.reader();
-        let mut core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
+        let pace = Arc::new(Pace::new(lane_count));
+        let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
+        let mut core = core.timed(pace.clone(), clock.clone());
         core.search_by(gpu.clone());
+        let shown = core.shown();
         let core = Arc::new(Mutex::new(core));
         let (watching, watcher) = Watching::start(Arc::downgrade(&core));
         core.lock().watched(loaded.disk_policy(), watcher);
-        let (micro_batch, pin) = (loaded.hardware.micro_batch, loaded.hardware.pin);
-        let lanes = (lane_count > 0)
-            .then(|| Lanes::start(lane_count, core.clone(), tally.clone(), micro_batch, pin, gpu.clone()));
+        let micro_batch = loaded.hardware.micro_batch;
+        let intake = Arc::new(Intake::new(pace.clone(), clock.clone(), terms(&loaded), micro_batch));
+        let lanes = (lane_count > 0).then(|| {
+            let (intake, core, tally) = (intake.clone(), core.clone(), tally.clone());
+            let (pace, clock, gpu) = (pace.clone(), clock.clone(), gpu.clone());
+            let setting = Setting { intake, core, tally, pace, clock, gpu, micro_batch };
+            Lanes::start(lane_count, setting, loaded.hardware.pin)
+        });
         let node = Arc::new(Node {
             data: data.to_owned(),
             keys,
             store,
             tally,
             recovered: opened.found,
-            queue: Mutex::default(),
-            waiting: AtomicUsize::new(0),
             syncs,
+            intake,
+            pace,
+            clock,
+            shown,
             core,
             watching: Mutex::new(Some(watching)),
             lanes,
@@ -218,6 +254,12 @@ impl Node {
     /// # Errors
     /// When deltas do not fit the new base, or the journal cannot write ([`Unwritable`]).
     fn publish_next(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
+        let published = self.publish_under_lock(generation, now_ms);
+        // Whoever brought a payment meanwhile found the core taken and went.
+        self.work();
+        published
+    }
+    fn publish_under_lock(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
         {
             let mut built = self.generations.lock();
             if built.len() >= BUILT_MAX {
@@ -296,43 +338,39 @@ impl Node {
         self.list_times.lock().clone()
     }
 
-    /// Submits jobs; their replies are called when their answers are durable, on some thread.
+    /// Submits jobs that are to be taken in their order, whatever their tenants: a feed's, an operator's. Their replies
+    /// are called when their answers are durable, on some thread.
     pub fn submit(&self, jobs: impl IntoIterator<Item = Job>) {
-        if let Some(lanes) = &self.lanes {
-            lanes.submit(jobs);
-            return;
+        self.intake.feed(jobs);
+        self.work();
+    }
+    /// Submits callers' jobs: taken by their tenants' weights, in order within a tenant; a payment whose deadline the
+    /// wait would outlast is answered by defaults, or refused.
+    pub fn admit(&self, jobs: impl IntoIterator<Item = Job>) {
+        self.intake.admit(jobs);
+        self.work();
+    }
+    /// Has what waits taken.
+    fn work(&self) {
+        match &self.lanes {
+            Some(lanes) => lanes.wake(),
+            None => self.combine(),
         }
-        {
-            let mut queue = self.queue.lock();
-            for job in jobs {
-                if queue.len() >= QUEUE_MAX {
-                    (job.reply)(Answered::Unavailable("too many requests wait".into()));
-                } else {
-                    queue.push_back(job);
-                }
-            }
-            self.waiting.store(queue.len(), Ordering::Release);
-        }
-        self.combine();
     }
 
     /// Combining: whoever gets the core drains what waits, its own jobs and others', and looks again after letting
     /// go, so that no job is left by a thread that came while the core was held.
     fn combine(&self) {
-        let mut batch = Vec::with_capacity(self.micro_batch);
-        while self.waiting.load(Ordering::Acquire) > 0 {
+        let mut batch = Batch::default();
+        while self.intake.waiting() > 0 {
             let Some(mut core) = self.core.try_lock() else { return };
-            loop {
-                {
-                    let mut queue = self.queue.lock();
-                    let take = queue.len().min(self.micro_batch);
-                    batch.extend(queue.drain(..take));
-                    self.waiting.store(queue.len(), Ordering::Release);
-                }
-                if batch.is_empty() {
-                    break;
-                }
-                core.process(&mut batch);
+            while self.intake.take(self.micro_batch, true, &mut batch) {
+                let taken = batch.jobs.len();
+                core.process_until(&mut batch.jobs, &mut batch.until);
+                batch.until.clear();
+                self.intake.done(taken);
+                // Under load this goes on and on: whoever waits for the core (figures, a publication) comes between.
+                MutexGuard::bump(&mut core);
             }
         }
     }
@@ -348,29 +386,41 @@ impl Node {
     /// Feeds the state without deciding or keeping anything: a replay's warm-up.
     pub fn warm_up(&self, submissions: impl IntoIterator<Item = Submission>) {
         let mut taken = Vec::new();
-        self.core.lock().sequencer.step(submissions, &mut taken);
+        let mut core = self.core.lock();
+        core.sequencer.step(submissions, &mut taken);
+        core.show();
     }
 
-    /// What the next transaction is judged by.
+    /// What the next transaction is judged by. Waits for nobody.
     pub fn view(&self) -> Arc<View> {
-        self.core.lock().sequencer.view().clone()
+        self.shown.load_full()
     }
     /// Something of the core, under its lock: figures for metrics and status.
     pub fn with_core<T>(&self, f: impl FnOnce(&Core) -> T) -> T {
-        f(&self.core.lock())
+        let found = f(&self.core.lock());
+        // Whoever brought a payment meanwhile found the core taken and went.
+        self.work();
+        found
     }
     /// Jobs that wait for the sequencer.
     pub fn queue_depth(&self) -> usize {
-        self.lanes.as_ref().map_or_else(|| self.waiting.load(Ordering::Relaxed), Lanes::waiting)
+        self.intake.waiting()
     }
     /// Whether the node takes requests, or why not.
     pub fn ready(&self) -> Result<(), String> {
         if self.draining.load(Ordering::Acquire) {
             return Err("draining".into());
         }
-        let mut core = self.core.lock();
+        // Whoever has the core is at work with it, or will find out; callers do not wait for that. A look at it must
+        // not leave behind what came meanwhile.
+        let Some(mut core) = self.core.try_lock() else { return Ok(()) };
         core.try_again();
-        core.refuses().map_or(Ok(()), Err)
+        let ready = core.refuses().map_or(Ok(()), Err);
+        drop(core);
+        if self.lanes.is_none() {
+            self.combine();
+        }
+        ready
     }
     /// Whether every list that payments must not be judged without is fresh, or which one is not. Asked by whoever
     /// serves: a replay's payments are of the past, and so are its lists.
@@ -445,6 +495,15 @@ pub fn limits(loaded: &Loaded) -> SequencerLimits {
             ..IdentityLimits::default()
         },
     }
+}
+
+/// What the configuration grants its tenants.
+fn terms(loaded: &Loaded) -> BTreeMap<String, Terms> {
+    let terms = loaded.config.tenants.iter().map(|(name, tenant)| {
+        let rate = tenant.rate.map(|rate| (rate, tenant.burst.unwrap_or(rate).max(1.0)));
+        (name.clone(), Terms { weight: tenant.weight.unwrap_or(1), rate })
+    });
+    terms.collect()
 }
 
 /// ms since the Unix epoch by this machine's clock.

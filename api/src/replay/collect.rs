@@ -145,6 +145,9 @@ impl Order {
                 Answered::Unavailable(why) => return Err(anyhow!("{why}")),
                 // A replay has no deadlines; where its journal cannot write, its file of decisions is worth nothing.
                 Answered::Early(_) => return Err(anyhow!("the journal cannot write")),
+                Answered::Overloaded(why) => {
+                    return Err(anyhow!("the node takes no more: {}", why.name()));
+                }
             }
             while let Some(turn) = self.early.remove(&self.next) {
                 self.next += 1;

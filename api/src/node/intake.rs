@@ -1,0 +1,289 @@
+//! What waits for the sequencer: a queue each tenant, served by weight, and before them the express queue of payments
+//! that have no time for their stages. Admission is here: a payment whose wait would outlast its deadline goes express
+//! and is answered by declared defaults, in time; where even that has no room, it is refused at once.
+
+use super::clock::Clock;
+use super::core::{Answered, Job};
+use super::fair::Fair;
+use super::pace::Pace;
+use super::quota::{Bucket, Terms};
+use interdict_engine::domain::Body;
+use interdict_engine::limits::{INTAKE_EXPRESS_MAX, INTAKE_JOBS_MAX, INTAKE_TENANTS_MAX};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// While payments with time for their stages wait, those without get so much of the owner's time for each part that
+/// the others get: a fifth of it in all, so that defaults never crowd out verdicts.
+const EXPRESS_PART: u64 = 4;
+
+/// Why a job was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The tenant's queue, or the whole, is full.
+    Queue,
+    /// There is no time for a verdict, and no room left for a default.
+    Express,
+    /// The tenant's rate is used up for so long.
+    Rate(Duration),
+}
+
+impl Refusal {
+    /// Its name, as in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Refusal::Queue => "queue",
+            Refusal::Express => "express",
+            Refusal::Rate(_) => "rate",
+        }
+    }
+    /// In whole seconds, when to try again.
+    pub fn retry_after_s(self) -> u64 {
+        match self {
+            Refusal::Rate(wait) => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
+            Refusal::Queue | Refusal::Express => 1,
+        }
+    }
+}
+
+/// Whose queue a job waits in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Whose {
+    /// Files and other callers that need their jobs in one order whatever their tenants; all of them are one party.
+    Feed,
+    /// A tenant.
+    Tenant(Arc<str>),
+}
+
+/// Jobs that were taken, and until when the stages of each may take.
+#[derive(Default)]
+pub struct Batch {
+    /// The jobs.
+    pub jobs: Vec<Job>,
+    /// As many moments: of an express job, the moment it was taken.
+    pub until: Vec<Option<Instant>>,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Payments that went express when they came, and when their turn came.
+    pub express: [AtomicU64; 2],
+}
+
+/// Everything that waits.
+pub struct Intake {
+    state: Mutex<State>,
+    waiting: AtomicUsize,
+    express: AtomicUsize,
+    in_hand: AtomicUsize,
+    pace: Arc<Pace>,
+    clock: Arc<dyn Clock>,
+    terms: BTreeMap<String, Terms>,
+    batch: usize,
+    /// What happened.
+    pub counts: Counts,
+}
+
+struct State {
+    fair: Fair<Whose, Job>,
+    express: VecDeque<Job>,
+    buckets: BTreeMap<String, Bucket>,
+}
+
+impl State {
+    /// Queues a job; past the bound whoever has most for its weight gives a place back, be it this one.
+    fn push(&mut self, whose: Whose, weight: u32, job: Job) -> Result<(), (Job, Refusal)> {
+        self.fair.push(whose, weight, job).map_err(|job| (job, Refusal::Queue))?;
+        if self.fair.len() <= INTAKE_JOBS_MAX {
+            return Ok(());
+        }
+        self.fair.push_out().map_or(Ok(()), |job| Err((job, Refusal::Queue)))
+    }
+}
+
+impl Intake {
+    /// An empty one. `terms` are of the tenants that have some; `batch` is how many jobs are taken at once as a rule.
+    pub fn new(
+        pace: Arc<Pace>,
+        clock: Arc<dyn Clock>,
+        terms: BTreeMap<String, Terms>,
+        batch: usize,
+    ) -> Intake {
+        let now = clock.now();
+        let buckets = terms.iter().filter_map(|(name, of)| Some((name.clone(), Bucket::new(of.rate?, now))));
+        let state = State {
+            fair: Fair::new(INTAKE_TENANTS_MAX),
+            express: VecDeque::new(),
+            buckets: buckets.collect(),
+        };
+        Intake {
+            state: Mutex::new(state),
+            waiting: AtomicUsize::new(0),
+            express: AtomicUsize::new(0),
+            in_hand: AtomicUsize::new(0),
+            pace,
+            clock,
+            terms,
+            batch,
+            counts: Counts::default(),
+        }
+    }
+    /// Jobs that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+    /// Whether a payment that came now could be refused without having been read: no room is left even for defaults.
+    pub fn is_swamped(&self) -> bool {
+        self.express.load(Ordering::Relaxed) >= INTAKE_EXPRESS_MAX
+    }
+    /// Jobs that wait: express, of feeds, of each tenant that has terms, and of all others together (`other`).
+    pub fn depths(&self) -> Vec<(&'static str, String, usize)> {
+        let state = self.state.lock();
+        let mut rows = vec![("express", "other".to_owned(), state.express.len())];
+        rows.push(("feed", "other".to_owned(), state.fair.len_of(&Whose::Feed)));
+        let mut tenants: BTreeMap<&str, usize> = self.terms.keys().map(|name| (name.as_str(), 0)).collect();
+        let mut other = 0;
+        for (whose, len) in state.fair.waiting() {
+            match whose {
+                Whose::Feed => {}
+                Whose::Tenant(name) => *tenants.get_mut(&**name).unwrap_or(&mut other) += len,
+            }
+        }
+        rows.push(("fair", "other".to_owned(), other));
+        rows.extend(tenants.into_iter().map(|(name, len)| ("fair", name.to_owned(), len)));
+        rows
+    }
+    /// How long a payment of a tenant without terms would wait for its verdict if it came now.
+    pub fn wait_estimate(&self) -> Duration {
+        let state = self.state.lock();
+        self.wait(&state, &Whose::Tenant("".into()), 1)
+    }
+
+    /// Queues a feed's jobs in their order; no deadline of theirs is looked at before their turn.
+    pub fn feed(&self, jobs: impl IntoIterator<Item = Job>) {
+        self.queue(jobs, |state, job| state.push(Whose::Feed, 1, job));
+    }
+    /// Queues callers' jobs, each with its tenant's, or express; refuses what has no room.
+    pub fn admit(&self, jobs: impl IntoIterator<Item = Job>) {
+        let now = self.clock.now();
+        self.queue(jobs, |state, job| self.admit_one(state, job, now));
+    }
+    fn queue(
+        &self,
+        jobs: impl IntoIterator<Item = Job>,
+        mut each: impl FnMut(&mut State, Job) -> Result<(), (Job, Refusal)>,
+    ) {
+        let mut refused = Vec::new();
+        {
+            let mut state = self.state.lock();
+            refused.extend(jobs.into_iter().filter_map(|job| each(&mut state, job).err()));
+            self.show(&state);
+        }
+        refused.into_iter().for_each(|(job, why)| (job.reply)(Answered::Overloaded(why)));
+    }
+    fn show(&self, state: &State) {
+        self.express.store(state.express.len(), Ordering::Relaxed);
+        self.waiting.store(state.fair.len() + state.express.len(), Ordering::Release);
+    }
+
+    fn admit_one(&self, state: &mut State, job: Job, now: Instant) -> Result<(), (Job, Refusal)> {
+        let tenant = job.submission.event.tenant.clone();
+        let weight = self.terms.get(&*tenant).map_or(1, |terms| terms.weight);
+        let is_payment = matches!(job.submission.event.body, Body::Payment(_));
+        if let Some(bucket) = state.buckets.get_mut(&*tenant).filter(|_| is_payment)
+            && let Err(wait) = bucket.take(now)
+        {
+            return Err((job, Refusal::Rate(wait)));
+        }
+        let whose = Whose::Tenant(tenant);
+        if let Some(deadline) = job.deadline.filter(|_| is_payment) {
+            let wait = self.wait(state, &whose, weight);
+            if now + wait > deadline {
+                return self.admit_express(state, job, deadline.saturating_duration_since(now));
+            }
+        }
+        state.push(whose, weight, job)
+    }
+    fn admit_express(&self, state: &mut State, job: Job, left: Duration) -> Result<(), (Job, Refusal)> {
+        let len = state.express.len();
+        let parts = if state.fair.is_empty() { 1 } else { 1 + EXPRESS_PART };
+        let wait_ns = (len as u64 + 1) * self.pace.express_ns() * parts + self.pace.tail_ns();
+        // What comes with no time at all is answered late whatever happens; a default is then as soon as a refusal.
+        let is_late = len >= self.batch && Duration::from_nanos(wait_ns) > left;
+        if len >= INTAKE_EXPRESS_MAX || is_late {
+            return Err((job, Refusal::Express));
+        }
+        self.counts.express[0].fetch_add(1, Ordering::Relaxed);
+        state.express.push_back(job);
+        Ok(())
+    }
+    /// From now to the answer, for the next payment of a party: what is in hand, what goes before it, itself, and what
+    /// is answered with it.
+    fn wait(&self, state: &State, whose: &Whose, weight: u32) -> Duration {
+        let before = state.fair.ahead(whose, weight) + 1;
+        // A batch is answered as one.
+        let with = before.next_multiple_of(self.batch.max(1)).min(state.fair.len() + 1);
+        let full = (self.in_hand.load(Ordering::Relaxed) + with) as u64 * self.pace.full_ns();
+        let express = state.express.len() as u64 * self.pace.express_ns();
+        Duration::from_nanos(full + express + self.pace.tail_ns())
+    }
+
+    /// Takes up to `max` jobs into an empty batch; whether there were any. What was taken is in hand until [`Intake::done`].
+    /// `as_one`: the jobs are answered together, so that the last one's stages are the first one's wait.
+    pub fn take(&self, max: usize, as_one: bool, batch: &mut Batch) -> bool {
+        let mut state = self.state.lock();
+        let now = self.clock.now();
+        let (full_ns, tail_ns) = (self.pace.full_ns(), self.pace.tail_ns());
+        let express = |batch: &mut Batch, state: &mut State, upto: usize| {
+            while batch.jobs.len() < upto
+                && let Some(job) = state.express.pop_front()
+            {
+                batch.jobs.push(job);
+                batch.until.push(Some(now));
+            }
+        };
+        let places = self.express_places(max, state.fair.is_empty());
+        express(batch, &mut state, places);
+        let mut full = 0;
+        while batch.jobs.len() < max
+            && let Some(job) = state.fair.take()
+        {
+            let deadline = job.deadline.filter(|_| matches!(job.submission.event.body, Body::Payment(_)));
+            let need = Duration::from_nanos((full + 1) * full_ns + tail_ns);
+            let is_late = deadline.is_some_and(|deadline| now + need > deadline);
+            self.counts.express[1].fetch_add(u64::from(is_late), Ordering::Relaxed);
+            full += u64::from(!is_late);
+            batch.jobs.push(job);
+            batch.until.push(if is_late { Some(now) } else { deadline });
+        }
+        express(batch, &mut state, max);
+        if as_one {
+            let mut after_ns = 0;
+            for until in batch.until.iter_mut().rev().filter(|until| **until != Some(now)) {
+                *until = until.map(|until| until.checked_sub(Duration::from_nanos(after_ns)).unwrap_or(now));
+                after_ns += full_ns;
+            }
+        }
+        self.show(&state);
+        drop(state);
+        self.in_hand.fetch_add(batch.jobs.len(), Ordering::Relaxed);
+        !batch.jobs.is_empty()
+    }
+    /// How many of `max` jobs may be express ones.
+    fn express_places(&self, max: usize, nobody_else: bool) -> usize {
+        if nobody_else {
+            return max;
+        }
+        let (full_ns, express_ns) = (self.pace.full_ns().max(1), self.pace.express_ns().max(1));
+        // As many as fit into a part of the time that the others of the batch take.
+        let places = max as u64 * full_ns / (full_ns + EXPRESS_PART * express_ns);
+        usize::try_from(places).unwrap_or(max).clamp(max.min(1), max.saturating_sub(1).max(1))
+    }
+    /// So many of the jobs in hand are answered.
+    pub fn done(&self, count: usize) {
+        self.in_hand.fetch_sub(count, Ordering::Relaxed);
+    }
+}
