@@ -5,7 +5,7 @@ use crate::node::{Settled, recall::Recalled};
 use interdict_engine::domain::{Audience, Entry, Field, Outcome, Reason, ReasonSource, Recorded, SlotId};
 use interdict_engine::domain::{Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
-use interdict_engine::lane::{Evidence, Found, Input, find_again};
+use interdict_engine::lane::{Evidence, Found, Input, Scratch, find_again};
 use interdict_engine::lists::ListMeta;
 use interdict_engine::packs::CodeMap;
 use interdict_engine::rules::Class;
@@ -150,8 +150,14 @@ impl<'a> From<&'a Settled> for Source<'a> {
 impl Source<'_> {
     /// What the verdict's stages found, made again.
     pub fn found(&self) -> Found {
+        let mut scratch = Scratch::default();
+        self.find_again(&mut scratch);
+        scratch.found
+    }
+    /// As [`Source::found`], left in a scratch that is used again.
+    pub fn find_again(&self, scratch: &mut Scratch) {
         let input = Input { tx: self.transaction, features: self.features, view: self.view, prints: None };
-        find_again(&input, self.verdict, self.recorded)
+        find_again(&input, self.verdict, self.recorded, scratch);
     }
 
     /// What the stages found of what the reasons name: as the lane left it, else, where a reason names any, found again.

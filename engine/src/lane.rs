@@ -193,9 +193,8 @@ pub fn decide_without(work: &Work, verdict: &Verdict, absent: Stage, scratch: &m
     without
 }
 
-/// The slots as rules saw them, made again from what was recorded: for whoever tells a verdict's story.
-pub fn find_again(input: &Input<'_>, verdict: &Verdict, recorded: &Recorded) -> Found {
-    let mut scratch = Scratch::default();
-    find(input, &mut AsRecorded(&verdict.skipped, recorded), &mut scratch);
-    scratch.found
+/// What the stages found, made again from what was recorded and left in `scratch.found`: for whoever tells a verdict's
+/// story, or all of its slots.
+pub fn find_again(input: &Input<'_>, verdict: &Verdict, recorded: &Recorded, scratch: &mut Scratch) {
+    find(input, &mut AsRecorded(&verdict.skipped, recorded), scratch);
 }

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use interdict_engine::domain::{Label, SlotId, SlotView, Value, ValueType};
 use interdict_engine::generation::{Generation, View};
-use interdict_engine::lane::Row;
+use interdict_engine::lane::{Row, Scratch};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -29,6 +29,8 @@ pub struct FeaturesFile {
     /// Numbers of the payment itself, features and what the stages found, in the order of their columns.
     slots: Vec<SlotId>,
     rows: Rows,
+    /// To run the stages in again: verdicts carry only what their reasons name, and all slots are wanted here.
+    scratch: Scratch,
 }
 
 #[derive(Default)]
@@ -79,6 +81,7 @@ impl FeaturesFile {
             writer,
             rows: Rows::new(slots.len()),
             slots: slots.into_iter().map(|(slot, _)| slot).collect(),
+            scratch: Scratch::default(),
         })
     }
 
@@ -87,8 +90,8 @@ impl FeaturesFile {
     /// # Errors
     /// When the file cannot be written.
     pub fn add(&mut self, source: &Source<'_>, label: Option<Label>) -> Result<()> {
-        let found = source.found();
-        let row = Row::new(source.transaction, source.features, source.view, &found);
+        source.find_again(&mut self.scratch);
+        let row = Row::new(source.transaction, source.features, source.view, &self.scratch.found);
         let rows = &mut self.rows;
         rows.len += 1;
         rows.sequence.append_value(source.verdict.sequence);

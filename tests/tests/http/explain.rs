@@ -3,6 +3,7 @@
 use super::BINARY;
 use super::keys::Keyed;
 use interdict_tests::blackbox::{payment, run, text, write};
+use interdict_tests::node::Start;
 use serde_json::{Value, json};
 
 const PATTERNS: &str = r#"patterns:
@@ -95,4 +96,39 @@ fn the_risk_team_sees_what_a_pattern_matched_and_nobody_else_does() {
     let (start, end) = (&in_text["start"], &in_text["end"]);
     let line = format!("patterns.gift_cards matched bytes {start} to {end} of text: {marked:?}");
     assert_eq!(explained.matches(&line).count(), 2, "for the rule and its shadow: {line}\n{explained}");
+}
+
+#[test]
+fn what_each_model_said_is_told_and_why_one_said_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/handbook.toml");
+    let node = Start::new(BINARY, std::path::Path::new(config), dir.path().join("data")).start().unwrap();
+    let client = node.client();
+    // The windows of the first are not covered yet.
+    for (id, day) in [("young", "2018-04-01"), ("mid", "2018-06-20"), ("old", "2018-06-21")] {
+        let body = json!({"id": id, "time": format!("{day}T12:00:00Z"), "channel": "chip",
+            "amount": {"minor": 5000, "currency": "EUR"}, "card": {"token": "c-1"}, "terminal": {"id": "T-1"}});
+        let reply = client.post("/v1/decisions", &body).unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    let story = |id: &str| {
+        let reply = client.get(&format!("/v1/decisions/{id}")).unwrap().json();
+        (reply["explanation"]["models"][0].clone(), reply["explanation"]["text"].as_str().unwrap().to_owned())
+    };
+    let (model, text) = story("young");
+    let words = model["words"].as_str().unwrap();
+    assert_eq!(
+        (&model["model"], &model["score"], &model["counts"]),
+        (&json!("cards/cards"), &json!(null), &json!(true))
+    );
+    assert!(
+        words.starts_with("no score: features.") && words.contains(" missing: Probability of fraud"),
+        "{words}"
+    );
+    assert!(text.contains(&format!("What the models said\n  cards/cards: {words}\n")), "{text}");
+    let (model, text) = story("old");
+    let score = model["score"].as_u64().unwrap_or_else(|| panic!("no score in {model}"));
+    let words =
+        format!("  cards/cards: {score} of 1000, which counts towards the score: Probability of fraud");
+    assert!(text.contains(&words) && text.contains("and of the models that count") == (score > 0), "{text}");
 }

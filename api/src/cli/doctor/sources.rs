@@ -38,8 +38,12 @@ pub(super) fn rows(loaded: &Loaded, packs: &[Pack]) -> Vec<Row> {
         rows.push(ages.row("watchlist", name, watchlist(loaded, name)));
     }
     let known = |name: &str| loaded.config.watchlists.contains_key(name);
+    let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (screen, watchlist) in unsearched_of(packs, known) {
-        let found = format!("{watchlist}: not configured, and screen {screen:?} asks for it");
+        asked.entry(watchlist).or_default().push(screen);
+    }
+    for (watchlist, screens) in asked {
+        let found = format!("{watchlist}: not configured, and asked for by screen {}", screens.join(", "));
         let advice =
             "Name its files in [watchlists]; until then it is not searched, and payments are judged without.";
         rows.push(Row::new("watchlist", State::Warn, found, advice));
