@@ -113,7 +113,8 @@ fn scans(probes: &mut Vec<Probe>) -> Result<()> {
             text: Source::new(&draw(&mut dice, letter), Place::file("calibration")),
             literal: false,
             view: patterns::View::Raw,
-            case_sensitive: false,
+            // A distance counts bytes, and takes texts whose case has one byte a letter.
+            case_sensitive: extended == near,
             extended,
         };
         let sources: Vec<PatternSource> = (0..count).map(source).collect();

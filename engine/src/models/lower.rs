@@ -1,5 +1,5 @@
-//! What tract has no operator for, said in operators that it has: `Scaler` is (x − offset) × scale in floats, as ONNX-ML
-//! says. So there is one evaluator of everything that is not trees.
+//! What tract does not run, said in what it runs: `Scaler` is (x − offset) × scale in floats, as ONNX-ML says, and the
+//! labels of a `LinearClassifier`, which no score depends on, are numbers. So there is one evaluator of all but trees.
 
 use super::attributes::Attributes;
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
@@ -12,20 +12,29 @@ const OPSET: i64 = 15;
 /// The file with the same scores, in operators that tract has. `widths` has checked it.
 pub(super) fn lower(mut proto: ModelProto) -> ModelProto {
     let Some(graph) = &mut proto.graph else { return proto };
-    if !graph.node.iter().any(|node| node.op_type == "Scaler") {
-        return proto;
-    }
-    for (at, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
-        if node.op_type == "Scaler" {
-            scaler(graph, at, &node);
-        } else {
-            graph.node.push(node);
+    for (at, mut node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
+        match node.op_type.as_str() {
+            "Scaler" => scaler(graph, at, &node),
+            "LinearClassifier" => {
+                number_labels(&mut node);
+                graph.node.push(node);
+            }
+            _ => graph.node.push(node),
         }
     }
     if !proto.opset_import.iter().any(|set| matches!(set.domain.as_str(), "" | "ai.onnx")) {
         proto.opset_import.push(OperatorSetIdProto { domain: String::new(), version: OPSET });
     }
     proto
+}
+
+/// tract looks words up in a table of numbers only.
+fn number_labels(node: &mut NodeProto) {
+    for attribute in node.attribute.iter_mut().filter(|attribute| attribute.name == "classlabels_strings") {
+        let ints = (0..attribute.strings.len() as i64).collect();
+        *attribute =
+            AttributeProto { name: "classlabels_ints".into(), r#type: 7, ints, ..Default::default() };
+    }
 }
 
 fn scaler(graph: &mut GraphProto, at: usize, node: &NodeProto) {

@@ -289,9 +289,9 @@ fn arrow_gives_what_parquet_gives() {
     let parquet = plain(read(&write(folder.path(), &rows)));
     for compression in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
         for stream in [false, true] {
-            let options = IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap();
+            let writing = IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap();
             let path = folder.path().join("compressed.feather");
-            std::fs::write(&path, ipc_with(&rows, stream, options)).unwrap();
+            std::fs::write(&path, ipc_with(&rows, stream, writing)).unwrap();
             assert_eq!(plain(read(&path)), parquet, "{compression:?} {stream}");
         }
     }
@@ -338,8 +338,8 @@ fn a_bomb_in_an_arrow_file_is_refused_before_it_is_decompressed() {
     let rows = handbook_batch(5_000);
     for compression in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
         for stream in [false, true] {
-            let options = IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap();
-            let mut bytes = ipc_with(&rows, stream, options);
+            let writing = IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap();
+            let mut bytes = ipc_with(&rows, stream, writing);
             // A column of 2,500 numbers of 64 bits says how long it becomes: let one of the second batch say more.
             let length = 20_000u64.to_le_bytes();
             let at = bytes.windows(8).rposition(|window| window == length).unwrap();
