@@ -1,10 +1,11 @@
 //! One micro-batch through the node: sequencer, lane, journal, in that order, and the answers only when the record
 //! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread. What
-//! the disk does not take stays the journal's, in memory and in order, and `disk.rs` has it tried again.
+//! the disk does not take stays the journal's, in memory and in order (`outage.rs`).
 
-use super::disk::{Group, Policy, RETRY, SyncLate, Watcher, WhenUnwritable};
+use super::disk::{Group, Policy, SyncLate, Watcher, WhenUnwritable};
 use super::failpoint;
 use super::folding::Caller;
+use super::outage::cannot_write;
 use super::tally::Tally;
 use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
 use interdict_engine::lane::{self, Gate, Scratch};
@@ -94,20 +95,20 @@ impl Gate for Deadline {
 pub struct Core {
     /// Order, identity, features, generation.
     pub sequencer: Sequencer,
-    journal: Option<Journal>,
-    syncer: Option<Syncer>,
+    pub(super) journal: Option<Journal>,
+    pub(super) syncer: Option<Syncer>,
     scratch: Scratch,
     taken: Vec<Taken>,
     records: Records,
     tally: Arc<Tally>,
     /// Where the last record lies: what an answer without a record of its own may rest on.
     last: Option<Position>,
-    policy: Policy,
-    watcher: Option<Watcher>,
+    pub(super) policy: Policy,
+    pub(super) watcher: Option<Watcher>,
     /// When writing what waits was last tried.
-    tried: Option<Instant>,
+    pub(super) tried: Option<Instant>,
     /// Whether the log has said that the journal cannot write.
-    told: bool,
+    pub(super) told: bool,
     fold: Option<Caller>,
 }
 
@@ -155,86 +156,6 @@ impl Core {
             tried: None,
             told: false,
             fold: None,
-        }
-    }
-    /// What is done while the disk fails, from now on, and who sees to it.
-    pub fn watched(&mut self, policy: Policy, watcher: Watcher) {
-        if let Some(syncer) = &self.syncer {
-            let watcher = watcher.clone();
-            syncer.on_loss(move || watcher.look());
-        }
-        watcher.look();
-        (self.policy, self.watcher) = (policy, Some(watcher));
-    }
-    /// Why payments are not taken, if they are not.
-    pub fn refuses(&self) -> Option<String> {
-        let journal = self.journal.as_ref()?;
-        let (bytes, bytes_max) = (journal.kept_bytes(), self.policy.unwritten_bytes_max);
-        match journal.trouble() {
-            Some(error) if self.policy.when_unwritable == WhenUnwritable::Refuse => Some(cannot_write(error)),
-            Some(error) if bytes >= bytes_max => Some(format!(
-                "{}; {} MiB wait to be written, limit {} MiB",
-                cannot_write(error),
-                bytes >> 20,
-                bytes_max >> 20
-            )),
-            None if bytes >= bytes_max => Some(format!(
-                "the disk is too slow: {} MiB wait to be synced, limit {} MiB",
-                bytes >> 20,
-                bytes_max >> 20
-            )),
-            _ => None,
-        }
-    }
-    /// Why control events (list deltas, publications, labels) are not taken, if they are not: each is a promise.
-    pub fn refuses_control(&mut self) -> Option<String> {
-        self.try_again();
-        let trouble = self.journal.as_ref().and_then(Journal::trouble);
-        trouble.map(cannot_write).or_else(|| self.refuses())
-    }
-    /// Writes what waits, where anything does, but seldom.
-    pub fn try_again(&mut self) {
-        let Some(journal) = self.journal.as_mut().filter(|journal| journal.needs_flush()) else { return };
-        if self.tried.is_some_and(|tried| tried.elapsed() < RETRY) {
-            return;
-        }
-        let waits = journal.unwritten_records();
-        self.tried = Some(Instant::now());
-        if journal.flush().is_ok() && self.told {
-            self.told = false;
-            tracing::info!(records = waits, "the journal is written again; what waited is in it");
-        }
-        self.look_after();
-    }
-    /// After each write: trouble is told to the log once, and to whoever tries again.
-    fn look_after(&mut self) -> Option<String> {
-        let why = self.journal.as_ref().and_then(Journal::trouble).map(cannot_write)?;
-        if !std::mem::replace(&mut self.told, true) {
-            tracing::error!("{why}; it is tried again every {} ms", RETRY.as_millis());
-        }
-        if let Some(watcher) = &self.watcher {
-            watcher.look();
-        }
-        Some(why)
-    }
-    /// Whether something waits for the disk to take it.
-    pub fn is_troubled(&self) -> bool {
-        self.journal.as_ref().is_some_and(Journal::needs_flush)
-    }
-    /// Answers those jobs that are not taken now; the others stay.
-    pub fn admit(&mut self, jobs: &mut Vec<Job>) {
-        self.try_again();
-        let refused = self.refuses();
-        let control = self.journal.as_ref().and_then(Journal::trouble).map(cannot_write);
-        if refused.is_none() && control.is_none() {
-            return;
-        }
-        for job in std::mem::take(jobs) {
-            let is_payment = payment(&job.submission).is_some();
-            match refused.as_ref().or(control.as_ref().filter(|_| !is_payment)) {
-                Some(why) => (job.reply)(Answered::Unavailable(why.clone())),
-                None => jobs.push(job),
-            }
         }
     }
     /// Has folds asked for by `caller`, from now on and at once where one is due.
@@ -379,11 +300,7 @@ impl Core {
     }
 }
 
-fn cannot_write(error: &interdict_ledger::Error) -> String {
-    format!("the journal cannot write: {error}")
-}
-
-fn payment(submission: &Submission) -> Option<&Transaction> {
+pub(super) fn payment(submission: &Submission) -> Option<&Transaction> {
     match &submission.event.body {
         Body::Payment(tx) => Some(tx),
         _ => None,

@@ -12,6 +12,7 @@ pub mod watchlists;
 pub mod tally;
 pub mod core;
 pub mod disk;
+pub mod outage;
 pub mod failpoint;
 pub mod lanes;
 pub mod recovery;
@@ -19,6 +20,7 @@ pub mod recall;
 pub mod lookup;
 
 pub use self::core::{Answered, Job, Reply, Settled, Waiting};
+pub use self::outage::Unwritable;
 
 use self::core::Core;
 use self::disk::Watching;
@@ -381,27 +383,6 @@ impl Node {
         core.into_journal().map_or(Ok(()), |journal| journal.close().map_err(|e| anyhow::anyhow!("{e}")))
     }
 }
-
-/// A publication that the journal could not write.
-#[derive(Debug)]
-pub struct Unwritable {
-    /// Why it cannot.
-    pub why: String,
-    /// Whether the generation is in force all the same, and written when the disk takes it; else nothing was changed.
-    pub is_kept: bool,
-}
-
-impl std::fmt::Display for Unwritable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kept = match self.is_kept {
-            true => "; the generation is in force and is written when the disk takes it",
-            false => "; nothing was changed",
-        };
-        write!(f, "{}{kept}", self.why)
-    }
-}
-
-impl std::error::Error for Unwritable {}
 
 /// The bounds of a configuration's sequencer.
 pub fn limits(loaded: &Loaded) -> SequencerLimits {

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 /// Longest that anything here may take before the test gives up.
 const GIVE_UP: Duration = Duration::from_secs(60);
 
-/// From here on no file of the node may grow past a byte, or any may.
+/// From here on no file of the node may be written, or any may.
 fn limit(node: &Running, limited: bool) {
-    let limit = if limited { "--fsize=1:unlimited" } else { "--fsize=unlimited:unlimited" };
+    let limit = if limited { "--fsize=0:unlimited" } else { "--fsize=unlimited:unlimited" };
     let done = Command::new("prlimit").args(["--pid", &node.pid().to_string(), limit]).output();
     let done = done.expect("prlimit (util-linux) is there");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -140,9 +140,17 @@ fn a_node_that_is_told_to_continue_answers_from_memory_up_to_its_bound() {
     assert!(safe["meta"].get("durable").is_none(), "{safe}");
     limit(&node, true);
     let first = decide(&payment("a")).json();
-    assert_eq!((&first["meta"]["durable"], &first["meta"]["replayed"]), (&json!(false), &json!(false)), "{first}");
+    assert_eq!(
+        (&first["meta"]["durable"], &first["meta"]["replayed"]),
+        (&json!(false), &json!(false)),
+        "{first}"
+    );
     let again = decide(&payment("a")).json();
-    assert_eq!((&again["meta"]["durable"], &again["meta"]["replayed"]), (&json!(false), &json!(true)), "{again}");
+    assert_eq!(
+        (&again["meta"]["durable"], &again["meta"]["replayed"]),
+        (&json!(false), &json!(true)),
+        "{again}"
+    );
     assert_eq!(canonical(&again), canonical(&first));
     let read = client.get("/v1/decisions/a").unwrap().json();
     assert_eq!((&read["meta"]["durable"], canonical(&read)), (&json!(false), canonical(&first)));
@@ -160,7 +168,8 @@ fn a_node_that_is_told_to_continue_answers_from_memory_up_to_its_bound() {
     for batch in 0..100 {
         let bodies: Vec<Value> = (0..100).map(|n| payment(&format!("more-{batch}-{n}"))).collect();
         let reply = client.post("/v1/decisions", &json!(bodies)).unwrap();
-        let answers = if reply.status == 503 { vec![reply.json()] } else { reply.json().as_array().unwrap().clone() };
+        let answers =
+            if reply.status == 503 { vec![reply.json()] } else { reply.json().as_array().unwrap().clone() };
         for answer in answers {
             if answer["status"] == 503 {
                 refused.get_or_insert(answer);

@@ -15,8 +15,8 @@ use interdict_ledger::journal::{Durability, Journal, Options};
 use interdict_ledger::storage::{File, FileStorage, Lock, Storage};
 use parking_lot::Mutex;
 use std::io;
-use std::sync::mpsc::{Sender, channel};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex as StdMutex};
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ impl Gate {
     fn pass(&self) -> io::Result<()> {
         drop(self.changed.wait_while(self.closed.lock().unwrap(), |closed| *closed).unwrap());
         let one_less = |left: u32| left.checked_sub(1);
-        match self.fail.try_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+        match self.fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
             Ok(_) => Err(io::Error::other("this sync is to fail")),
             Err(_) => Ok(()),
         }
@@ -182,7 +182,10 @@ fn whoever_waits_for_a_sync_that_fails_is_answered_when_it_is_made_good_or_known
     other.submission.identity = Some(8);
     core.lock().process(&mut vec![other]);
     let answered = receive.recv_timeout(GIVE_UP).unwrap();
-    assert!(matches!(&answered, Answered::Unavailable(why) if why.contains("this sync is to fail")), "{answered:?}");
+    assert!(
+        matches!(&answered, Answered::Unavailable(why) if why.contains("this sync is to fail")),
+        "{answered:?}"
+    );
     core.lock().process(&mut vec![payment(&send)]);
     assert!(matches!(receive.recv_timeout(GIVE_UP).unwrap(), Answered::Unavailable(_)));
     // The disk is well again: nobody has to come for the node to see it.
