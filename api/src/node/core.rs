@@ -109,6 +109,8 @@ pub struct Core {
     pub(super) tried: Option<Instant>,
     /// Whether the log has said that the journal cannot write.
     pub(super) told: bool,
+    /// Why nothing is taken until a restart.
+    pub(super) broken: Option<String>,
     fold: Option<Caller>,
 }
 
@@ -155,6 +157,7 @@ impl Core {
             watcher: None,
             tried: None,
             told: false,
+            broken: None,
             fold: None,
         }
     }
@@ -294,8 +297,17 @@ impl Core {
         let kept = journal.keep(&records);
         failpoint::reached("journal.after_append");
         self.records.0.clear();
-        // The sequencer gives sequences in order, and its batches are within the journal's bound.
-        self.last = Some(kept.map_err(|e| format!("the journal refuses a batch: {e}"))?);
+        match kept {
+            Ok(position) => self.last = Some(position),
+            // Sequences are in order and batches within the journal's bound; if not, the state is past the journal
+            // for good, and only a restart rebuilds it.
+            Err(error) => {
+                let why = format!("the journal refuses a batch: {error}; restart");
+                tracing::error!("{why}");
+                self.broken = Some(why.clone());
+                return Err(why);
+            }
+        }
         self.look_after().map_or(Ok(()), Err)
     }
 }

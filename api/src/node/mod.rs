@@ -380,7 +380,9 @@ impl Node {
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
         drop(node.lanes);
         let core = Arc::into_inner(node.core).context("a lane still holds the core")?.into_inner();
-        core.into_journal().map_or(Ok(()), |journal| journal.close().map_err(|e| anyhow::anyhow!("{e}")))
+        let Some(journal) = core.into_journal() else { return Ok(()) };
+        let waits = journal.unwritten_records();
+        journal.close().map_err(|e| anyhow::anyhow!("{waits} records in memory could not be written: {e}"))
     }
 }
 

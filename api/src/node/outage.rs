@@ -18,6 +18,9 @@ impl Core {
     }
     /// Why payments are not taken, if they are not.
     pub fn refuses(&self) -> Option<String> {
+        if self.broken.is_some() {
+            return self.broken.clone();
+        }
         let journal = self.journal.as_ref()?;
         let (bytes, bytes_max) = (journal.kept_bytes(), self.policy.unwritten_bytes_max);
         match journal.trouble() {
