@@ -250,6 +250,7 @@ fn in_table(table: &toml::Table, key: &str) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::node::disk::{SyncLate, WhenUnwritable};
     use interdict_engine::calibration::Calibration;
 
     fn load_text(text: &str) -> Result<Loaded> {
@@ -325,6 +326,18 @@ mod tests {
             table
         };
         assert_eq!(without(server), without(gpu), "but for the gpu the profiles are one");
+    }
+
+    #[test]
+    fn what_a_failing_disk_does_is_one_of_the_words_known_and_within_bounds() {
+        let loaded = load_text("[journal]\nwhen_unwritable = \"continue\"\nunwritten_max_mib = 7\n").unwrap();
+        let policy = loaded.disk_policy();
+        assert_eq!((policy.when_unwritable, policy.sync_late), (WhenUnwritable::Continue, SyncLate::Wait));
+        assert_eq!(policy.unwritten_bytes_max, 7 << 20);
+        let error = load_text("[journal]\nsync_late = \"awnser\"\n").unwrap_err().to_string();
+        assert!(error.contains("c.toml:2") && error.contains("`answer`"), "{error}");
+        let error = format!("{:#}", load_text("[journal]\nunwritten_max_mib = 0\n").unwrap_err());
+        assert!(error.contains("journal.unwritten_max_mib = 0: expected 1 to 65536"), "{error}");
     }
 
     #[test]

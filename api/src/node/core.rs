@@ -1,14 +1,15 @@
 //! One micro-batch through the node: sequencer, lane, journal, in that order, and the answers only when the record
 //! of law is written. Whoever holds the core runs this: an I/O thread (combining) or the sequencer's own thread. What
-//! the disk does not take stays the journal's, in memory and in order, and `disk.rs` has it tried again.
+//! the disk does not take stays the journal's, in memory and in order (`outage.rs`).
 
 use super::clock::{Clock, Machine};
-use super::disk::{Group, Policy, RETRY, SyncLate, Watcher, WhenUnwritable};
+use super::disk::{Group, Policy, SyncLate, Watcher, WhenUnwritable};
 use super::failpoint;
 use super::folding::Caller;
 use super::gate::{Live, Means};
 use super::gpu::Gpu;
 use super::intake::Refusal;
+use super::outage::cannot_write;
 use super::pace::Pace;
 use super::tally::Tally;
 use super::timing::{Step, any_timed, is_timed};
@@ -127,20 +128,22 @@ pub fn judge(
 pub struct Core {
     /// Order, identity, features, generation.
     pub sequencer: Sequencer,
-    journal: Option<Journal>,
-    syncer: Option<Syncer>,
+    pub(super) journal: Option<Journal>,
+    pub(super) syncer: Option<Syncer>,
     scratch: Scratch,
     taken: Vec<Taken>,
     records: Records,
     tally: Arc<Tally>,
     /// Where the last record lies: what an answer without a record of its own may rest on.
     last: Option<Position>,
-    policy: Policy,
-    watcher: Option<Watcher>,
+    pub(super) policy: Policy,
+    pub(super) watcher: Option<Watcher>,
     /// When writing what waits was last tried.
-    tried: Option<Instant>,
+    pub(super) tried: Option<Instant>,
     /// Whether the log has said that the journal cannot write.
-    told: bool,
+    pub(super) told: bool,
+    /// Why nothing is taken until a restart.
+    pub(super) broken: Option<String>,
     fold: Option<Caller>,
     gpu: Option<Arc<Gpu>>,
     pace: Arc<Pace>,
@@ -232,6 +235,7 @@ impl Core {
             watcher: None,
             tried: None,
             told: false,
+            broken: None,
             fold: None,
             gpu: None,
             pace: Arc::new(Pace::new(0)),
@@ -253,89 +257,6 @@ impl Core {
     pub fn show(&self) {
         if !Arc::ptr_eq(&self.shown.load(), self.sequencer.view()) {
             self.shown.store(self.sequencer.view().clone());
-        }
-    }
-    /// What is done while the disk fails, from now on, and who sees to it.
-    pub fn watched(&mut self, policy: Policy, watcher: Watcher) {
-        if let Some(syncer) = &self.syncer {
-            let watcher = watcher.clone();
-            syncer.on_loss(move || watcher.look());
-        }
-        watcher.look();
-        (self.policy, self.watcher) = (policy, Some(watcher));
-    }
-    /// Why payments are not taken, if they are not.
-    pub fn refuses(&self) -> Option<String> {
-        let journal = self.journal.as_ref()?;
-        let (bytes, bytes_max) = (journal.kept_bytes(), self.policy.unwritten_bytes_max);
-        match journal.trouble() {
-            Some(error) if self.policy.when_unwritable == WhenUnwritable::Refuse => Some(cannot_write(error)),
-            Some(error) if bytes >= bytes_max => Some(format!(
-                "{}; {} MiB wait to be written, limit {} MiB",
-                cannot_write(error),
-                bytes >> 20,
-                bytes_max >> 20
-            )),
-            None if bytes >= bytes_max => Some(format!(
-                "the disk is too slow: {} MiB wait to be synced, limit {} MiB",
-                bytes >> 20,
-                bytes_max >> 20
-            )),
-            _ => None,
-        }
-    }
-    /// Why control events (list deltas, publications, labels) are not taken, if they are not: each is a promise.
-    pub fn refuses_control(&mut self) -> Option<String> {
-        self.try_again();
-        let trouble = self.journal.as_ref().and_then(Journal::trouble);
-        trouble.map(cannot_write).or_else(|| self.refuses())
-    }
-    /// Writes what waits, where anything does, but seldom.
-    pub fn try_again(&mut self) {
-        let Some(journal) = self.journal.as_mut().filter(|journal| journal.needs_flush()) else { return };
-        if self.tried.is_some_and(|tried| tried.elapsed() < RETRY) {
-            return;
-        }
-        let waits = journal.unwritten_records();
-        self.tried = Some(Instant::now());
-        if journal.flush().is_ok() && self.told {
-            self.told = false;
-            tracing::info!(records = waits, "the journal is written again; what waited is in it");
-        }
-        self.look_after();
-    }
-    /// After each write: trouble is told to the log once, and to whoever tries again.
-    fn look_after(&mut self) -> Option<String> {
-        let why = self.journal.as_ref().and_then(Journal::trouble).map(cannot_write)?;
-        if !std::mem::replace(&mut self.told, true) {
-            tracing::error!("{why}; it is tried again every {} ms", RETRY.as_millis());
-        }
-        if let Some(watcher) = &self.watcher {
-            watcher.look();
-        }
-        Some(why)
-    }
-    /// Whether something waits for the disk to take it.
-    pub fn is_troubled(&self) -> bool {
-        self.journal.as_ref().is_some_and(Journal::needs_flush)
-    }
-    /// Answers those jobs that are not taken now; the others stay, each with its moment in `until`.
-    pub fn admit(&mut self, jobs: &mut Vec<Job>, until: &mut Vec<Option<Instant>>) {
-        self.try_again();
-        let refused = self.refuses();
-        let control = self.journal.as_ref().and_then(Journal::trouble).map(cannot_write);
-        if refused.is_none() && control.is_none() {
-            return;
-        }
-        for (job, moment) in std::mem::take(jobs).into_iter().zip(std::mem::take(until)) {
-            let is_payment = payment(&job.submission).is_some();
-            match refused.as_ref().or(control.as_ref().filter(|_| !is_payment)) {
-                Some(why) => (job.reply)(Answered::Unavailable(why.clone())),
-                None => {
-                    jobs.push(job);
-                    until.push(moment);
-                }
-            }
         }
     }
     /// Has folds asked for by `caller`, from now on and at once where one is due.
@@ -519,17 +440,22 @@ impl Core {
         }
         failpoint::reached("journal.after_append");
         self.records.clear();
-        // The sequencer gives sequences in order, and its batches are within the journal's bound.
-        self.last = Some(kept.map_err(|e| format!("the journal refuses a batch: {e}"))?);
+        match kept {
+            Ok(position) => self.last = Some(position),
+            // Sequences are in order and batches within the journal's bound; if not, the state is past the journal
+            // for good, and only a restart rebuilds it.
+            Err(error) => {
+                let why = format!("the journal refuses a batch: {error}; restart");
+                tracing::error!("{why}");
+                self.broken = Some(why.clone());
+                return Err(why);
+            }
+        }
         self.look_after().map_or(Ok(()), Err)
     }
 }
 
-fn cannot_write(error: &interdict_ledger::Error) -> String {
-    format!("the journal cannot write: {error}")
-}
-
-fn payment(submission: &Submission) -> Option<&Transaction> {
+pub(super) fn payment(submission: &Submission) -> Option<&Transaction> {
     match &submission.event.body {
         Body::Payment(tx) => Some(tx),
         _ => None,

@@ -21,6 +21,7 @@ pub mod fair;
 pub mod intake;
 pub mod core;
 pub mod disk;
+pub mod outage;
 pub mod failpoint;
 pub mod lanes;
 pub mod recovery;
@@ -28,6 +29,7 @@ pub mod recall;
 pub mod lookup;
 
 pub use self::core::{Answered, Job, Reply, Settled, Waiting};
+pub use self::outage::Unwritable;
 
 use self::clock::{Clock, Machine};
 use self::core::Core;
@@ -451,30 +453,11 @@ impl Node {
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
         drop(node.lanes);
         let core = Arc::into_inner(node.core).context("a lane still holds the core")?.into_inner();
-        core.into_journal().map_or(Ok(()), |journal| journal.close().map_err(|e| anyhow::anyhow!("{e}")))
+        let Some(journal) = core.into_journal() else { return Ok(()) };
+        let waits = journal.unwritten_records();
+        journal.close().map_err(|e| anyhow::anyhow!("{waits} records in memory could not be written: {e}"))
     }
 }
-
-/// A publication that the journal could not write.
-#[derive(Debug)]
-pub struct Unwritable {
-    /// Why it cannot.
-    pub why: String,
-    /// Whether the generation is in force all the same, and written when the disk takes it; else nothing was changed.
-    pub is_kept: bool,
-}
-
-impl std::fmt::Display for Unwritable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kept = match self.is_kept {
-            true => "; the generation is in force and is written when the disk takes it",
-            false => "; nothing was changed",
-        };
-        write!(f, "{}{kept}", self.why)
-    }
-}
-
-impl std::error::Error for Unwritable {}
 
 /// The bounds of a configuration's sequencer.
 pub fn limits(loaded: &Loaded) -> SequencerLimits {

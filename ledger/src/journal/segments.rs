@@ -48,6 +48,10 @@ impl Journal {
         if let Err(e) = write_once_at(&*open.file, &self.buffer, before.at) {
             let error = Error::io("append", &e).at(open.number, before.at);
             self.failures.count(&error);
+            if open.frames == 0 {
+                self.take_back();
+                return Err(error);
+            }
             // Best effort: where it cannot be cut, the next segment's header says what counts.
             let _ = open.file.truncate(before.at);
             self.leave_segment(false)?;
@@ -128,17 +132,29 @@ impl Journal {
     /// behind are on disk is nobody's business any more.
     pub(super) fn abandon(&mut self) {
         self.lost = true;
-        if let Some(open) = self.open.take() {
-            self.tail = open.tail();
-            let mut index = write(&self.index);
-            if let Some(cut) = index.kept.unwrite(self.syncer.synced().0) {
-                let Before { at, chain, last_sequence } = cut.before;
-                self.tail = Tail { number: open.number, bytes: at, chain };
-                self.written_sequence = last_sequence;
-                index.segment_mut(open.number).expect("begin_segment put it there").cut(&cut);
-            }
+        let Some(open) = &self.open else { return self.syncer.left() };
+        let cut = write(&self.index).kept.unwrite(self.syncer.synced().0);
+        let mut tail = open.tail();
+        if let Some(cut) = cut {
+            (tail.bytes, tail.chain) = (cut.before.at, cut.before.chain);
+            self.written_sequence = cut.before.last_sequence;
+            write(&self.index).segment_mut(tail.number).expect("begin_segment put it there").cut(&cut);
         }
+        if tail.bytes == HEADER_BYTES as u64 {
+            return self.take_back();
+        }
+        (self.open, self.tail) = (None, tail);
         self.syncer.left();
+    }
+
+    /// Takes back the current segment, in which no batch counts, so that a disk that fails for hours is not filled
+    /// with such. The next one gets its number and another key; a crash leaves the one or the other.
+    fn take_back(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        write(&self.index).segments.pop();
+        self.syncer.left();
+        // Best effort: beginning it again empties it.
+        let _ = self.storage.remove(&segment_name(open.number));
     }
 
     pub(super) fn begin_segment(&mut self) -> Result<(), Error> {

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 /// Longest that anything here may take before the test gives up.
 const GIVE_UP: Duration = Duration::from_secs(60);
 
-/// From here on no file of the node may grow past a byte, or any may.
+/// From here on no file of the node may be written, or any may.
 fn limit(node: &Running, limited: bool) {
-    let limit = if limited { "--fsize=1:unlimited" } else { "--fsize=unlimited:unlimited" };
+    let limit = if limited { "--fsize=0:unlimited" } else { "--fsize=unlimited:unlimited" };
     let done = Command::new("prlimit").args(["--pid", &node.pid().to_string(), limit]).output();
     let done = done.expect("prlimit (util-linux) is there");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -36,7 +36,7 @@ impl Gate {
     fn pass(&self) -> io::Result<()> {
         drop(self.changed.wait_while(self.closed.lock().unwrap(), |closed| *closed).unwrap());
         let one_less = |left: u32| left.checked_sub(1);
-        match self.fail.try_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+        match self.fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
             Ok(_) => Err(io::Error::other("this sync is to fail")),
             Err(_) => Ok(()),
         }
@@ -200,5 +200,29 @@ fn whoever_waits_for_a_sync_that_fails_is_answered_when_it_is_made_good_or_known
     core.lock().process(&mut vec![again]);
     let answered = receive.recv_timeout(GIVE_UP).unwrap();
     assert!(matches!(answered, Answered::Same(2)), "{answered:?}");
+    watching.end();
+}
+
+#[test]
+fn what_waits_for_a_slow_disk_is_bounded() {
+    let (_folder, gate, core) = core();
+    let (core, watching) = watched(core, Policy { unwritten_bytes_max: 1, ..Policy::default() });
+    gate.set(true);
+    let (send, receive) = channel();
+    core.lock().process(&mut vec![payment(&send)]);
+    let (other_send, other_receive) = channel();
+    core.lock().process(&mut vec![payment(&other_send)]);
+    let refused = other_receive.try_recv();
+    gate.set(false);
+    assert!(
+        matches!(&refused, Ok(Answered::Unavailable(why)) if why.contains("the disk is too slow")),
+        "{refused:?}"
+    );
+    let answered = receive.recv_timeout(GIVE_UP).unwrap();
+    assert!(matches!(answered, Answered::Decided(_)), "{answered:?}");
+    // What is safe takes no room, though nothing came since.
+    core.lock().process(&mut vec![payment(&other_send)]);
+    let answered = other_receive.recv_timeout(GIVE_UP).unwrap();
+    assert!(matches!(answered, Answered::Same(1)), "{answered:?}");
     watching.end();
 }
