@@ -32,7 +32,8 @@ for file in bench/benches/*.rs; do
 done
 
 step "building"
-cargo build --release --bin interdict --bin interdict-bench
+# In one go with what the benches need: alone they have other features, and half of all dependencies are built twice.
+cargo build --release -p interdict -p interdict-bench --bins --benches
 cargo bench -p interdict-bench "${benches[@]}" --no-run
 
 # Stages come from this run only: what an earlier one left would carry this commit's name.

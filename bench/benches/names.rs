@@ -183,12 +183,12 @@ fn screening(c: &mut Criterion) {
     };
     let mut group = c.benchmark_group("names/load");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    group.bench_function("21k", |b| b.iter(|| Screener::new(black_box(&list), Kernel::best())));
+    group.bench_function("OFAC and UN", |b| b.iter(|| Screener::new(black_box(&list), Kernel::best())));
     group.finish();
     {
-        let (screener, texts) = made_ready("21k", &list);
+        let (screener, texts) = made_ready("OFAC and UN", &list);
         say_who_finds(&screener, &texts, &queries);
-        screen(c, "21k", &screener, &texts, &queries);
+        screen(c, "OFAC and UN", &screener, &texts, &queries);
     }
     // The list as data goes before its names are asked: a gigabyte otherwise.
     let (screener, texts) = made_ready("1M", &grown(&mut rng, &list));
