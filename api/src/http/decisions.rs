@@ -159,6 +159,7 @@ fn render(
         replayed,
         recovered,
         filtered: false,
+        would_be: None,
     };
     let reader = caller.role.audience();
     match answered {
@@ -243,6 +244,7 @@ pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
             replayed: true,
             recovered: given.recovered,
             filtered: false,
+            would_be: None,
         };
         let reader = caller.role.audience();
         // The story has names, texts and internal reasons: it is for the risk team.

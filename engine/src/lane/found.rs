@@ -3,7 +3,7 @@
 
 use super::Input;
 use super::row::Row;
-use crate::domain::{Recorded, Stamp, Transaction};
+use crate::domain::{Outcome, Recorded, Stamp, Transaction};
 use crate::error::Error;
 use crate::generation::{Generation, View};
 use crate::lists::Hits;
@@ -47,6 +47,8 @@ pub struct Found {
     banks: Vec<Option<Likest>>,
     models: Vec<Option<u16>>,
     any_pattern: bool,
+    /// Of a fact: the outcome it would have had; see [`Recorded::would`].
+    pub(super) would: Option<Outcome>,
     /// Bit per stage.
     ran: u16,
 }
@@ -55,6 +57,7 @@ impl Found {
     /// Forgets the last transaction.
     pub(super) fn clear(&mut self, generation: &Generation) {
         self.hits.clear();
+        self.would = None;
         self.patterns.clear();
         self.any_pattern = false;
         self.screens.clear();
@@ -209,6 +212,7 @@ impl Found {
         Recorded {
             banks: if banks.iter().any(Option::is_some) { banks } else { Vec::new() },
             models: inexact.map(|(number, _)| (number as u16, self.models[number])).collect(),
+            would: self.would,
         }
     }
 }
