@@ -108,6 +108,10 @@ pub struct Meta {
     /// Whether reasons were left out that the reader may not see.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub filtered: bool,
+    /// Of a fact (advice, reversal, completion), whose outcome is `recorded`: the outcome it would have had as a
+    /// request, where that is stronger than approve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_be: Option<&'static str>,
 }
 
 /// What an answer is made from.
@@ -200,7 +204,7 @@ impl Source<'_> {
             lever: verdict.lever.name(),
             codes: self.codes(),
             generation: verdict.generation.to_string(),
-            meta: Meta { filtered, ..meta },
+            meta: Meta { filtered, would_be: self.recorded.would.map(Outcome::name), ..meta },
         }
     }
 

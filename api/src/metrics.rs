@@ -4,6 +4,7 @@
 use crate::answer::Source;
 use crate::node::{Answered, Node};
 use interdict_engine::domain::{Outcome, ReasonSource};
+use interdict_engine::features::FollowKind;
 use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::identity::{Evicted, IdentityStats};
 use interdict_engine::rules::{Class, Mode};
@@ -362,10 +363,11 @@ impl Reading<'_> {
     }
 
     fn sequencer(&self, node: &Node) {
-        let (sequence, features, counts, identity, ready) = node.with_core(|core| {
+        let (sequence, features, counts, waiting, identity, ready) = node.with_core(|core| {
             let s = &core.sequencer;
             let ready = core.refuses().is_none();
-            (s.last_sequence(), s.features().stats(), s.counts(), s.identity().stats(), ready)
+            let waiting = s.waiting().len();
+            (s.last_sequence(), s.features().stats(), s.counts(), waiting, s.identity().stats(), ready)
         });
         let one = |value: i64| vec![(vec![], value)];
         self.gauges("interdict_sequence", "Last sequence given", &[], one(sequence as i64));
@@ -401,9 +403,26 @@ impl Reading<'_> {
         );
         self.counters(
             "interdict_unmatched_total",
-            "Labels and reversals whose payment is not known",
+            "Labels, reversals and completions that have not met their payment and will not",
             &[],
             vec![(vec![], counts.unmatched)],
+        );
+        let kinds = FollowKind::ALL.into_iter();
+        let rows = kinds.flat_map(|kind| {
+            let row = move |(result, count): (&str, u64)| (vec![kind.name().into(), result.into()], count);
+            counts.follow_ups.of(kind).rows().map(row)
+        });
+        self.counters(
+            "interdict_follow_ups_total",
+            "Reversals and completions, by what became of them",
+            &["kind", "result"],
+            rows.collect(),
+        );
+        self.gauges(
+            "interdict_follow_ups_waiting",
+            "Reversals and completions that wait for their payment",
+            &[],
+            one(waiting as i64),
         );
         self.identity(&identity);
     }

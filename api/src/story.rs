@@ -31,6 +31,13 @@ use row::Row;
 pub fn tell(source: &Source<'_>, accepted: &Accepted, recovered: bool, rule: Option<&str>) -> Story {
     let verdict = source.verdict;
     let mut story = opening(verdict, source.transaction, accepted, recovered);
+    if let Some(would) = source.recorded.would {
+        let (kind, what) = (source.transaction.kind.name(), outcome_means(would));
+        let would = would.name();
+        story
+            .notes
+            .push(format!("{kind}: a fact; as a request its outcome would have been {would} ({what})"));
+    }
     let found = source.found();
     let (row, generation) = (Row::new(source, &found), source.view.generation());
     let pack = |pack: &interdict_engine::packs::Pack| format!("{} {}", pack.name(), pack.manifest.version);
@@ -105,6 +112,10 @@ fn opening(verdict: &Verdict, tx: &Transaction, accepted: &Accepted, recovered: 
     }
     if let Some(original) = accepted.original {
         notes.push(format!("the message follows the payment at sequence {original}"));
+    }
+    if !accepted.waits_for.is_empty() {
+        notes
+            .push("the payment that the message follows was not known when it came: it waited for it".into());
     }
     Story {
         text: String::new(),

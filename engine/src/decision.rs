@@ -15,14 +15,15 @@ use smallvec::SmallVec;
 /// Score of a block whose entry gives no severity; a flag gets half.
 const BLOCK_SCORE: u16 = 1000;
 
-/// The verdict on one transaction, from what its stages found. `resolution` is a buffer, reused.
+/// The verdict on one transaction, from what its stages found, and what it would have been where a fact is only
+/// recorded though a request would have been stopped. `resolution` is a buffer, reused.
 pub fn decide(
     work: &Work,
     found_by: &StageFindings,
     results: &RuleResults,
     skipped: Vec<(Stage, SkipReason)>,
     resolution: &mut Resolution,
-) -> Verdict {
+) -> (Verdict, Option<Outcome>) {
     let (tx, generation, hits) = (work.transaction(), work.view.generation(), &found_by.hits);
     let all = generation.rules();
     let live: SmallVec<[rules::Hit; 16]> =
@@ -61,12 +62,13 @@ pub fn decide(
     let wanted = found.outcome;
     let score = found.score;
     let outcome = if tx.kind.is_fact() { Outcome::Recorded } else { wanted };
+    let would = Some(wanted).filter(|wanted| tx.kind.is_fact() && *wanted > Outcome::Approve);
     // Of a fact, what would have been stopped is still worth a lever: the case or hold that it opens uses it.
     let lever = match wanted {
         Outcome::Hold => generation.settings().lever(&tx.tenant, tx.text(Field::Channel)),
         _ => Lever::None,
     };
-    Verdict {
+    let verdict = Verdict {
         sequence: work.accepted.sequence,
         outcome,
         score,
@@ -75,7 +77,8 @@ pub fn decide(
         default_applied,
         lever,
         generation: work.view.id(),
-    }
+    };
+    (verdict, would)
 }
 
 /// Where a rule's reason comes from: a rule that asks a screen, and hits, tells the listed name that is most alike.

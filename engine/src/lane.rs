@@ -121,7 +121,10 @@ pub fn decide(work: &Work, gate: &mut dyn Gate, scratch: &mut Scratch) -> Verdic
         generation.rules().evaluate_packs(&row, |pack| applies[usize::from(pack)], &mut scratch.rules);
     }
     gate.deciding();
-    decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution)
+    let (verdict, would) =
+        decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution);
+    scratch.found.would = would;
+    verdict
 }
 
 /// What the stages before the rules find in a transaction; which stages were skipped, and why.
@@ -188,7 +191,8 @@ pub fn decide_without(work: &Work, verdict: &Verdict, absent: Stage, scratch: &m
         generation.rules().evaluate_packs(&row, |pack| applies[usize::from(pack)], &mut scratch.rules);
     }
     let skipped = verdict.skipped.clone();
-    let without = decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution);
+    let (without, _) =
+        decision::decide(work, &scratch.found, &scratch.rules, skipped, &mut scratch.resolution);
     scratch.found.show(absent, kept);
     without
 }

@@ -69,6 +69,20 @@ impl Waiting {
     pub fn iter(&self) -> impl Iterator<Item = &Waiter> {
         self.waiters.values()
     }
+    /// The latest arrival time it was told, ms since the Unix epoch.
+    pub fn clock_ms(&self) -> i64 {
+        self.clock_ms
+    }
+    /// The state of a clock and of what waited, in order of sequence.
+    pub fn from_parts(
+        limits: WaitingLimits,
+        clock_ms: i64,
+        waiters: impl IntoIterator<Item = Waiter>,
+    ) -> Waiting {
+        let mut waiting = Waiting { clock_ms, ..Waiting::new(limits) };
+        waiters.into_iter().for_each(|waiter| waiting.insert(waiter));
+        waiting
+    }
 
     /// Takes note of the time, and gives what has waited too long.
     pub fn expire(&mut self, now_ms: i64) -> Vec<Waiter> {
@@ -89,14 +103,17 @@ impl Waiting {
         if self.len() >= self.limits.all_max || of_tenant >= self.limits.tenant_max {
             return false;
         }
-        for key in keys {
-            self.by_key.entry(*key).or_default().push(follow.sequence);
-        }
-        *self.by_tenant.entry(tenant.clone()).or_default() += 1;
-        let waiter =
-            Waiter { tenant: tenant.clone(), keys: keys.to_vec(), arrival_ms: self.clock_ms, follow };
-        self.waiters.insert(follow.sequence, waiter);
+        let arrival_ms = self.clock_ms;
+        self.insert(Waiter { tenant: tenant.clone(), keys: keys.to_vec(), arrival_ms, follow });
         true
+    }
+    fn insert(&mut self, waiter: Waiter) {
+        let sequence = waiter.follow.sequence;
+        for key in &waiter.keys {
+            self.by_key.entry(*key).or_default().push(sequence);
+        }
+        *self.by_tenant.entry(waiter.tenant.clone()).or_default() += 1;
+        self.waiters.insert(sequence, waiter);
     }
     /// Takes what waits for a payment of a kind under any of its identities, in the order in which it came.
     pub fn take(
@@ -237,6 +254,8 @@ mod tests {
         assert!(waiting.wait(&tenants[1], &[2], follow(4, FollowKind::Reversal)));
         assert!(!waiting.wait(&tenants[2], &[3], follow(5, FollowKind::Reversal)), "three of all");
         assert_eq!(waiting.len(), 3);
+        let mut waiting = Waiting::from_parts(waiting.limits, waiting.clock_ms(), waiting.iter().cloned());
+        assert!(!waiting.wait(&tenants[0], &[1], follow(6, FollowKind::Reversal)), "as before");
         assert!(waiting.expire(1100).is_empty(), "a hundred ms are not too long");
         assert_eq!(sequences(&waiting.expire(1101)), [1, 2, 4]);
         nothing_is_left(&waiting);

@@ -14,7 +14,7 @@ mod streams;
 use interdict_engine::domain::{
     Aggregate, Currency, FeatureSpec, Field, KeySpec, OnReversal, Transaction, TransactionKind,
 };
-use interdict_engine::features::{FeaturePlan, Rates};
+use interdict_engine::features::{FeaturePlan, FollowKind, FollowUp, Rates};
 use interdict_tests::oracle::features::Oracle;
 use std::sync::Arc;
 
@@ -75,6 +75,11 @@ fn group(name: &str, key: KeySpec, windows_ms: &[i64], aggregates: &[Aggregate])
         kinds: vec![TransactionKind::Request, TransactionKind::Repeat, TransactionKind::Advice],
         filter: None,
     }
+}
+
+/// A reversal of a payment in its own currency, in full or by an amount.
+fn reversal(amount_minor: Option<i64>) -> FollowUp {
+    FollowUp { kind: FollowKind::Reversal, sequence: 0, amount_minor, currency: None }
 }
 
 fn pair(first: KeySpec, second: KeySpec) -> KeySpec {

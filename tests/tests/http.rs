@@ -15,6 +15,8 @@ mod identity;
 mod identity_disk;
 #[path = "http/keys.rs"]
 mod keys;
+#[path = "http/kinds.rs"]
+mod kinds;
 #[path = "http/labels.rs"]
 mod labels;
 #[path = "http/lists.rs"]

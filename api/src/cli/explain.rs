@@ -6,7 +6,9 @@ use crate::history::{Folder, History};
 use crate::story::{Story, tell, tell_without_generation};
 use anyhow::{Result, anyhow, bail};
 use interdict_engine::domain::{Accepted, Body, Decided, HoldEnd, Label, Transaction};
+use interdict_engine::features::FollowUp;
 use interdict_engine::generation::View;
+use interdict_engine::waiting::{Waiter, Waiting, WaitingLimits};
 use interdict_ledger::journal::{Reader, RecordKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -143,6 +145,7 @@ fn find(folder: &Folder, reader: &Reader, wanted: &Wanted<'_>) -> Result<(Found,
     let mut found: Option<Found> = None;
     let mut other: Option<&'static str> = None;
     let mut tenants: Vec<Arc<str>> = Vec::new();
+    let mut waiting = Waiting::new(WaitingLimits::default());
     let read = reader.for_each(0, &mut |stored| {
         if stored.kind != RecordKind::Accepted {
             return Ok(());
@@ -154,6 +157,11 @@ fn find(folder: &Folder, reader: &Reader, wanted: &Wanted<'_>) -> Result<(Found,
         if let (Some(found), Some(line)) = (&mut found, afterwards(&accepted, stored.sequence)) {
             found.since.extend((line.0 == found.sequence).then_some(line.1));
         }
+        let met = waited(&mut waiting, &accepted);
+        if let Some(found) = &mut found {
+            let own = met.iter().filter(|waiter| waiter.follow.sequence == found.sequence);
+            found.since.extend(own.map(|_| format!("its payment came at sequence {}", accepted.sequence)));
+        }
         match &accepted.event.body {
             Body::Payment(tx) if wanted.is(&accepted, tx) => {
                 tenants.push(accepted.event.tenant.clone());
@@ -162,7 +170,7 @@ fn find(folder: &Folder, reader: &Reader, wanted: &Wanted<'_>) -> Result<(Found,
                     tenant: accepted.event.tenant.clone(),
                     view: history.gone().is_none().then(|| history.view().clone()),
                     is_certain: history.is_certain(),
-                    since: Vec::new(),
+                    since: met.iter().map(|waiter| had_waited(&waiter.follow)).collect(),
                 });
             }
             Body::Payment(_) => {}
@@ -192,6 +200,22 @@ fn find(folder: &Folder, reader: &Reader, wanted: &Wanted<'_>) -> Result<(Found,
         found.since.push(format!("tenant {names} has a payment of this id as well (--tenant names it)"));
     }
     Ok((found, findings))
+}
+
+/// The messages that had waited for a payment and now follow it: the same steps as the sequencer's.
+fn waited(waiting: &mut Waiting, accepted: &Accepted) -> Vec<Waiter> {
+    let Body::Payment(tx) = &accepted.event.body else { return Vec::new() };
+    waiting.expire(accepted.event.arrival_ms);
+    let keys = [accepted.identity, accepted.alias].into_iter().flatten();
+    let met = waiting.take(&tx.tenant, keys, tx.kind);
+    if let Some(follow) = FollowUp::of(accepted.sequence, tx).filter(|_| !accepted.waits_for.is_empty()) {
+        waiting.wait(&tx.tenant, &accepted.waits_for, follow);
+    }
+    met
+}
+
+fn had_waited(follow: &FollowUp) -> String {
+    format!("followed by a {} that had come before it, at sequence {}", follow.kind.name(), follow.sequence)
 }
 
 /// What an event says about an earlier payment: whose sequence, and a line.

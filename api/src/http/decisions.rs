@@ -172,6 +172,7 @@ fn render(
         recovered,
         durable,
         filtered: false,
+        would_be: None,
     };
     let reader = caller.role.audience();
     match answered {
@@ -250,6 +251,7 @@ pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
             recovered: given.recovered,
             durable: !app.node.is_unwritten(given.verdict.sequence),
             filtered: false,
+            would_be: None,
         };
         let reader = caller.role.audience();
         // The story has names, texts and internal reasons: it is for the risk team.

@@ -99,8 +99,38 @@ struct Refs {
     rrn: Option<String>,
     /// Unique end-to-end transaction reference, a UUID v4.
     uetr: Option<String>,
-    /// The id of the transaction this one follows.
-    original: Option<String>,
+    /// Transmission date and time (DE7): MMDDhhmmss in UTC, or RFC 3339.
+    transmitted_at: Option<String>,
+    /// The payment that this message follows.
+    original: Option<Original>,
+}
+
+/// The payment that a message follows.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum Original {
+    /// By its id.
+    Id(String),
+    /// By its ISO 8583 elements.
+    Elements(OriginalElements),
+}
+
+/// What DE90 says of an original.
+#[derive(Serialize, ToSchema)]
+struct OriginalElements {
+    /// Message type, as 0100.
+    mti: Option<String>,
+    /// System trace audit number, 6 digits.
+    stan: String,
+    /// Transmission date and time (DE7): MMDDhhmmss in UTC, or RFC 3339.
+    transmitted_at: String,
+    /// Acquiring institution; the message's own where it is left out.
+    acquirer: Option<String>,
+    /// Forwarding institution; not compared.
+    forwarder: Option<String>,
+    /// Retrieval reference number; the message's own where it is left out.
+    rrn: Option<String>,
 }
 
 /// A payment to decide on. Required: `time`, `amount` and one of card, account, device, merchant, terminal, payee,

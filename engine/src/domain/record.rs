@@ -213,20 +213,25 @@ impl Accepted {
 /// are banks, and a lane does not allocate.
 pub type RecordedBanks = SmallVec<[Option<[i64; 3]>; BANKS_MAX]>;
 
-/// What a verdict used and nobody can make again from the payment and its generation alone: what banks had learned
-/// by then, and the scores of models that compute in floating point.
+/// What is kept beside a verdict: what it used and nobody can make again from the payment and its generation alone
+/// (what banks had learned by then, and the scores of models that compute in floating point), and what it says nothing
+/// of, because a fact is only recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// By bank of the generation: best likeness, how many are near, fraud share; empty when no bank had an answer.
     pub banks: RecordedBanks,
     /// Model number and score, 0 to 1000.
     pub models: Vec<(u16, Option<u16>)>,
+    /// Of a fact: the outcome it would have had as a request, where that is stronger than approve. What a case or hold
+    /// is opened for.
+    #[serde(skip)]
+    pub would: Option<Outcome>,
 }
 
 impl Recorded {
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.banks.is_empty() && self.models.is_empty()
+        self.banks.is_empty() && self.models.is_empty() && self.would.is_none()
     }
 }
 
@@ -243,14 +248,21 @@ pub struct Decided {
 
 /// Version of a decided record that has a [`Recorded`]; one without is still written as version 1.
 const DECIDED_RECORDED: u8 = 2;
+/// Version of one of a fact that would have been stopped: that outcome stands before the rest.
+const DECIDED_WOULD: u8 = 3;
 
 impl Decided {
     /// The record's bytes: version, mark, what was recorded where there is any, canonical verdict.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
-        let version = if self.recorded.is_empty() { RECORD_VERSION } else { DECIDED_RECORDED };
+        let version = match self.recorded.would {
+            Some(_) => DECIDED_WOULD,
+            None if self.recorded.is_empty() => RECORD_VERSION,
+            None => DECIDED_RECORDED,
+        };
         out.extend([version, u8::from(self.recovered)]);
-        if version == DECIDED_RECORDED {
+        out.extend(self.recorded.would.map(|would| would as u8));
+        if version != RECORD_VERSION {
             out = postcard::to_extend(&self.recorded, out).expect("plain data always encodes");
         }
         self.verdict.encode_into(&mut out);
@@ -262,14 +274,22 @@ impl Decided {
     /// `Version` or `Corrupt`.
     pub fn decode(bytes: &[u8]) -> Result<Decided, Error> {
         let (version, rest) = match bytes.split_first() {
-            Some((&DECIDED_RECORDED, rest)) => (DECIDED_RECORDED, rest),
+            Some((&version @ (DECIDED_RECORDED | DECIDED_WOULD), rest)) => (version, rest),
             _ => (RECORD_VERSION, strip_version(bytes)?),
         };
         let Some((mark @ (0 | 1), rest)) = rest.split_first() else { return Err(corrupt("no mark")) };
-        let (recorded, verdict) = match version {
-            DECIDED_RECORDED => postcard::take_from_bytes(rest).map_err(corrupt)?,
-            _ => (Recorded::default(), rest),
+        let (would, rest) = match (version, rest.split_first()) {
+            (DECIDED_WOULD, Some((number, rest))) => {
+                let would = Outcome::ALL.into_iter().find(|outcome| *outcome as u8 == *number);
+                (Some(would.ok_or_else(|| corrupt("no such outcome"))?), rest)
+            }
+            _ => (None, rest),
         };
+        let (recorded, verdict) = match version {
+            RECORD_VERSION => (Recorded::default(), rest),
+            _ => postcard::take_from_bytes(rest).map_err(corrupt)?,
+        };
+        let recorded = Recorded { would, ..recorded };
         Ok(Decided { verdict: Verdict::decode(verdict)?, recovered: *mark == 1, recorded })
     }
 }
@@ -295,6 +315,38 @@ mod tests {
             original: None,
             waits_for: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_a_fact_would_have_been_is_kept_and_records_without_are_as_before() {
+        let verdict = Verdict {
+            sequence: 7,
+            outcome: Outcome::Recorded,
+            score: 900,
+            reasons: Vec::new(),
+            skipped: Vec::new(),
+            default_applied: false,
+            lever: crate::domain::Lever::None,
+            generation: GenerationId { hash: [3; 32], overlay: 2 },
+        };
+        let models = vec![(1, Some(3))];
+        for (would, models, version) in [
+            (None, Vec::new(), RECORD_VERSION),
+            (None, models.clone(), DECIDED_RECORDED),
+            (Some(Outcome::Decline), Vec::new(), DECIDED_WOULD),
+            (Some(Outcome::Review), models, DECIDED_WOULD),
+        ] {
+            let recorded = Recorded { models, would, ..Recorded::default() };
+            let decided = Decided { verdict: verdict.clone(), recovered: false, recorded };
+            let bytes = decided.encode();
+            assert_eq!(bytes[0], version);
+            assert!(bytes.ends_with(&verdict.encode()), "the verdict's bytes are the same");
+            assert_eq!(Decided::decode(&bytes).unwrap(), decided);
+            for cut in 0..bytes.len() {
+                assert!(Decided::decode(&bytes[..cut]).is_err());
+            }
+        }
+        assert!(Decided::decode(&[DECIDED_WOULD, 0, 9, 0, 0]).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::row::Row;
 use super::{Gate, Input};
-use crate::domain::{Recorded, RecordedBanks, SlotId, Stamp, Transaction, Value};
+use crate::domain::{Outcome, Recorded, RecordedBanks, SlotId, Stamp, Transaction, Value};
 use crate::error::Error;
 use crate::generation::{Generation, View};
 use crate::lists::Hits;
@@ -50,6 +50,8 @@ pub struct Found {
     /// Numbers of the models that failed.
     failed: Vec<u16>,
     any_pattern: bool,
+    /// Of a fact: the outcome it would have had; see [`Recorded::would`].
+    pub(super) would: Option<Outcome>,
     /// Bit per stage.
     ran: u16,
 }
@@ -58,6 +60,7 @@ impl Found {
     /// Forgets the last transaction.
     pub(super) fn clear(&mut self, generation: &Generation) {
         self.hits.clear();
+        self.would = None;
         self.patterns.clear();
         self.any_pattern = false;
         self.screens.clear();
@@ -257,6 +260,7 @@ impl Found {
         Recorded {
             banks: if banks.iter().any(Option::is_some) { banks } else { RecordedBanks::new() },
             models: inexact.map(|(number, _)| (number as u16, self.models[number])).collect(),
+            would: self.would,
         }
     }
 }

@@ -79,7 +79,7 @@ fn the_wire_s_own_body_is_read_whole() {
     assert_eq!(tx.get(Field::CrossBorder), Some(Value::Bool(true)));
     assert_eq!(tx.get(Field::DeviceIp), Some(Value::Ip("203.0.113.7".parse().unwrap())));
     assert_eq!(tx.get(Field::SettlesAt), Some(Value::Time(1_522_702_800_000)));
-    assert_eq!((tx.text(Field::Original), decoded.original), (None, Vec::new()));
+    assert_eq!((tx.text(Field::Original), decoded.original.as_slice()), (None, &[][..]));
     let keys = decoder().keys().tenant("acme");
     for (field, kind, canonical) in [
         (Field::Card, SubjectKind::Card, "4111111111111111"),
@@ -280,6 +280,79 @@ fn identity_follows_the_wire() {
     (by_uetr["id"], by_uetr["refs"]) = (json!(null), json!({"uetr": "8A562C67-CA16-48BA-B074-65581BE6F011"}));
     let uetr = decoder().identity_of("default", "8a562c67-ca16-48ba-b074-65581be6f011");
     assert_eq!(decode(&by_uetr.to_string()).unwrap().id_key, Some(uetr));
+}
+
+/// A message with the elements of ISO 8583, and more of `refs`.
+fn with_elements(kind: &str, id: Json, more: &[(&str, Json)]) -> Decoded {
+    let mut body = minimal();
+    (body["id"], body["kind"], body["acquirer"]) = (id, json!(kind), json!("40001"));
+    body["refs"] = json!({"stan": "000123", "rrn": "809100000123", "transmitted_at": "0401000210"});
+    more.iter().for_each(|(name, value)| body["refs"][*name] = value.clone());
+    decode(&body.to_string()).unwrap()
+}
+
+#[test]
+fn elements_of_iso_8583_are_an_identity_and_name_an_original() {
+    let with = |kind: &str, more: &[(&str, Json)]| with_elements(kind, json!(null), more);
+    let plain = with("request", &[]);
+    assert_eq!((plain.id_key.is_some(), plain.id_alias, plain.refers_to()), (true, None, None));
+    assert_eq!(with("repeat", &[]).id_key, plain.id_key);
+    let uetr = json!("8a562c67-ca16-48ba-b074-65581be6f011");
+    assert_eq!(with("request", &[("uetr", uetr)]).id_key, plain.id_key, "before the UETR");
+    let sent = [("transmitted_at", json!("2018-04-01T00:02:10.5Z"))];
+    assert_eq!(with("request", &sent).id_key, plain.id_key, "a whole time says the same");
+    for (name, value) in [("stan", "000124"), ("rrn", "809100000124"), ("transmitted_at", "0401000211")] {
+        assert_ne!(with("request", &[(name, json!(value))]).id_key, plain.id_key, "{name}");
+        assert_eq!(with("request", &[(name, json!(null))]).id_key, None, "all four or none: {name}");
+    }
+    assert_ne!(with("advice", &[]).id_key, plain.id_key);
+    let named = with_elements("request", json!("a"), &[]);
+    assert_eq!(named.id_key, Some(decoder().identity_of("default", "a")), "after the id");
+    assert_eq!(named.id_alias, plain.id_key);
+
+    let of = |kind: &str, original: Json| {
+        let own =
+            [("stan", json!("000999")), ("transmitted_at", json!("0401000300")), ("original", original)];
+        with(kind, &own)
+    };
+    let de90 = json!({"mti": "0100", "stan": "000123", "transmitted_at": "0401000210", "acquirer": "00000040001",
+        "forwarder": "00000000000"});
+    let reversal = of("reversal", de90.clone());
+    assert_eq!(reversal.original[0], plain.id_key.unwrap(), "the RRN is the reversal's own");
+    assert_eq!(reversal.tx.text(Field::Original), Some("40001/000123/809100000123/0401000210"));
+    assert_eq!(reversal.original.len(), 2, "a request or a refund");
+    let mut short = de90;
+    for name in ["mti", "acquirer", "forwarder"] {
+        short.as_object_mut().unwrap().remove(name);
+    }
+    let unsaid = of("reversal", short.clone()).original;
+    assert_eq!((unsaid.len(), unsaid[0]), (4, plain.id_key.unwrap()));
+    assert!(unsaid.contains(&with("advice", &[]).id_key.unwrap()));
+    short["mti"] = json!("0220");
+    let advised = of("completion", short).original;
+    assert_eq!(advised, [with("advice", &[]).id_key.unwrap()]);
+    assert_eq!(of("refund", json!("a")).original.len(), 3);
+
+    let mut body = minimal();
+    for (original, field) in [
+        (json!({"stan": "000123", "transmitted_at": "0401000210", "acquirer": "1"}), "refs.original.rrn"),
+        (
+            json!({"stan": "000123", "transmitted_at": "0401000210", "rrn": "809100000123"}),
+            "refs.original.acquirer",
+        ),
+        (json!({"transmitted_at": "0401000210"}), "refs.original.stan"),
+        (json!({"stan": "000123", "transmitted_at": "x"}), "refs.original.transmitted_at"),
+        (json!({"mti": "0420"}), "refs.original.mti"),
+        (json!({"mti": 100}), "refs.original.mti"),
+        (json!({"sten": "1"}), "refs.original.sten"),
+        (json!({"track2": "1"}), "refs.original.track2"),
+        (json!(["a"]), "refs.original"),
+        (json!(true), "refs.original"),
+    ] {
+        body["refs"] = json!({"original": original});
+        let (status, named, _) = wrong(&body.to_string());
+        assert_eq!((status, named.as_str()), (422, field), "{original}");
+    }
 }
 
 #[test]

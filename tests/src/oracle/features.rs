@@ -3,7 +3,8 @@
 
 use interdict_engine::domain::record::Stamp;
 use interdict_engine::domain::{
-    Aggregate, Currency, FeatureSpec, Field, KeyId, KeySpec, Label, OnReversal, Tag, Transaction, Value,
+    Aggregate, Currency, FeatureSpec, Field, KeyId, KeySpec, Label, OnReversal, Tag, Transaction,
+    TransactionKind, Value,
 };
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -24,11 +25,64 @@ enum Key {
 struct Event {
     sequence: u64,
     time: i64,
-    /// As counted: reversals reduce it.
+    /// As counted: what became of the payment changes it.
     amount: Option<i64>,
     value: Option<Tag>,
     fraud: bool,
+}
+
+/// What became of a payment, each with an amount in the payment's own currency, if that is known.
+#[derive(Debug, Clone, Copy)]
+enum Became {
+    /// Taken back, all of it.
+    Undone,
+    /// Taken back in part.
+    Reduced(Option<i64>),
+    /// Completed by an amount.
+    Completed(Option<i64>),
+}
+
+/// How a message follows a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    /// It takes its amount back; without one all that is left.
+    Reverses,
+    /// It completes it with its amount.
+    Completes,
+}
+
+/// A message, with all that came after.
+#[derive(Debug)]
+struct Message {
+    kind: TransactionKind,
+    time: i64,
+    asked: Option<i64>,
     currency: Option<Currency>,
+    became: Vec<Became>,
+    /// Of a completion: what it completes.
+    completes: Option<u64>,
+}
+
+impl Message {
+    /// What is left of its amount, from the beginning each time.
+    fn left(&self) -> Option<i64> {
+        let (mut left, mut completed) = (self.asked, None);
+        for became in &self.became {
+            left = match became {
+                Became::Undone => Some(0),
+                Became::Reduced(_) if left == Some(0) => left,
+                Became::Reduced(minor) => left.zip(*minor).map(|(left, minor)| (left - minor).max(0)),
+                Became::Completed(minor) => match completed {
+                    None => *minor,
+                    Some(()) => left.zip(*minor).map(|(left, minor)| left.saturating_add(minor)),
+                },
+            };
+            if matches!(became, Became::Completed(_)) {
+                completed = Some(());
+            }
+        }
+        left
+    }
 }
 
 #[derive(Debug, Default)]
@@ -44,8 +98,11 @@ struct TenantState {
     high: Option<i64>,
     coverage: HashMap<usize, i64>,
     keys: HashMap<(usize, Key), KeyState>,
-    applied: HashSet<u64>,
+    /// The keys that a message was counted under.
     places: HashMap<u64, Vec<(usize, Key)>>,
+    messages: HashMap<u64, Message>,
+    /// What a completion completes that is itself no message here.
+    completed: HashMap<u64, u64>,
 }
 
 /// The oracle.
@@ -81,6 +138,9 @@ impl Oracle {
     }
 
     fn amount(&self, spec: &FeatureSpec, minor: i64, from: Option<Currency>, time: i64) -> Option<i64> {
+        if minor == 0 {
+            return Some(0);
+        }
         let (from, to) = (from?, spec.currency?);
         let minor = if from == to { minor } else { (self.convert)(minor, from, to, time)? };
         (minor.abs() <= 1 << 56).then_some(minor)
@@ -92,7 +152,15 @@ impl Oracle {
         let clamped = tx.time_ms.min(arrival_ms + self.lateness);
         let high = tenant.high.map_or(clamped, |high| high.max(clamped));
         tenant.high = Some(high);
-        tenant.applied.insert(sequence);
+        let message = Message {
+            kind: tx.kind,
+            time: tx.time_ms,
+            asked: tx.int(Field::AmountMinor),
+            currency: tx.text(Field::AmountCurrency).and_then(Currency::parse),
+            became: Vec::new(),
+            completes: tenant.completed.remove(&sequence),
+        };
+        tenant.messages.insert(sequence, message);
         let mut out = Vec::new();
         for number in 0..self.groups.len() {
             tenant.coverage.entry(number).or_insert(clamped);
@@ -139,7 +207,6 @@ impl Oracle {
                 amount: self.amount(spec, tx.amount_minor(), currency, t),
                 value: spec.distinct.and_then(|field| tx.tag(field, KeyId::STATE)),
                 fraud: false,
-                currency,
             };
             let state =
                 tenant.keys.entry(place.clone()).or_insert(KeyState { events: vec![], first: t, last: t });
@@ -177,44 +244,100 @@ impl Oracle {
 
     /// Labels a transaction; whether it is known.
     pub fn label(&mut self, tenant: &str, target: u64, label: Label) -> bool {
-        self.change(tenant, target, |_, _, event| event.fraud = label == Label::Fraud)
+        let Some(mut state) = self.tenants.remove(tenant) else { return false };
+        let known = state.messages.contains_key(&target);
+        each_event(&mut state, target, |_, event| event.fraud = label == Label::Fraud);
+        self.tenants.insert(tenant.to_owned(), state);
+        known
     }
 
-    /// Reverses a transaction, in full or by some minor units of its own currency; whether it is known.
+    /// Reverses a transaction, in full or by some minor units of its own currency; whether it can be.
     pub fn reverse(&mut self, tenant: &str, target: u64, amount_minor: Option<i64>) -> bool {
-        self.change(tenant, target, |oracle, spec, event| {
-            if spec.on_reversal != OnReversal::Net {
-                return;
-            }
-            event.amount = match (amount_minor, event.amount) {
-                (None, _) => Some(0),
-                (Some(_), None) => None,
-                (Some(minor), Some(amount)) => {
-                    let taken = oracle.amount(spec, minor.max(0), event.currency, event.time);
-                    taken.map(|taken| (amount - taken).max(0))
-                }
-            };
-        })
+        self.follow(tenant, target, Follows::Reverses, 0, amount_minor, None).is_some()
     }
 
-    fn change(
+    /// Lets the message `own` follow a transaction; `None` when it cannot, else whether more was taken back than was
+    /// left.
+    pub fn follow(
         &mut self,
         tenant: &str,
         target: u64,
-        change: impl Fn(&Oracle, &FeatureSpec, &mut Event),
-    ) -> bool {
-        let Some(mut state) = self.tenants.remove(tenant) else { return false };
-        let known = state.applied.contains(&target);
-        for place in state.places.get(&target).cloned().unwrap_or_default() {
-            let spec = &self.groups[place.0].0;
-            if let Some(key) = state.keys.get_mut(&place) {
-                for event in key.events.iter_mut().filter(|event| event.sequence == target) {
-                    change(self, spec, event);
+        follows: Follows,
+        own: u64,
+        amount: Option<i64>,
+        currency: Option<Currency>,
+    ) -> Option<bool> {
+        use TransactionKind::{Completion, Refund, Reversal};
+        let mut state = self.tenants.remove(tenant)?;
+        let may = state.messages.get(&target).is_some_and(|message| match follows {
+            Follows::Reverses => message.kind != Reversal,
+            Follows::Completes => ![Reversal, Completion, Refund].contains(&message.kind),
+        });
+        let past = may.then(|| match follows {
+            Follows::Reverses => {
+                let past = self.become_one(&mut state, target, follows, amount, currency);
+                if let Some(completed) = state.messages[&target].completes {
+                    self.become_one(&mut state, completed, follows, amount, currency);
                 }
+                past
             }
-        }
+            Follows::Completes => {
+                // A completion that was known before what it completes counts with what is left of it.
+                let amount = match state.messages.get_mut(&own) {
+                    Some(message) => {
+                        message.completes = Some(target);
+                        message.left()
+                    }
+                    None => {
+                        state.completed.insert(own, target);
+                        amount
+                    }
+                };
+                self.become_one(&mut state, target, follows, amount, currency)
+            }
+        });
         self.tenants.insert(tenant.to_owned(), state);
-        known
+        past
+    }
+
+    fn become_one(
+        &self,
+        state: &mut TenantState,
+        target: u64,
+        follows: Follows,
+        amount: Option<i64>,
+        currency: Option<Currency>,
+    ) -> bool {
+        let Some(message) = state.messages.get_mut(&target) else { return false };
+        let own = amount.map(|minor| minor.max(0)).and_then(|minor| match (currency, message.currency) {
+            _ if minor == 0 => Some(0),
+            (None, _) => Some(minor),
+            (Some(from), Some(to)) if from == to => Some(minor),
+            (Some(from), to) => (self.convert)(minor, from, to?, message.time),
+        });
+        let past = matches!((own, message.left()), (Some(own), Some(left)) if own > left);
+        message.became.push(match follows {
+            Follows::Reverses if amount.is_none() => Became::Undone,
+            Follows::Reverses => Became::Reduced(own),
+            Follows::Completes => Became::Completed(own),
+        });
+        let (left, currency, time) = (message.left(), message.currency, message.time);
+        each_event(state, target, |group, event| {
+            let spec = &self.groups[group].0;
+            if spec.on_reversal == OnReversal::Net {
+                event.amount = left.and_then(|left| self.amount(spec, left, currency, time));
+            }
+        });
+        past && follows == Follows::Reverses
+    }
+}
+
+/// A transaction's events, each with its group.
+fn each_event(state: &mut TenantState, target: u64, mut each: impl FnMut(usize, &mut Event)) {
+    for place in state.places.get(&target).into_iter().flatten() {
+        let key = state.keys.get_mut(place);
+        let events = key.into_iter().flat_map(|key| key.events.iter_mut());
+        events.filter(|event| event.sequence == target).for_each(|event| each(place.0, event));
     }
 }
 

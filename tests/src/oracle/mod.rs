@@ -2,4 +2,5 @@
 //! mistake in the engine cannot be copied by using its code.
 
 pub mod features;
+pub mod kinds;
 pub mod lists;

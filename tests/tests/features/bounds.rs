@@ -1,6 +1,6 @@
 //! What happens at the bounds: what is lost is undecided as far back as it is lost, and nothing else is.
 
-use super::{TestRates, engine_plan, group, pair};
+use super::{TestRates, engine_plan, group, pair, reversal};
 use interdict_engine::ErrorKind;
 use interdict_engine::domain::{
     Aggregate, FeatureSpec, Field, KeyId, KeySpec, Label, Tag, Transaction, TransactionKind,
@@ -161,7 +161,7 @@ fn targets_are_found_among_the_latest_of_their_tenant() {
     assert_eq!(found(&mut bench, "acme", 2), Found::Unknown);
     assert_eq!(found(&mut bench, "acme", 3), Found::Applied);
     assert_eq!(found(&mut bench, "other", 3), Found::Unknown);
-    assert_eq!(bench.state.reverse("acme", 99, None), Found::Unknown);
+    assert_eq!(bench.state.follow("acme", 99, &reversal(None)), Found::Unknown);
     assert_eq!(bench.state.stats().unknown_targets, 3);
 }
 

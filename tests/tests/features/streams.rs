@@ -6,7 +6,9 @@ use interdict_engine::domain::{
     TransactionKind,
 };
 use interdict_engine::features::kernels::Kernel;
-use interdict_engine::features::{FeatureState, Found, StateLimits};
+use interdict_engine::features::{FeatureState, FollowKind, FollowUp, Found, StateLimits};
+use interdict_tests::oracle::features::Follows;
+use proptest::option;
 use proptest::prelude::*;
 
 const START_MS: i64 = 1_522_540_800_000;
@@ -20,8 +22,9 @@ pub enum Step {
     Pay { tenant: u8, after_ms: i64, off_ms: i64, content: u32, amount: i64 },
     /// A label of the transaction so many before.
     Label { back: u8, fraud: bool },
-    /// A reversal of the transaction so many before, in full or by an amount.
-    Reverse { back: u8, amount: Option<i64> },
+    /// A reversal (or a completion) of the transaction so many before, in full or by an amount, perhaps in dollars; of
+    /// a completion perhaps a transaction known before.
+    Follow { back: u8, completes: bool, by: Option<u8>, amount: Option<i64>, dollars: bool },
     /// The same plan again.
     Replan,
 }
@@ -117,10 +120,22 @@ pub fn run(steps: &[Step], limits: StateLimits, kernel: Kernel, judge: Judge<'_>
                 assert_eq!(found, oracle.label(&tenant, target, label));
                 assert_eq!(state.label("nobody", target, label), Found::Unknown);
             }
-            Step::Reverse { back, amount } => {
-                let (target, tenant) = target(*back);
-                let found = state.reverse(&tenant, target, *amount) == Found::Applied;
-                assert_eq!(found, oracle.reverse(&tenant, target, *amount));
+            Step::Follow { back, completes, by, amount, dollars } => {
+                let (of, tenant) = target(*back);
+                let by = by.map_or(sequence, |by| target(by).0);
+                let by = if by == of { sequence } else { by };
+                let currency = if *dollars { Currency::parse("USD") } else { None };
+                let (kind, follows) = match completes {
+                    true => (FollowKind::Completion, Follows::Completes),
+                    false => (FollowKind::Reversal, Follows::Reverses),
+                };
+                let follow = FollowUp { kind, sequence: by, amount_minor: *amount, currency };
+                let found = match state.follow(&tenant, of, &follow) {
+                    Found::Applied => Some(false),
+                    Found::PastAmount => Some(true),
+                    Found::OtherKind | Found::Unknown => None,
+                };
+                assert_eq!(found, oracle.follow(&tenant, of, follows, by, *amount, currency));
             }
             Step::Replan => state.replan(engine_plan(&specs)),
         }
@@ -155,7 +170,8 @@ pub fn streams(len: usize) -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             20 => pay,
             2 => (0..200u8, any::<bool>()).prop_map(|(back, fraud)| Step::Label { back, fraud }),
-            2 => (0..60u8, proptest::option::of(-5..600i64)).prop_map(|(back, amount)| Step::Reverse { back, amount }),
+            3 => (0..60u8, any::<bool>(), option::of(0..60u8), option::of(-5..600i64), prop::bool::weighted(0.2))
+                .prop_map(|(back, completes, by, amount, dollars)| Step::Follow { back, completes, by, amount, dollars }),
             1 => Just(Step::Replan),
         ];
         prop::collection::vec(step, len / 4..len)
