@@ -71,6 +71,9 @@ fn text(dice: &mut Dice) -> String {
     while text.len() < 256 {
         let syllables = 1 + dice.roll(3);
         text += &dice.word(syllables);
+        if dice.roll(4) == 0 {
+            text += &dice.roll(10_000).to_string();
+        }
         text.push(' ');
     }
     text.truncate(256);
@@ -96,13 +99,13 @@ fn scans(probes: &mut Vec<Probe>) -> Result<()> {
             |c| &mut c.pattern_short_ps,
             20,
             Extended::default(),
-            |dice, letter| format!("{}{}[0-9]{{2}}", letter(dice), letter(dice)),
+            |dice, letter| format!("{}{}[a-z]{{1,3}}[0-9]", letter(dice), letter(dice)),
         ),
         (
             |c| &mut c.pattern_bare_ps,
             20,
             Extended::default(),
-            |dice, letter| format!("[{}-{}][0-9]{{3}}", letter(dice).min('k'), letter(dice).max('m')),
+            |dice, letter| format!("[a-{}][{}-z][a-z][0-9]", letter(dice).max('e'), letter(dice).min('v')),
         ),
         (|c| &mut c.pattern_near_ps, 4, near, |dice, _| dice.word(3)),
     ];
