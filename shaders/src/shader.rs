@@ -51,13 +51,22 @@ impl Search {
         }
     }
 
+    /// Whether an entry point runs once for each query, over what the one before it found in all shards; the others
+    /// run over every shard.
+    #[must_use]
+    pub fn runs_once(entry: &str) -> bool {
+        entry.ends_with("_find")
+    }
+
     /// The entry points in the order in which they run.
     #[must_use]
     pub const fn entries(self) -> &'static [&'static str] {
         match self {
             Self::NameLcs => &["name_lcs"],
             Self::HammingRange => &["hamming_range"],
-            Self::HammingTopk => &["hamming_histogram", "hamming_find", "hamming_gather"],
+            Self::HammingTopk => {
+                &["hamming_histogram", "hamming_find", "hamming_ties", "hamming_ties_find", "hamming_gather"]
+            }
             Self::DotRange => &["dot_range"],
             Self::DotTopk => &["dot_histogram", "dot_find", "dot_gather"],
         }

@@ -54,7 +54,7 @@ fn dot_gather(
         let vector = load(lane);
         for (var query = first; query < end; query += 1u) {
             let dot = product(query, vector);
-            if bin_of(query, dot) <= cuts[query] {
+            if bin_of(query, dot) <= cuts[query].bin {
                 append(query, batch.cap, shard.first + lane, bitcast<u32>(dot));
             }
         }

@@ -40,6 +40,40 @@ fn hamming_find(
     find_cut(group.y, batch.items[group.y].reach, thread);
 }
 
+// Where far more are equally near than are wanted, as among payments that share few attributes: where they lie.
+@compute @workgroup_size(256)
+fn hamming_ties(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let first = group.y * TILE;
+    let end = min(first + TILE, batch.queries);
+    var crowded = 0u;
+    for (var query = first; query < end; query += 1u) {
+        crowded |= cuts[query].crowded;
+    }
+    if crowded == 0u {
+        return;
+    }
+    for (var lane = group.x * THREADS + thread; lane < shard.count; lane += groups.x * THREADS) {
+        let print = load(lane);
+        for (var query = first; query < end; query += 1u) {
+            if cuts[query].crowded == 1u && distance_to(query, print) == cuts[query].bin {
+                atomicAdd(&histogram[query * BINS + bucket_of(shard.first + lane)], 1u);
+            }
+        }
+    }
+}
+
+@compute @workgroup_size(256)
+fn hamming_ties_find(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    find_bucket(group.y, thread);
+}
+
 @compute @workgroup_size(256)
 fn hamming_gather(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -52,8 +86,13 @@ fn hamming_gather(
         let print = load(lane);
         for (var query = first; query < end; query += 1u) {
             let distance = distance_to(query, print);
-            if distance <= cuts[query] {
-                append(query, batch.cap, shard.first + lane, distance);
+            let cut = cuts[query];
+            if distance > cut.bin {
+                continue;
+            }
+            let place = shard.first + lane;
+            if distance < cut.bin || cut.bucket == ALL || bucket_of(place) <= cut.bucket {
+                append(query, batch.cap, place, distance);
             }
         }
     }

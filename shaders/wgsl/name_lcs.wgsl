@@ -14,7 +14,8 @@ struct Batch {
     wide: u32,        // not 0: some query is longer than 32 symbols
     block_low: u32,   // first block of the bank whose lengths any query wants
     block_high: u32,  // and the first behind the last
-    reserved: array<u32, 3>,
+    ordered: u32,     // of no use to names
+    reserved: array<u32, 2>,
     items: array<Query>,
 }
 

@@ -80,7 +80,8 @@ impl Ask {
             wide: 0,
             block_low: u32::MAX,
             block_high: 0,
-            reserved: [0; 3],
+            ordered: bank.ordered,
+            reserved: [0; 2],
         };
         for ask in asks {
             search = Some(ask.search);

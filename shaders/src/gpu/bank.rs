@@ -16,6 +16,8 @@ const CHUNK_WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct GpuBank {
     pub shards: Vec<ShardOnGpu>,
+    /// Vectors, if their ids rise with their places, so that of equal scores the first are wanted; else 0.
+    pub ordered: u32,
 }
 
 /// One shard and its bindings.
@@ -49,7 +51,7 @@ impl GpuBank {
             shards.push(ShardOnGpu { shard, bind_group: Opaque::new(bind_group) });
             first = end;
         }
-        Ok(Self { shards })
+        Ok(Self { shards, ordered: 0 })
     }
 
     /// Uploads a bank of fingerprints or vectors.
@@ -69,7 +71,8 @@ impl GpuBank {
             let bind_group = bind(gpu, &pipelines.vectors_layout, shard, &[&words])?;
             shards.push(ShardOnGpu { shard, bind_group: Opaque::new(bind_group) });
         }
-        Ok(Self { shards })
+        let ordered = if bank.ids().is_sorted() { bank.len() as u32 } else { 0 };
+        Ok(Self { shards, ordered })
     }
 }
 

@@ -14,6 +14,8 @@ use crate::shader::Search;
 const GROUPS_MAX: u32 = 2048;
 const COUNTS_BYTES: u64 = (QUERIES_MAX * size_of::<u32>()) as u64;
 const QUERY_HITS_BYTES: u64 = (HITS_MAX * size_of::<RawHit>()) as u64;
+/// `Cut` in WGSL.
+const CUT_BYTES: u64 = 16;
 const QUERY_BINS_BYTES: u64 = (BINS * size_of::<u32>()) as u64;
 
 /// Queries that run together.
@@ -53,7 +55,7 @@ impl Runner {
         let batch = gpu.buffer("batch", batch_bytes, Use::STORAGE | Use::COPY_DST)?;
         let hits = gpu.buffer("hits", hits_bytes, Use::STORAGE | Use::COPY_DST | Use::COPY_SRC)?;
         let histogram = gpu.buffer("histogram", queries * QUERY_BINS_BYTES, Use::STORAGE | Use::COPY_DST)?;
-        let cuts = gpu.buffer("cuts", queries * 4, Use::STORAGE)?;
+        let cuts = gpu.buffer("cuts", queries * CUT_BYTES, Use::STORAGE)?;
         let staging = gpu.buffer("staging", hits_bytes, Use::MAP_READ | Use::COPY_DST)?;
         let bind_group = gpu.guarded(|| {
             let buffers = [&batch, &hits, &histogram, &cuts];
@@ -127,9 +129,9 @@ impl Runner {
         }
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_bind_group(0, &self.bind_group, &[]);
-        for (index, pipeline) in stages.iter().enumerate() {
+        for (entry, pipeline) in batch.search.entries().iter().zip(stages) {
             pass.set_pipeline(pipeline);
-            if stages.len() > 1 && index == 1 {
+            if Search::runs_once(entry) {
                 // The cut of each query, once for all shards; the pass keeps the order of the dispatches.
                 if let Some(shard) = batch.bank.shards.first() {
                     pass.set_bind_group(1, &*shard.bind_group, &[]);

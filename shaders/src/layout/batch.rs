@@ -47,8 +47,10 @@ pub struct BatchHead {
     pub block_low: u32,
     /// And the first block behind the last.
     pub block_high: u32,
+    /// Vectors in the bank, if their ids rise with their places; else 0.
+    pub ordered: u32,
     /// Nothing.
-    pub reserved: [u32; 3],
+    pub reserved: [u32; 2],
 }
 
 /// A hit as the GPU appends it (`Hit` in WGSL).

@@ -75,10 +75,18 @@ fn what_every_shader_shares_has_the_layout_of_its_pod() {
             ("wide", offset_of!(BatchHead, wide)),
             ("block_low", offset_of!(BatchHead, block_low)),
             ("block_high", offset_of!(BatchHead, block_high)),
+            ("ordered", offset_of!(BatchHead, ordered)),
             ("reserved", offset_of!(BatchHead, reserved)),
             ("items", size_of::<BatchHead>()),
         ]);
         assert_eq!(batch, head, "{}", search.name());
+    }
+}
+
+#[test]
+fn a_cut_is_sixteen_bytes() {
+    for search in [Search::HammingTopk, Search::DotTopk] {
+        assert_eq!(layout(&module(search), "Cut").0, 16, "{}", search.name());
     }
 }
 

@@ -12,7 +12,8 @@ struct Batch {
     wide: u32,
     block_low: u32,
     block_high: u32,
-    reserved: array<u32, 3>,
+    ordered: u32,  // lanes of the bank, if their ids rise; else 0
+    reserved: array<u32, 2>,
     items: array<Query>,
 }
 

@@ -21,10 +21,10 @@ impl Learned {
     pub fn contents(&self, tenant: &str, bank: usize) -> Option<&Contents> {
         self.0.get(tenant)?.get(bank)
     }
-    /// Of one tenant and these banks.
+    /// Of one tenant with one bank.
     #[cfg(test)]
-    pub(super) fn of(banks: &[Contents]) -> Learned {
-        Learned(Tenants::from_iter([("t".into(), banks.into())]))
+    pub(super) fn of(bank: &Contents) -> Learned {
+        Learned(Tenants::from_iter([("t".into(), [bank.clone()].into())]))
     }
     /// What every tenant's banks hold, in no order.
     pub(super) fn all(&self) -> impl Iterator<Item = &Contents> {

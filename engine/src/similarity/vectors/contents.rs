@@ -28,7 +28,7 @@ impl Segment {
             Segment::Vectors(bank) => bank.len(),
         }
     }
-    fn ids(&self) -> &[u64] {
+    pub(super) fn ids(&self) -> &[u64] {
         match self {
             Segment::Fingerprints(bank) => bank.ids(),
             Segment::Vectors(bank) => bank.ids(),

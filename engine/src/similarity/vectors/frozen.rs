@@ -122,14 +122,16 @@ impl Frozen {
         let len = pieces.iter().map(|piece| piece.segment.len()).sum();
         let (mut prints, mut vectors) = (FingerprintBank::new(), VectorBank::new());
         const FITS: &str = "a bank's capacity is below what the device's form holds";
-        for piece in pieces {
-            match &*piece.segment {
-                Segment::Fingerprints(bank) => (0..bank.len())
-                    .for_each(|at| prints.push(bank.ids()[at], &bank.fingerprint(at)).expect(FITS)),
-                Segment::Vectors(bank) => {
-                    (0..bank.len())
-                        .for_each(|at| vectors.push(bank.ids()[at], &bank.vector(at)).expect(FITS));
-                }
+        // By id, so that the device finds those of the least ids where many are equally near.
+        let mut order = Vec::with_capacity(len);
+        for (number, piece) in pieces.iter().enumerate() {
+            order.extend(piece.segment.ids().iter().enumerate().map(|(at, id)| (*id, number, at)));
+        }
+        order.sort_unstable();
+        for (id, number, at) in order {
+            match &*pieces[number].segment {
+                Segment::Fingerprints(bank) => prints.push(id, &bank.fingerprint(at)).expect(FITS),
+                Segment::Vectors(bank) => vectors.push(id, &bank.vector(at)).expect(FITS),
             }
         }
         let copy = if vectors.is_empty() {

@@ -130,7 +130,7 @@ fn with_a_device_a_bank_says_what_a_plain_list_says() {
                 pair.learn(sequence, label, prints.next(), capacity);
             }
             versions.push(pair.clone());
-            if renew && let Some(next) = frozen.renewed(&Learned::of(&[pair.0.clone()]), Some(SEGMENT)) {
+            if renew && let Some(next) = frozen.renewed(&Learned::of(&pair.0), Some(SEGMENT)) {
                 frozen = next;
             }
             for (pick, again) in removals {
@@ -173,7 +173,7 @@ fn a_bank_is_copied_when_an_eighth_is_new_and_before_its_oldest_leave() {
     let mut learn = |pair: &mut Pair, frozen: &mut Frozen, sequences: Range<u64>, capacity| {
         for sequence in sequences {
             pair.learn(sequence, Label::Fraud, prints.next(), capacity);
-            if let Some(next) = frozen.renewed(&Learned::of(&[pair.0.clone()]), Some(2 * SEGMENT)) {
+            if let Some(next) = frozen.renewed(&Learned::of(&pair.0), Some(2 * SEGMENT)) {
                 *frozen = next;
                 (copies, copied) = (copies + 1, copied + frozen.payments());
             }
