@@ -103,6 +103,8 @@ pub struct Node {
     list_times: Mutex<BTreeMap<String, i64>>,
     draining: AtomicBool,
     micro_batch: usize,
+    /// Held from the count of a tenant's list entries to the delta that adds to them.
+    pub list_quota: tokio::sync::Mutex<()>,
 }
 
 impl Node {
@@ -132,12 +134,13 @@ impl Node {
         let store = Store::open(data)?;
         // Built before the journal is touched: a broken pack must not cost a running node its folder's lock.
         let list_times = publish::list_times(&loaded);
-        let wanted = publish::build(&loaded, &store, &keys, &BTreeMap::new())?;
+        let (wanted, costs) = publish::build_costed(&loaded, &store, &keys, &BTreeMap::new())?;
         let lane_count = options.lanes.unwrap_or(loaded.hardware.lanes);
         let tally = Arc::new(Tally::new(lane_count, options.full_stats));
         let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded))?;
         let reader = opened.journal.reader();
         let pace = Arc::new(Pace::new(lane_count));
+        pace.guess(&costs);
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let core = core.timed(pace.clone(), clock.clone());
         let shown = core.shown();
@@ -173,6 +176,7 @@ impl Node {
             list_times: Mutex::new(list_times),
             draining: AtomicBool::new(false),
             micro_batch,
+            list_quota: tokio::sync::Mutex::default(),
             loaded,
         });
         node.publish_configured(wanted, now_ms)?;
@@ -281,7 +285,8 @@ impl Node {
     pub fn publish_current(&self, now_ms: i64) -> Result<GenerationId> {
         let uploaded = self.uploaded.lock().clone();
         let times = publish::list_times(&self.loaded);
-        let configured = publish::build(&self.loaded, &self.store, &self.keys, &uploaded)?;
+        let (configured, costs) = publish::build_costed(&self.loaded, &self.store, &self.keys, &uploaded)?;
+        self.pace.guess(&costs);
         let _publishing = self.publishing.lock();
         let generation = fold::under(&configured, &self.view(), &self.store)?;
         let id = self.publish_next(generation, now_ms)?;
