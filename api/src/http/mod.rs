@@ -86,7 +86,7 @@ struct Came(Instant);
 
 /// How long a request waited for a place among `http.requests_max`; part of its deadline.
 #[derive(Clone, Copy)]
-struct Waited(Duration);
+pub struct Waited(Duration);
 
 fn came(mut request: Request) -> Request {
     request.extensions_mut().insert(Came(Instant::now()));
