@@ -138,7 +138,7 @@ proptest! {
             .iter()
             .filter(|end| matches!(end, End::Full(took) | End::Default(took) if *took > deadline))
             .collect();
-        prop_assert!(late.is_empty(), "{} late, {:?}", late.len(), late[0]);
+        prop_assert!(late.is_empty(), "{} late, {:?} of {deadline:?}", late.len(), late[0]);
         let full = ends.iter().filter(|end| matches!(end, End::Full(_))).count();
         let possible = at.as_millis() as f64;
         prop_assert!(full as f64 >= 0.8 * possible, "{full} of {possible} full verdicts");
@@ -185,7 +185,9 @@ fn what_has_no_room_is_refused_and_the_one_with_most_gives_way() {
         number += 1;
         number - 1
     };
-    (0..INTAKE_JOBS_MAX).for_each(|_| drop(admit("a", far)));
+    (0..INTAKE_JOBS_MAX).for_each(|_| {
+        admit("a", far);
+    });
     assert!(told.try_recv().is_err());
     let last = admit("a", far);
     assert!(matches!(told.try_recv(), Ok((who, Answered::Overloaded(Refusal::Queue))) if who == last));
@@ -195,7 +197,9 @@ fn what_has_no_room_is_refused_and_the_one_with_most_gives_way() {
     assert_eq!(intake.waiting(), INTAKE_JOBS_MAX);
     // What has no time left goes express, as far as there is room.
     let now = clock.now();
-    (0..INTAKE_EXPRESS_MAX).for_each(|_| drop(admit("heavy", now)));
+    (0..INTAKE_EXPRESS_MAX).for_each(|_| {
+        admit("heavy", now);
+    });
     let refused =
         told.try_iter().filter(|(_, a)| matches!(a, Answered::Overloaded(Refusal::Express))).count();
     assert!(refused > 0 && !intake.is_swamped(), "{refused}");

@@ -223,7 +223,8 @@ impl Intake {
     fn admit_express(&self, state: &mut State, job: Job, left: Duration) -> Result<(), (Job, Refusal)> {
         let len = state.express.len();
         let (parts, batches) = if state.fair.is_empty() { (1, 1) } else { (1 + EXPRESS_PART, 2) };
-        let batch_ns = batches * self.batch as u64 * self.pace.full_ns();
+        // The batch in hand, the one that its turn may come after, and its own, which is answered as one.
+        let batch_ns = self.batch as u64 * (batches * self.pace.full_ns() + self.pace.express_ns());
         let wait_ns = (len as u64 + 1) * self.pace.express_ns() * parts + batch_ns + self.pace.tail_ns();
         // What comes with no time at all is answered late whatever happens; a default is then as soon as a refusal.
         let is_late = len >= self.batch && Duration::from_nanos(wait_ns) > left;
@@ -241,8 +242,8 @@ impl Intake {
         // A batch is answered as one.
         let with = before.next_multiple_of(self.batch.max(1)).min(state.fair.len() + 1);
         let full = (self.in_hand.load(Ordering::Relaxed) + with) as u64 * self.pace.full_ns();
-        let express = state.express.len() as u64 * self.pace.express_ns();
-        Duration::from_nanos(full + express + self.pace.tail_ns())
+        // Express ones come between, those that have not come yet too: as much as they may have.
+        Duration::from_nanos(full + full / EXPRESS_PART + self.pace.tail_ns())
     }
 
     /// Takes up to `max` jobs into an empty batch, express ones or others; whether there were any. What was taken is in
@@ -269,7 +270,7 @@ impl Intake {
             (self.pace.full_ns(), self.pace.express_ns(), self.pace.tail_ns());
         let mut before_ns = if as_one { 0 } else { self.in_hand.load(Ordering::Relaxed) as u64 * full_ns };
         let after = |ns: u64| now + Duration::from_nanos(ns);
-        let mut first: Option<Instant> = None;
+        let (mut spent_ns, mut first) = (0, None::<Instant>);
         while batch.jobs.len() < max
             && let Some(job) = state.fair.front()
         {
@@ -281,6 +282,7 @@ impl Intake {
                 break;
             }
             before_ns += own_ns;
+            spent_ns += own_ns;
             if !is_late {
                 first = [first, deadline].into_iter().flatten().min();
             }
@@ -288,7 +290,9 @@ impl Intake {
             batch.jobs.extend(state.fair.take());
             batch.until.push(if is_late { Some(now) } else { deadline });
         }
-        state.credit_ns = (state.credit_ns + before_ns / EXPRESS_PART).min(max as u64 * express_ns.max(1));
+        // What is saved up is at most what a whole batch gives.
+        let credit_max_ns = (max as u64 * full_ns / EXPRESS_PART).max(express_ns.max(1));
+        state.credit_ns = (state.credit_ns + (spent_ns / EXPRESS_PART).max(1)).min(credit_max_ns);
         if as_one {
             let mut after_ns = 0;
             for until in batch.until.iter_mut().rev().filter(|until| **until != Some(now)) {
