@@ -12,7 +12,7 @@ use interdict_ledger::journal::{Failures, Journal};
 use interdict_shaders::shader::Search;
 use interdict_shaders::{FaultKind, Why};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
-use prometheus::{Encoder, Histogram, HistogramOpts, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, Gauge, Histogram, HistogramOpts, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub struct Metrics {
     messages: Counters,
     dropped: Counters,
     defaults: Counters,
+    not_admitted: Counters,
     rule_hits: Counters,
     reloads: Counters,
     reload_duration: Histogram,
@@ -92,6 +93,11 @@ impl Metrics {
                 "Verdicts with a skipped stage, by the outcome that was answered",
                 &["default"],
             ),
+            not_admitted: counters(
+                "interdict_admission_refused_total",
+                "What was refused for want of room or time, by reason (queue, express, rate, lists)",
+                &["reason"],
+            ),
             rule_hits: counters(
                 "interdict_rule_hits_total",
                 "Reasons given, by rule and mode",
@@ -134,6 +140,9 @@ impl Metrics {
         }
         for dropped in [["feed", "unavailable"], ["decode", "dead_letter"]] {
             self.dropped.with_label_values(&dropped).reset();
+        }
+        for reason in ["queue", "express", "rate", "lists"] {
+            self.not_admitted.with_label_values(&[reason]).reset();
         }
         for result in ["ok", "refused"] {
             self.reloads.with_label_values(&[result]).reset();
@@ -184,12 +193,17 @@ impl Metrics {
         match answered {
             Answered::Different(_) => self.conflicts.inc(),
             Answered::Unavailable(_) => self.dropped("feed", "unavailable"),
+            Answered::Overloaded(why) => self.not_admitted(why.name()),
             _ => {}
         }
     }
     /// A verdict was told before it was safe on the disk.
     pub fn undurable(&self) {
         self.undurable.inc();
+    }
+    /// Something was refused for want of room or time, or for a quota.
+    pub fn not_admitted(&self, reason: &str) {
+        self.not_admitted.with_label_values(&[reason]).inc();
     }
     /// A record was wrong.
     pub fn rejected(&self, protocol: &str, result: &str) {
@@ -263,9 +277,9 @@ impl Reading<'_> {
         );
         self.counters(
             "interdict_stage_skipped_total",
-            "Transactions a stage was skipped for",
-            stage,
-            by_stage(|s| s.skipped),
+            "Transactions a stage was skipped for, by reason",
+            &["stage", "reason"],
+            node.tally.skips().map(|(s, reason, count)| (vec![s.into(), reason.into()], count)).collect(),
         );
         let undecided = vec![(vec![], node.tally.undecided())];
         self.counters(
@@ -372,12 +386,7 @@ impl Reading<'_> {
         let one = |value: i64| vec![(vec![], value)];
         self.gauges("interdict_sequence", "Last sequence given", &[], one(sequence as i64));
         self.gauges("interdict_ready", "1 when the node takes requests", &[], one(ready.into()));
-        self.gauges(
-            "interdict_queue_depth",
-            "What waits for the sequencer",
-            &["stage"],
-            vec![(vec!["features".into()], node.queue_depth() as i64)],
-        );
+        self.intake(node);
         let group = &["group"][..];
         let groups = &features.groups;
         let gauge = |value: fn(&interdict_engine::features::GroupStats) -> u64| {
@@ -425,6 +434,31 @@ impl Reading<'_> {
             one(waiting as i64),
         );
         self.identity(&identity);
+    }
+
+    fn intake(&self, node: &Node) {
+        let rows = node.intake.depths().into_iter();
+        self.gauges(
+            "interdict_queue_depth",
+            "What waits for the sequencer, by queue and, where one is configured, tenant",
+            &["queue", "tenant"],
+            rows.map(|(queue, tenant, len)| (vec![queue.to_owned(), tenant], len as i64)).collect(),
+        );
+        let wait = Gauge::new(
+            "interdict_wait_estimate_seconds",
+            "How long a payment that came now would wait for its verdict, as admission reckons",
+        );
+        let wait = wait.expect("the table's names are valid");
+        wait.set(node.intake.wait_estimate().as_secs_f64());
+        self.now.register(Box::new(wait)).expect("the table's names are unique");
+        let [arrival, turn] = &node.intake.counts.express;
+        let rows = [("arrival", arrival), ("turn", turn)];
+        self.counters(
+            "interdict_admission_express_total",
+            "Payments that had no time for any stage, by when that was found",
+            &["at"],
+            rows.map(|(at, count)| (vec![at.to_owned()], count.load(Ordering::Relaxed))).into(),
+        );
     }
 
     fn identity(&self, stats: &IdentityStats) {

@@ -254,7 +254,7 @@ fn asked(source: &Source<'_>, row: &Row<'_>, entries: &lists::Entries, name: &st
 
 fn told_skip(stage: Stage, reason: SkipReason) -> ToldSkip {
     let why = match reason {
-        SkipReason::Deadline => "the caller's deadline, or the pack's budget, had passed before it began",
+        SkipReason::Deadline => "too little of the caller's deadline was left for it",
         SkipReason::Unavailable => "what it reads could not be loaded",
     };
     let words = format!("{} did not run: {why}", stage.name());

@@ -26,6 +26,7 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 pub struct Target {
     authority: String,
+    headers: Vec<(&'static str, String)>,
 }
 
 impl Target {
@@ -40,7 +41,13 @@ impl Target {
         if authority.is_empty() || authority.contains('/') || !authority.contains(':') {
             bail!("url {url:?}: expected http://HOST:PORT");
         }
-        Ok(Target { authority: authority.to_owned() })
+        Ok(Target { authority: authority.to_owned(), headers: Vec::new() })
+    }
+    /// With a header that every request to it carries.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Target {
+        self.headers.push((name, value.to_owned()));
+        self
     }
     /// Opens a connection.
     ///
@@ -54,7 +61,7 @@ impl Target {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Ends when either side closes; an error here is the next request's error there.
         tokio::spawn(connection);
-        Ok(Connection { sender, authority: self.authority.clone() })
+        Ok(Connection { sender, target: self.clone() })
     }
     /// Waits until `GET /readyz` answers 200.
     ///
@@ -82,7 +89,7 @@ impl Target {
 #[derive(Debug)]
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    authority: String,
+    target: Target,
 }
 
 impl Connection {
@@ -94,9 +101,11 @@ impl Connection {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, &self.authority)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
+            .header(HOST, &self.target.authority)
+            .header(CONTENT_TYPE, "application/json");
+        let headers = self.target.headers.iter();
+        let request = headers.fold(request, |request, (name, value)| request.header(*name, value));
+        let request = request.body(Full::new(body))?;
         self.sender.ready().await?;
         let response = self.sender.send_request(request).await?;
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());

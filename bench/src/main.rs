@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use interdict_bench::client::Target;
 use interdict_bench::load::bodies::{Bodies, Kind};
 use interdict_bench::load::empty::{self, EmptyConfig};
+use interdict_bench::load::overload;
 use interdict_bench::load::saturation::{self, Limits};
 use interdict_bench::load::{self, Arrival, LoadConfig, LoadReport};
 use interdict_bench::results::machine::Stamp;
@@ -32,6 +33,10 @@ enum Command {
     World(WorldArgs),
     /// Open-loop load: latency from intended start times
     Load(LoadArgs),
+    /// Three times saturation with a deadline: who gets what, when all is normal again, and the server's memory
+    Overload(OverloadArgs),
+    /// Two tenants of equal weight: one far over its share, the other far below; what the second notices
+    Fair(OverloadArgs),
     /// Serve the comparison handler: reads, parses, validates, answers as many bytes
     Empty(EmptyArgs),
     /// Measure `interdict serve` beside the comparison handler, then write the results
@@ -103,6 +108,40 @@ struct LoadArgs {
     /// Raise the rate until p99 or the backlog breaks
     #[arg(long)]
     find_saturation: bool,
+    /// Print JSON on one line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct OverloadArgs {
+    /// Server, as http://HOST:PORT
+    #[arg(long)]
+    url: String,
+    /// Deadline of every request, in ms
+    #[arg(long, default_value_t = 20)]
+    deadline_ms: u32,
+    /// overload: the first rate tried, a second; fair: the saturation that shares are of
+    #[arg(long, default_value_t = 1000.0)]
+    rate: f64,
+    /// Length of the overload, and of what follows it, in seconds
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Length of a step of the search for saturation, in seconds
+    #[arg(long, default_value_t = 2.0)]
+    step_seconds: f64,
+    /// How many times saturation, or the share; 3 and 10 by default
+    #[arg(long)]
+    times: Option<f64>,
+    /// Most connections
+    #[arg(long, default_value_t = 2000)]
+    connections: usize,
+    /// Seed of bodies and arrivals
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The server's process, for its memory
+    #[arg(long)]
+    pid: Option<u32>,
     /// Print JSON on one line
     #[arg(long)]
     json: bool,
@@ -183,6 +222,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::World(args) => world(&args),
         Command::Load(args) => load(&args),
+        Command::Overload(args) => surge(&args, false),
+        Command::Fair(args) => surge(&args, true),
         Command::Empty(args) => serve_empty(&args),
         Command::RunAll(args) => run_all(args),
         Command::Report(args) => report(&args),
@@ -305,6 +346,43 @@ fn print_load(report: &LoadReport) {
     if let Some(cpu_us) = report.server_cpu_us_per_request {
         println!("server: {cpu_us:.1} CPU-µs a request");
     }
+}
+
+fn surge(args: &OverloadArgs, fair: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(args.rate > 0.0 && args.rate.is_finite(), "rate {}: expected above 0", args.rate);
+    for (name, seconds) in [("seconds", args.seconds), ("step-seconds", args.step_seconds)] {
+        anyhow::ensure!((0.5..=600.0).contains(&seconds), "{name} {seconds}: expected 0.5 to 600");
+    }
+    anyhow::ensure!(
+        (1..=16_384).contains(&args.connections),
+        "connections {}: expected 1 to 16384",
+        args.connections
+    );
+    let plan = overload::Plan {
+        target: Target::parse(&args.url)?.with_header("interdict-deadline-ms", &args.deadline_ms.to_string()),
+        deadline: Duration::from_millis(args.deadline_ms.into()),
+        rate: args.rate,
+        step_seconds: args.step_seconds,
+        seconds: args.seconds,
+        times: args.times.unwrap_or(if fair { 10.0 } else { 3.0 }),
+        connections: args.connections,
+        seed: args.seed,
+        pid: args.pid,
+    };
+    let mut bodies = Bodies::new(Kind::World, args.seed, None)?;
+    let (json, text) = if fair {
+        let told = overload::fair(&plan, &mut bodies)?;
+        (serde_json::to_string(&told)?, told.text())
+    } else {
+        let told = overload::run(&plan, &mut bodies)?;
+        (serde_json::to_string(&told)?, told.text())
+    };
+    if args.json {
+        println!("{json}");
+    } else {
+        print!("{text}");
+    }
+    Ok(())
 }
 
 fn serve_empty(args: &EmptyArgs) -> anyhow::Result<()> {

@@ -35,6 +35,18 @@ pub fn cpu_us(pid: u32) -> anyhow::Result<f64> {
     Ok(ticks as f64 * 1e6 / ticks_per_s())
 }
 
+/// Resident memory of a process, in MiB.
+///
+/// # Errors
+/// When there is no such process, or its `/proc` entry is not of the known form.
+pub fn rss_mib(pid: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{pid}/status");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|kib| kib.parse::<f64>().ok());
+    Ok(kib.ok_or_else(|| anyhow!("{path}: no VmRSS"))? / 1024.0)
+}
+
 /// Asks a child to end (SIGTERM), and ends it (SIGKILL) when it has not after `limit`.
 ///
 /// # Errors
@@ -73,6 +85,7 @@ mod tests {
         }
         assert!(cpu_us(std::process::id()).unwrap() > before);
         assert!(cpu_us(u32::MAX).is_err());
+        assert!(rss_mib(std::process::id()).unwrap() > 1.0 && rss_mib(u32::MAX).is_err());
     }
 
     #[test]

@@ -144,6 +144,13 @@ impl Sequencer {
         self
     }
 
+    /// With fewer feature keys for some tenants; to be said before their first payment.
+    #[must_use]
+    pub fn with_tenant_keys(mut self, keys_max: impl IntoIterator<Item = (Arc<str>, usize)>) -> Sequencer {
+        self.features = self.features.with_tenant_keys(keys_max);
+        self
+    }
+
     /// What the next transaction is judged by.
     pub fn view(&self) -> &Arc<View> {
         &self.view

@@ -81,7 +81,7 @@ impl Stage {
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum SkipReason {
-    /// The caller's deadline, or the pack's budget for the stage, had passed before it began.
+    /// Too little was left of the caller's deadline for it, and for what is cheaper and comes after it.
     Deadline = 0,
     /// What the stage reads could not be loaded.
     Unavailable = 1,

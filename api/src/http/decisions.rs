@@ -2,13 +2,14 @@
 
 use super::auth::{Caller, Role};
 use super::problem::Problem;
-use super::{App, header_text, refusal};
+use super::{App, Waited, header_text, overloaded, refusal};
 use crate::answer::{Answer, Meta, Source};
+use crate::node::intake::Refusal;
 use crate::node::timing::{Step, is_timed};
 use crate::node::{Answered, now_ms};
 use crate::story::{self, Story};
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use interdict_engine::domain::{Audience, Body, Event};
@@ -23,8 +24,15 @@ use std::time::{Duration, Instant};
 use utoipa::ToSchema;
 
 /// Decides one transaction or a batch.
-pub async fn decide(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
-    let arrived = Instant::now();
+pub async fn decide(
+    State(app): State<Arc<App>>,
+    Extension(waited): Extension<Waited>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    // A body that comes slowly is its sender's business; waiting for a place is not.
+    let now = app.node.clock.now();
+    let arrived = now.checked_sub(waited.0).unwrap_or(now);
     match decide_inner(&app, &headers, &body, arrived).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
@@ -40,6 +48,11 @@ async fn decide_inner(
     let caller = app.caller(headers, Role::Submit)?;
     let ready = app.node.ready().and_then(|()| app.node.fresh(now_ms()));
     ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+    if app.node.intake.is_swamped() {
+        // As cheap as can be: reading it would take the time of those that can still be answered.
+        app.metrics.refused(&Answered::Overloaded(Refusal::Express));
+        return Err(overloaded(Refusal::Express));
+    }
     let idempotency_key = match header_text(headers, "idempotency-key")? {
         Some(key) => Some(key),
         None => header_text(headers, "x-idempotency-key")?,
@@ -133,7 +146,10 @@ fn submission(app: &App, decoded: Decoded, arrived: Instant) -> (Submission, Opt
     let arrival_ms = now_ms();
     app.metrics.skew(arrival_ms - decoded.tx.time_ms);
     let submission = from_decoded(decoded, arrival_ms);
-    (submission, Some(arrived + Duration::from_millis(deadline_ms.into())))
+    // What answers now take from the node to their callers' sockets, requests take from there to the node.
+    let under_way = Duration::from_nanos(app.node.pace.hand_over.ns());
+    let deadline = arrived + Duration::from_millis(deadline_ms.into());
+    (submission, Some(deadline.checked_sub(under_way).unwrap_or(arrived)))
 }
 
 /// The submission of a decoded request that arrived at a time.

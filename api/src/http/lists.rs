@@ -102,6 +102,15 @@ async fn change(
         app.metrics.rejected("http", "list_delta");
         Problem::all(&errors)
     })?;
+    let most = app.node.loaded.config.tenants.get(&tenant).and_then(|section| section.list_entries);
+    let _counted = match most.filter(|_| !delta.shared && !delta.add.is_empty()) {
+        Some(most) => {
+            let alone = app.node.list_quota.lock().await;
+            within_quota(app, &tenant, &delta, most)?;
+            Some(alone)
+        }
+        None => None,
+    };
     let changes = delta.add.len() + delta.remove.len();
     let (list, arrival_ms) = (delta.list.clone(), now_ms());
     let event = Event { tenant: tenant.as_str().into(), arrival_ms, body: Body::ListDelta(Box::new(delta)) };
@@ -116,6 +125,31 @@ async fn change(
         }
         other => Err(refusal(other)),
     }
+}
+
+/// Whether a tenant's own lists stay within its quota with what a delta adds; an entry in another's place adds none.
+fn within_quota(app: &App, tenant: &str, delta: &ListDelta, most: usize) -> Result<(), Problem> {
+    let view = app.node.view();
+    let lists = view.lists();
+    let own = (0..lists.len() as u16)
+        .filter(|number| lists.list_meta(*number).is_some_and(|meta| meta.tenant.as_deref() == Some(tenant)));
+    let mut held: usize = own.map(|number| lists.live(number)).sum();
+    let list = lists.number(&delta.list, Some(tenant));
+    for (at, entry) in delta.add.iter().enumerate() {
+        let replaces = list.is_some_and(|list| lists.entry_of(list, &entry.subject).is_some());
+        held += usize::from(!replaces);
+        if held > most {
+            app.metrics.not_admitted("lists");
+            let expected = format!("at most {most} entries in the tenant's own lists together");
+            let detail = format!("entry {} would be one too many; nothing was changed", at + 1);
+            return Err(Problem {
+                field: Some(format!("[{at}]")),
+                expected: Some(expected),
+                ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+            });
+        }
+    }
+    Ok(())
 }
 
 fn delta(

@@ -16,6 +16,7 @@ use crate::node::intake::Refusal;
 use crate::node::{Answered, Job, Node};
 use auth::{ApiKeys, Caller, Role};
 use axum::Router;
+use axum::extract::Request;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
@@ -28,9 +29,10 @@ use interdict_ledger::dead_letter::DeadLetters;
 use parking_lot::Mutex;
 use problem::Problem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::util::MapRequestLayer;
 
 /// Largest pack archive: the pack's files with their paths and lengths.
 const ARCHIVE_BYTES_MAX: usize = PACK_BYTES_MAX + PACK_FILES_MAX * (PACK_PATH_BYTES_MAX + 16) + 1024;
@@ -71,9 +73,30 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such call; see /openapi.json") })
         // One byte more than allowed is read, so that the decoder can say what is too large.
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX + 1))
+        .layer(MapRequestLayer::new(let_in))
         .layer(GlobalConcurrencyLimitLayer::new(requests_max))
+        .layer(MapRequestLayer::new(came))
         .layer(axum::middleware::map_response_with_state(app.clone(), in_our_words))
         .with_state(app)
+}
+
+/// When a request's head had been read.
+#[derive(Clone, Copy)]
+struct Came(Instant);
+
+/// How long a request waited for a place among `http.requests_max`; part of its deadline.
+#[derive(Clone, Copy)]
+pub struct Waited(Duration);
+
+fn came(mut request: Request) -> Request {
+    request.extensions_mut().insert(Came(Instant::now()));
+    request
+}
+fn let_in(mut request: Request) -> Request {
+    if let Some(Came(came)) = request.extensions_mut().remove() {
+        request.extensions_mut().insert(Waited(came.elapsed()));
+    }
+    request
 }
 
 /// What axum refuses before a handler sees it (a body over the bound, a wrong method, a path that is no UTF-8) as a

@@ -94,6 +94,11 @@ impl<K: Clone + Eq + Hash + Ord, T> Fair<K, T> {
         Ok(())
     }
 
+    /// The job whose turn it is; it stays.
+    pub fn front(&self) -> Option<&T> {
+        let (.., key) = self.turns.first()?;
+        self.parties.get(key)?.jobs.front()
+    }
     /// The job whose turn it is.
     pub fn take(&mut self) -> Option<T> {
         let (start, since, key) = self.turns.pop_first()?;
@@ -201,7 +206,11 @@ mod tests {
                         fair.push(party, weights[party], job).unwrap();
                         oracle.push(party, weights[party], job);
                     }
-                    Step::Take => prop_assert_eq!(fair.take(), oracle.take()),
+                    Step::Take => {
+                        let front = fair.front().copied();
+                        let taken = fair.take();
+                        prop_assert_eq!((front, taken), (taken, oracle.take()));
+                    }
                 }
             }
             while let Some(expected) = oracle.take() {

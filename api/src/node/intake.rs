@@ -90,6 +90,8 @@ pub struct Intake {
 struct State {
     fair: Fair<Whose, Job>,
     express: VecDeque<Job>,
+    /// What of the owner's time the express queue may have before the others' next turn.
+    credit_ns: u64,
     buckets: BTreeMap<String, Bucket>,
 }
 
@@ -101,6 +103,16 @@ impl State {
             return Ok(());
         }
         self.fair.push_out().map_or(Ok(()), |job| Err((job, Refusal::Queue)))
+    }
+    /// How many express jobs may go now; they are paid for out of the credit while anybody else waits.
+    fn express_places(&mut self, max: usize, express_ns: u64) -> usize {
+        let wanted = self.express.len().min(max);
+        if self.fair.is_empty() {
+            return wanted;
+        }
+        let places = wanted.min(usize::try_from(self.credit_ns / express_ns.max(1)).unwrap_or(max));
+        self.credit_ns -= places as u64 * express_ns.max(1);
+        places
     }
 }
 
@@ -117,6 +129,7 @@ impl Intake {
         let state = State {
             fair: Fair::new(INTAKE_TENANTS_MAX),
             express: VecDeque::new(),
+            credit_ns: 0,
             buckets: buckets.collect(),
         };
         Intake {
@@ -209,8 +222,10 @@ impl Intake {
     }
     fn admit_express(&self, state: &mut State, job: Job, left: Duration) -> Result<(), (Job, Refusal)> {
         let len = state.express.len();
-        let parts = if state.fair.is_empty() { 1 } else { 1 + EXPRESS_PART };
-        let wait_ns = (len as u64 + 1) * self.pace.express_ns() * parts + self.pace.tail_ns();
+        let (parts, batches) = if state.fair.is_empty() { (1, 1) } else { (1 + EXPRESS_PART, 2) };
+        // The batch in hand, the one that its turn may come after, and its own, which is answered as one.
+        let batch_ns = self.batch as u64 * (batches * self.pace.full_ns() + self.pace.express_ns());
+        let wait_ns = (len as u64 + 1) * self.pace.express_ns() * parts + batch_ns + self.pace.tail_ns();
         // What comes with no time at all is answered late whatever happens; a default is then as soon as a refusal.
         let is_late = len >= self.batch && Duration::from_nanos(wait_ns) > left;
         if len >= INTAKE_EXPRESS_MAX || is_late {
@@ -227,39 +242,57 @@ impl Intake {
         // A batch is answered as one.
         let with = before.next_multiple_of(self.batch.max(1)).min(state.fair.len() + 1);
         let full = (self.in_hand.load(Ordering::Relaxed) + with) as u64 * self.pace.full_ns();
-        let express = state.express.len() as u64 * self.pace.express_ns();
-        Duration::from_nanos(full + express + self.pace.tail_ns())
+        // Express ones come between, those that have not come yet too: as much as they may have.
+        Duration::from_nanos(full + full / EXPRESS_PART + self.pace.tail_ns())
     }
 
-    /// Takes up to `max` jobs into an empty batch; whether there were any. What was taken is in hand until [`Intake::done`].
-    /// `as_one`: the jobs are answered together, so that the last one's stages are the first one's wait.
+    /// Takes up to `max` jobs into an empty batch, express ones or others; whether there were any. What was taken is in
+    /// hand until [`Intake::done`]. `as_one`: the jobs are done one after another and answered together, so that each
+    /// is the others' wait.
     pub fn take(&self, max: usize, as_one: bool, batch: &mut Batch) -> bool {
         let mut state = self.state.lock();
         let now = self.clock.now();
-        let (full_ns, tail_ns) = (self.pace.full_ns(), self.pace.tail_ns());
-        let express = |batch: &mut Batch, state: &mut State, upto: usize| {
-            while batch.jobs.len() < upto
-                && let Some(job) = state.express.pop_front()
-            {
-                batch.jobs.push(job);
-                batch.until.push(Some(now));
-            }
-        };
-        let places = self.express_places(max, state.fair.is_empty());
-        express(batch, &mut state, places);
-        let mut full = 0;
+        let places = state.express_places(max, self.pace.express_ns());
+        if places > 0 {
+            let express = state.express.len().min(places);
+            batch.jobs.extend(state.express.drain(..express));
+            batch.until.extend(std::iter::repeat_n(Some(now), express));
+        } else {
+            self.take_fair(&mut state, now, max, as_one, batch);
+        }
+        self.show(&state);
+        drop(state);
+        self.in_hand.fetch_add(batch.jobs.len(), Ordering::Relaxed);
+        !batch.jobs.is_empty()
+    }
+    fn take_fair(&self, state: &mut State, now: Instant, max: usize, as_one: bool, batch: &mut Batch) {
+        let (full_ns, express_ns, tail_ns) =
+            (self.pace.full_ns(), self.pace.express_ns(), self.pace.tail_ns());
+        let mut before_ns = if as_one { 0 } else { self.in_hand.load(Ordering::Relaxed) as u64 * full_ns };
+        let after = |ns: u64| now + Duration::from_nanos(ns);
+        let (mut spent_ns, mut first) = (0, None::<Instant>);
         while batch.jobs.len() < max
-            && let Some(job) = state.fair.take()
+            && let Some(job) = state.fair.front()
         {
             let deadline = job.deadline.filter(|_| matches!(job.submission.event.body, Body::Payment(_)));
-            let need = Duration::from_nanos((full + 1) * full_ns + tail_ns);
-            let is_late = deadline.is_some_and(|deadline| now + need > deadline);
+            let is_late = deadline.is_some_and(|deadline| after(before_ns + full_ns + tail_ns) > deadline);
+            let own_ns = if is_late { express_ns } else { full_ns };
+            // With one more, those taken already would be answered too late: the next batch has it.
+            if as_one && first.is_some_and(|first| after(before_ns + own_ns + tail_ns) > first) {
+                break;
+            }
+            before_ns += own_ns;
+            spent_ns += own_ns;
+            if !is_late {
+                first = [first, deadline].into_iter().flatten().min();
+            }
             self.counts.express[1].fetch_add(u64::from(is_late), Ordering::Relaxed);
-            full += u64::from(!is_late);
-            batch.jobs.push(job);
+            batch.jobs.extend(state.fair.take());
             batch.until.push(if is_late { Some(now) } else { deadline });
         }
-        express(batch, &mut state, max);
+        // What is saved up is at most what a whole batch gives.
+        let credit_max_ns = (max as u64 * full_ns / EXPRESS_PART).max(express_ns.max(1));
+        state.credit_ns = (state.credit_ns + (spent_ns / EXPRESS_PART).max(1)).min(credit_max_ns);
         if as_one {
             let mut after_ns = 0;
             for until in batch.until.iter_mut().rev().filter(|until| **until != Some(now)) {
@@ -267,20 +300,6 @@ impl Intake {
                 after_ns += full_ns;
             }
         }
-        self.show(&state);
-        drop(state);
-        self.in_hand.fetch_add(batch.jobs.len(), Ordering::Relaxed);
-        !batch.jobs.is_empty()
-    }
-    /// How many of `max` jobs may be express ones.
-    fn express_places(&self, max: usize, nobody_else: bool) -> usize {
-        if nobody_else {
-            return max;
-        }
-        let (full_ns, express_ns) = (self.pace.full_ns().max(1), self.pace.express_ns().max(1));
-        // As many as fit into a part of the time that the others of the batch take.
-        let places = max as u64 * full_ns / (full_ns + EXPRESS_PART * express_ns);
-        usize::try_from(places).unwrap_or(max).clamp(max.min(1), max.saturating_sub(1).max(1))
     }
     /// So many of the jobs in hand are answered.
     pub fn done(&self, count: usize) {

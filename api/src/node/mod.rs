@@ -120,6 +120,8 @@ pub struct Node {
     list_times: Mutex<BTreeMap<String, i64>>,
     draining: AtomicBool,
     micro_batch: usize,
+    /// Held from the count of a tenant's list entries to the delta that adds to them.
+    pub list_quota: tokio::sync::Mutex<()>,
 }
 
 impl Node {
@@ -149,7 +151,7 @@ impl Node {
         let store = Store::open(data)?;
         // Built before the journal is touched: a broken pack must not cost a running node its folder's lock.
         let list_times = publish::list_times(&loaded);
-        let wanted = publish::build(&loaded, &store, &keys, &BTreeMap::new())?;
+        let (wanted, costs) = publish::build_costed(&loaded, &store, &keys, &BTreeMap::new())?;
         // Nor a GPU that is required and not there.
         let gpu = match &options.gpu {
             Some(settings) => Some(settings.clone()),
@@ -162,6 +164,7 @@ impl Node {
         let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded), &syncs)?;
         let reader = opened.journal.reader();
         let pace = Arc::new(Pace::new(lane_count));
+        pace.guess(&costs);
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let mut core = core.timed(pace.clone(), clock.clone());
         core.search_by(gpu.clone());
@@ -204,6 +207,7 @@ impl Node {
             list_times: Mutex::new(list_times),
             draining: AtomicBool::new(false),
             micro_batch,
+            list_quota: tokio::sync::Mutex::default(),
             loaded,
         });
         node.publish_configured(wanted, now_ms)?;
@@ -320,7 +324,8 @@ impl Node {
     pub fn publish_current(&self, now_ms: i64) -> Result<GenerationId> {
         let uploaded = self.uploaded.lock().clone();
         let times = publish::list_times(&self.loaded);
-        let configured = publish::build(&self.loaded, &self.store, &self.keys, &uploaded)?;
+        let (configured, costs) = publish::build_costed(&self.loaded, &self.store, &self.keys, &uploaded)?;
+        self.pace.guess(&costs);
         let _publishing = self.publishing.lock();
         let generation = fold::under(&configured, &self.view(), &self.store)?;
         let id = self.publish_next(generation, now_ms)?;

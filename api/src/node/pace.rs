@@ -2,6 +2,7 @@
 //! of a payment are reckoned by. Nanoseconds throughout; relaxed atomics, since an estimate may be a little old.
 
 use interdict_engine::Stage;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A new value counts for one part in so many.
@@ -77,6 +78,11 @@ impl Pace {
     /// A stage's average; of the lane's stages only.
     pub fn stage(&self, stage: Stage) -> &Average {
         &self.stages[stage as usize - Stage::Lists as usize]
+    }
+    /// Begins with what packs cost at worst by their own reckoning, in ns, where nothing was measured yet.
+    pub fn guess(&self, costs: &BTreeMap<Stage, u64>) {
+        let of_lane = costs.iter().filter(|(stage, _)| Stage::LANE.contains(stage));
+        of_lane.for_each(|(stage, ns)| self.stage(*stage).guess(*ns));
     }
     /// ns between one payment and the next when they come without a gap, none of them cut short.
     pub fn full_ns(&self) -> u64 {

@@ -12,8 +12,8 @@ use interdict_engine::domain::{Audience, Lever, Outcome, Subject};
 use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::generation::{Generation, Manifest, PartKind, Settings};
 use interdict_engine::lists::{ListMeta, Snapshot};
-use interdict_engine::packs::{self, Pack};
-use interdict_engine::{Error, ErrorKind};
+use interdict_engine::packs::{self, Pack, StageCost};
+use interdict_engine::{Error, ErrorKind, Stage};
 use interdict_ingest::normalise::time::duration_ms;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,13 @@ fn is_pack_file(name: &str) -> bool {
 /// # Errors
 /// Every error of the pack, a line each.
 pub fn checked_pack(files: packs::Files, place: &str, costs: &Calibration) -> Result<Pack> {
+    Ok(checked(files, place, costs)?.0)
+}
+
+/// A pack with what each of its stages costs at worst.
+type Costed = (Pack, Vec<StageCost>);
+
+fn checked(files: packs::Files, place: &str, costs: &Calibration) -> Result<Costed> {
     let pack = packs::load(files).map_err(|errors| all(place, &errors))?;
     let report = packs::check(&pack, costs);
     if !report.is_ok() {
@@ -70,7 +77,7 @@ pub fn checked_pack(files: packs::Files, place: &str, costs: &Calibration) -> Re
         let errors = tested.errors.iter().map(|e| format!("{place}/{e}"));
         bail!("{}", errors.chain(failures).collect::<Vec<_>>().join("\n"));
     }
-    Ok(pack)
+    Ok((pack, report.costs))
 }
 
 fn all(place: &str, errors: &[Error]) -> anyhow::Error {
@@ -177,6 +184,31 @@ pub fn freshness(loaded: &Loaded) -> Result<Vec<Freshness>> {
     Ok(all)
 }
 
+/// What a stage costs at worst, by the packs' static costs together, in ns.
+pub type StageCosts = BTreeMap<Stage, u64>;
+
+/// Whether what judges each tenant is within the cost that the tenant may have.
+fn within_costs(loaded: &Loaded, packs: &[Pack], costs: &[u64]) -> Result<()> {
+    let us = |ns: u64| format!("{}.{} us", ns / 1000, ns % 1000 / 100);
+    for (tenant, section) in &loaded.config.tenants {
+        let Some(most_us) = section.cost_us else { continue };
+        let of_tenant = packs.iter().zip(costs).filter(|(pack, _)| pack.manifest.is_for(tenant));
+        let mut of_tenant: Vec<(&str, u64)> = of_tenant.map(|(pack, ns)| (pack.name(), *ns)).collect();
+        let all_ns: u64 = of_tenant.iter().map(|(_, ns)| ns).sum();
+        if all_ns > most_us.saturating_mul(1000) {
+            of_tenant.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
+            let named: Vec<String> =
+                of_tenant.iter().map(|(name, ns)| format!("{name} {}", us(*ns))).collect();
+            let all = us(all_ns);
+            bail!(
+                "tenants.{tenant}.cost_us = {most_us}: the packs that judge it cost {all}: {}",
+                named.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Builds a generation from the configuration, keeping its parts in the store. `uploaded` packs take the place of
 /// the config's of the same name, or come after them.
 ///
@@ -188,18 +220,36 @@ pub fn build(
     keys: &NodeKeys,
     uploaded: &BTreeMap<String, Vec<u8>>,
 ) -> Result<Arc<Generation>> {
-    let (mut packs, costs) = (Vec::<Pack>::new(), &loaded.hardware.costs);
+    Ok(build_costed(loaded, store, keys, uploaded)?.0)
+}
+
+/// As [`build`], with what its stages cost at worst.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_costed(
+    loaded: &Loaded,
+    store: &Store,
+    keys: &NodeKeys,
+    uploaded: &BTreeMap<String, Vec<u8>>,
+) -> Result<(Arc<Generation>, StageCosts)> {
+    let (mut costed, table) = (Vec::<Costed>::new(), &loaded.hardware.costs);
     for dir in &loaded.config.rules.packs {
         let dir = loaded.resolve(dir);
-        packs.push(checked_pack(read_pack_folder(&dir)?, &dir.display().to_string(), costs)?);
+        costed.push(checked(read_pack_folder(&dir)?, &dir.display().to_string(), table)?);
     }
     for (name, archive) in uploaded {
-        let pack = checked_pack(packs::unarchive(archive)?, name, costs)?;
-        match packs.iter_mut().find(|known| known.name() == name) {
+        let pack = checked(packs::unarchive(archive)?, name, table)?;
+        match costed.iter_mut().find(|(known, _)| known.name() == name) {
             Some(known) => *known = pack,
-            None => packs.push(pack),
+            None => costed.push(pack),
         }
     }
+    let (packs, costs): (Vec<Pack>, Vec<Vec<StageCost>>) = costed.into_iter().unzip();
+    let all: Vec<u64> = costs.iter().map(|costs| costs.iter().map(|cost| cost.ps / 1000).sum()).collect();
+    within_costs(loaded, &packs, &all)?;
+    let mut by_stage = StageCosts::new();
+    costs.iter().flatten().for_each(|cost| *by_stage.entry(cost.stage).or_default() += cost.ps / 1000);
     let mut parts = Vec::new();
     for pack in &packs {
         parts.push((PartKind::Pack, pack.name().to_owned(), store.put(&pack.archive())?));
@@ -231,7 +281,7 @@ pub fn build(
         tracing::warn!("screen {screen:?}: no watchlist {watchlist:?} is configured, so it is not searched");
     }
     store.put_manifest(&manifest)?;
-    Ok(generation)
+    Ok((generation, by_stage))
 }
 
 /// The watchlists that a generation's screens name and that nobody has configured: screen and watchlist.

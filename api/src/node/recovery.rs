@@ -158,7 +158,11 @@ pub fn open(
     let storage = FileStorage::create(data.join("journal")).map_err(|e| anyhow!("{e}"))?;
     let generations = Generations::new(store);
     let cold = Box::new(Told::new(IdentityStore::new(&data.join("identity.redb"))));
-    let mut sequencer = Sequencer::new(limits, empty_generation()).with_cold(cold);
+    let tenants = loaded.config.tenants.iter();
+    let feature_keys =
+        tenants.filter_map(|(name, tenant)| Some((name.as_str().into(), tenant.feature_keys?)));
+    let sequencer = Sequencer::new(limits, empty_generation()).with_tenant_keys(feature_keys);
+    let mut sequencer = sequencer.with_cold(cold);
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
     let opened = Journal::open_with(
         Arc::new(storage),

@@ -2,12 +2,12 @@
 //! Atomics, so that lanes count without a lock; read by the replay's summary and by `/metrics`.
 
 use super::timing::StageTimes;
-use interdict_engine::Stage;
 use interdict_engine::domain::{Outcome, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::lane::{Scratch, decide_without};
 use interdict_engine::rules::Mode;
 use interdict_engine::sequencer::Work;
+use interdict_engine::{SkipReason, Stage};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -19,6 +19,9 @@ use utoipa::ToSchema;
 pub const STAGES: [Stage; 6] =
     [Stage::Features, Stage::Lists, Stage::Patterns, Stage::Similarity, Stage::Models, Stage::Rules];
 
+/// Why a stage may be skipped.
+const REASONS: [SkipReason; 2] = [SkipReason::Deadline, SkipReason::Unavailable];
+
 /// One verdict in this many is asked again without each stage, unless all are.
 const SAMPLE: u64 = 64;
 
@@ -27,7 +30,8 @@ struct StageCounts {
     evaluated: AtomicU64,
     hits: AtomicU64,
     decisive: AtomicU64,
-    skipped: AtomicU64,
+    /// By reason.
+    skipped: [AtomicU64; REASONS.len()],
 }
 
 /// The counts of a node.
@@ -98,8 +102,8 @@ impl Tally {
                 Stage::Rules => !scratch.rules.hits.is_empty(),
                 stage => scratch.found.any(*stage),
             };
-            if verdict.skipped.iter().any(|(skipped, _)| skipped == stage) {
-                counts.skipped.fetch_add(1, Relaxed);
+            if let Some((_, why)) = verdict.skipped.iter().find(|(skipped, _)| skipped == stage) {
+                counts.skipped[*why as usize].fetch_add(1, Relaxed);
             } else {
                 counts.evaluated.fetch_add(1, Relaxed);
                 counts.hits.fetch_add(u64::from(found), Relaxed);
@@ -172,9 +176,17 @@ impl Tally {
             evaluated: counts.evaluated.load(Relaxed),
             hits: counts.hits.load(Relaxed),
             decisive: counts.decisive.load(Relaxed),
-            skipped: counts.skipped.load(Relaxed),
+            skipped: counts.skipped.iter().map(|count| count.load(Relaxed)).sum(),
         };
         STAGES.iter().zip(&self.stages).map(|(stage, counts)| (stage.name(), summary(counts))).collect()
+    }
+    /// Transactions each stage was skipped for: stage, reason, how many.
+    pub fn skips(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let counted = STAGES.iter().zip(&self.stages);
+        counted.flat_map(|(stage, counts)| {
+            let by_reason = REASONS.iter().zip(&counts.skipped);
+            by_reason.map(|(reason, count)| (stage.name(), reason.name(), count.load(Relaxed)))
+        })
     }
     /// Verdicts by outcome name.
     pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {

@@ -4,7 +4,9 @@
 
 pub mod bodies;
 pub mod empty;
+pub mod overload;
 pub mod saturation;
+pub mod surge;
 mod schedule;
 mod worker;
 

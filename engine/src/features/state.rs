@@ -26,6 +26,8 @@ pub struct FeatureState {
     tenants: Vec<Tenant>,
     by_name: HashMap<Arc<str>, usize, FixedState>,
     next_uid: u32,
+    /// Most keys a group, of the tenants that may have fewer than the rest.
+    keys_max: HashMap<Arc<str>, usize, FixedState>,
     unknown_targets: u64,
     keys: Vec<Option<Hashed>>,
     approximate: Vec<u16>,
@@ -37,6 +39,7 @@ struct Tenant {
     high_ms: i64,
     runs: Vec<Run>,
     originals: Originals,
+    limits: StateLimits,
 }
 
 impl FeatureState {
@@ -53,10 +56,18 @@ impl FeatureState {
             tenants: Vec::new(),
             by_name: HashMap::default(),
             next_uid: 0,
+            keys_max: HashMap::default(),
             unknown_targets: 0,
             keys: Vec::new(),
             approximate: Vec::new(),
         }
+    }
+    /// With fewer keys a group for some tenants; to be said before their first transaction. A tenant at its bound
+    /// evicts its own keys, never another's.
+    #[must_use]
+    pub fn with_tenant_keys(mut self, keys_max: impl IntoIterator<Item = (Arc<str>, usize)>) -> Self {
+        self.keys_max.extend(keys_max);
+        self
     }
     /// Changes the plan: groups whose spec is equal keep their state, others begin with the next transaction.
     pub fn replan(&mut self, plan: Arc<FeaturePlan>) {
@@ -65,7 +76,7 @@ impl FeatureState {
             for group in plan.groups() {
                 let space = match old.iter().position(|(before, _)| before.spec == group.spec) {
                     Some(at) => old.swap_remove(at).1,
-                    None => new_space(&mut self.next_uid, group, &self.limits),
+                    None => new_space(&mut self.next_uid, group, &tenant.limits),
                 };
                 tenant.runs.push((group.clone(), space));
             }
@@ -107,7 +118,7 @@ impl FeatureState {
         tenant.high_ms = tenant.high_ms.max(time_ms);
         let now = Now {
             kernel: self.kernel,
-            limits: self.limits,
+            limits: tenant.limits,
             sequence,
             time_ms: tx.time_ms,
             high_ms: tenant.high_ms,
@@ -151,10 +162,12 @@ impl FeatureState {
         if self.tenants.len() >= FEATURE_TENANTS_MAX {
             return None;
         }
-        let new = |group: &Arc<Group>| (group.clone(), new_space(&mut self.next_uid, group, &self.limits));
+        let own_max = self.keys_max.get(name).copied().unwrap_or(usize::MAX);
+        let limits = StateLimits { keys_max: self.limits.keys_max.min(own_max), ..self.limits };
+        let new = |group: &Arc<Group>| (group.clone(), new_space(&mut self.next_uid, group, &limits));
         let runs = self.plan.groups().iter().map(new).collect();
         let originals = Originals::new(self.limits.originals_max);
-        self.tenants.push(Tenant { high_ms: i64::MIN, runs, originals });
+        self.tenants.push(Tenant { high_ms: i64::MIN, runs, originals, limits });
         self.by_name.insert(name.clone(), self.tenants.len() - 1);
         Some(self.tenants.len() - 1)
     }

@@ -170,6 +170,12 @@ impl<'a> ListView<'a> {
         let row = self.base.list(list)?.row_of(subject)?;
         (!self.overlay.has_ended(list, row)).then(|| self.base.entry(list, row)).flatten()
     }
+    /// How many live entries a list has. Walks over all that deltas have changed.
+    pub fn live(&self, list: u16) -> usize {
+        let base = self.base.list(list).map_or(0, List::len);
+        let ended = self.overlay.ended_in_base().filter(|(of, _)| *of == list).count();
+        (base as usize).saturating_sub(ended) + self.overlay.current_of_list(list).count()
+    }
     /// Whether a list has live entries that deltas added, folded or not.
     pub fn has_additions(&self, list: u16) -> bool {
         let mut folded = self.base.list(list).into_iter().flat_map(List::added);
