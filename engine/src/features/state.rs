@@ -256,12 +256,12 @@ impl FeatureState {
     }
     /// Changes a transaction's event in each group, where it still counts.
     fn change(&mut self, tenant: usize, original: &Original, change: impl Fn(&Group) -> Option<Change>) {
-        let Tenant { high_ms, runs, originals } = &mut self.tenants[tenant];
+        let Tenant { high_ms, runs, originals, limits } = &mut self.tenants[tenant];
         for (uid, number) in originals.handles(original) {
             // A group that a newer plan dropped is not there any more.
             let Some((group, space)) = runs.iter_mut().find(|(_, space)| space.uid == uid) else { continue };
             if let Some(change) = change(group) {
-                let cutoff_ms = high_ms.saturating_sub(horizon_ms(group, &self.limits));
+                let cutoff_ms = high_ms.saturating_sub(horizon_ms(group, limits));
                 let target = Target { sequence: original.sequence, time_ms: original.time_ms, cutoff_ms };
                 space.change(self.kernel, number, &target, &change);
             }
