@@ -32,6 +32,9 @@ const ATTRIBUTES: u64 = 4;
 const COLUMNS: usize = 8;
 
 type Figure = fn(&mut Calibration) -> &mut u64;
+type Estimate = fn(&Calibration) -> u64;
+/// Draws an expression.
+type Draw = fn(&mut Dice) -> String;
 
 /// Every probe, timed.
 pub(super) fn probes() -> Result<Vec<Probe>> {
@@ -55,6 +58,9 @@ impl Dice {
     fn roll(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % below
+    }
+    fn letter(&mut self) -> char {
+        char::from(b'a' + self.roll(26) as u8)
     }
     fn word(&mut self, syllables: usize) -> String {
         const SYLLABLES: [&str; 24] = [
@@ -90,30 +96,29 @@ fn scans(probes: &mut Vec<Probe>) -> Result<()> {
         folder.fold(black_box(&texts[at]));
     });
     probes.push(Probe { figure: |c| &mut c.fold_ps, estimate: Box::new(|c| c.fold_ps), took_ps });
-    let letter = |dice: &mut Dice| char::from(b'a' + dice.roll(26) as u8);
     let near = Extended { edit_distance: Some(1), ..Extended::default() };
-    let shapes: [(Figure, usize, Extended, fn(&mut Dice, fn(&mut Dice) -> char) -> String); 5] = [
-        (|c| &mut c.pattern_ps, 400, Extended::default(), |dice, _| dice.word(4)),
-        (|c| &mut c.scan_ps, 8, Extended::default(), |dice, _| dice.word(4)),
+    let shapes: [(Figure, usize, Extended, Draw); 5] = [
+        (|c| &mut c.pattern_ps, 400, Extended::default(), |dice| dice.word(4)),
+        (|c| &mut c.scan_ps, 8, Extended::default(), |dice| dice.word(4)),
         (
             |c| &mut c.pattern_short_ps,
             20,
             Extended::default(),
-            |dice, letter| format!("{}{}[a-z]{{1,3}}[0-9]", letter(dice), letter(dice)),
+            |dice| format!("{}{}[a-z]{{1,3}}[0-9]", dice.letter(), dice.letter()),
         ),
         (
             |c| &mut c.pattern_bare_ps,
             20,
             Extended::default(),
-            |dice, letter| format!("[a-{}][{}-z][a-z][0-9]", letter(dice).max('e'), letter(dice).min('v')),
+            |dice| format!("[a-{}][{}-z][a-z][0-9]", dice.letter().max('e'), dice.letter().min('v')),
         ),
-        (|c| &mut c.pattern_near_ps, 4, near, |dice, _| dice.word(3)),
+        (|c| &mut c.pattern_near_ps, 4, near, |dice| dice.word(3)),
     ];
     for (figure, count, extended, draw) in shapes {
         let source = |number: usize| PatternSource {
             id: format!("p{number}"),
             fields: vec![Field::Text],
-            text: Source::new(&draw(&mut dice, letter), Place::file("calibration")),
+            text: Source::new(draw(&mut dice), Place::file("calibration")),
             literal: false,
             view: patterns::View::Raw,
             // A distance counts bytes, and takes texts whose case has one byte a letter.
@@ -272,7 +277,7 @@ impl World {
             banks.label(&tx.tenant, sequence, label);
         }
         let mut scratch = VectorScratch::default();
-        let figures: [(Figure, fn(&Calibration) -> u64); 2] = [
+        let figures: [(Figure, Estimate); 2] = [
             (|c| &mut c.fingerprint_ps, |c| LABELLED * c.fingerprint_ps),
             (|c| &mut c.vector_ps, |c| LABELLED * c.vector_ps),
         ];

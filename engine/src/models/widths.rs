@@ -114,6 +114,7 @@ impl<'g> Op<'g> {
         let (output, width, products) = match kind {
             _ if ONE_TO_ONE.contains(&kind) => {
                 self.scalars_behind(1)?;
+                self.over_columns(kind)?;
                 (0, self.row(0)?, 0)
             }
             _ if TWO_TO_ONE.contains(&kind) => (0, self.pair()?, 0),
@@ -178,6 +179,15 @@ impl<'g> Op<'g> {
         match (from..self.node.input.len()).find(|at| !is_scalar(*at)) {
             Some(at) => Err(self.refuse(format!("its input {} is not one constant", at + 1))),
             None => Ok(()),
+        }
+    }
+
+    /// A softmax over the one row would be 1 everywhere, and over an axis that is not there tract's own affair.
+    fn over_columns(&self, kind: &str) -> Result<(), Error> {
+        let axis = self.attributes().int("axis");
+        match axis.filter(|_| matches!(kind, "Softmax" | "LogSoftmax")) {
+            None | Some(1 | -1) => Ok(()),
+            Some(axis) => Err(self.refuse(format!("axis {axis} is not supported, only columns (1 or -1)"))),
         }
     }
 

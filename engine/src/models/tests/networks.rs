@@ -87,6 +87,10 @@ fn operators_we_do_not_run_are_refused_by_name() {
     assert!(with("Rulu", vec![]).contains("Relu"));
     assert!(with("Cast", vec![int("to", 7)]).contains("Cast"));
     assert!(with("Gemm", vec![]).contains("constant matrix"));
+    for axis in [0, 2, -2] {
+        let told = with("Softmax", vec![int("axis", axis)]);
+        assert!(told.contains(&format!("axis {axis} is not supported, only columns")), "{told}");
+    }
     let foreign = NodeProto { domain: "com.microsoft".into(), ..node("FusedGemm", &["x"], &["p"]) };
     assert!(refusal(&source(&file(vec![foreign]), 2)).contains("com.microsoft"));
 }
