@@ -9,6 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Most connections that wait to be accepted; std's 128 are soon full in a burst of new ones, and one more then tries
+/// again a second later, far past any deadline.
+const BACKLOG: i32 = 4096;
+
 /// Where the API listens and how.
 pub struct Listening {
     /// The bound socket.
@@ -47,6 +51,7 @@ pub fn bind(loaded: &Loaded, address: Option<&str>, has_keys: bool) -> Result<Li
         }
     }
     let listener = TcpListener::bind(address).with_context(|| format!("binding {address}"))?;
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok(Listening { listener, address, tls, drain: Duration::from_millis(http.drain_ms) })

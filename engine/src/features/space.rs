@@ -247,6 +247,8 @@ impl Space {
             block = self.move_block(block, block.class + 1);
         }
         let mut view = self.blocks.view_mut(block);
+        // A block that was moved has a base of its own, which need not suit an event days before the others.
+        assert!(view.admit(event.time_ms), "the same events took it before they were moved");
         let lane = view.free_lane().expect("made above");
         let last = event.value.is_some_and(|value| takes_last(kernel, &mut view, value, event.time_ms));
         view.put(lane, Lane { event, fraud: false, last });

@@ -212,3 +212,24 @@ proptest! {
         }
     }
 }
+
+/// A block's times count from a base of its own, some days before its first event. An event before that, just when the
+/// block is full and moves to a larger one, is counted like any other (`interdict-bench overload` found that it was not).
+#[test]
+fn an_event_days_before_those_of_its_key_is_counted_whatever_its_block_does() {
+    let id = KeySpec::Identifier(Field::Card);
+    let specs = vec![group("card", id, &[DAY_MS, 20 * DAY_MS], &[Aggregate::Count, Aggregate::Sum])];
+    for first in 0..60i64 {
+        let mut state = FeatureState::new(engine_plan(&specs), limits());
+        let mut oracle = oracle(&specs, LATENESS_MS);
+        let now_ms = START_MS + 31 * DAY_MS;
+        let days = (0..200i64).map(|n| if n < first { 20 } else { (n * 37 + first) % 19 });
+        for (sequence, day) in (1u64..).zip(days) {
+            let time_ms = START_MS + day * DAY_MS + sequence as i64;
+            let tx = transaction(0, time_ms, 0, sequence as i64);
+            let mut out = Vec::new();
+            state.apply(sequence, now_ms, &tx, &mut out);
+            assert_eq!(out, oracle.apply(sequence, now_ms, &tx, true), "sequence {sequence} of {first}");
+        }
+    }
+}
