@@ -17,6 +17,11 @@ fn locate(at: u32) -> (usize, usize) {
     (GROWING + number / PAGE - 1, number % PAGE)
 }
 
+/// How many values a page holds.
+fn size_of_page(page: usize) -> usize {
+    FIRST << page.min(GROWING)
+}
+
 /// A pool of `T`.
 #[derive(Debug)]
 pub(crate) struct Pool<T> {
@@ -39,7 +44,7 @@ impl<T: Default> Pool<T> {
         self.used = at.checked_add(1).filter(|next| *next < u32::MAX).expect("bounded far below 2^32 values");
         let (page, _) = locate(at);
         if page == self.pages.len() {
-            self.pages.push((0..PAGE.min(FIRST << page)).map(|_| T::default()).collect());
+            self.pages.push((0..size_of_page(page)).map(|_| T::default()).collect());
         }
         at
     }
@@ -69,6 +74,17 @@ impl<T: Default> Pool<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_a_place_for_every_number() {
+        let mut pool = Pool::<u32>::new();
+        // Past page 64, where a shift by the page's number would begin again.
+        for at in 0..100_000 {
+            assert_eq!(pool.take(), at);
+            *pool.get_mut(at) = at;
+        }
+        assert!((0..100_000).all(|at| *pool.get(at) == at));
+    }
 
     #[test]
     fn places_are_used_again_and_begin_empty() {
