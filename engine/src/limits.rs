@@ -13,6 +13,24 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub const BATCH_MAX: usize = 1000;
 /// Most transactions drained in one micro-batch of the sequencer.
 pub const MICRO_BATCH_MAX: usize = 16;
+/// Most threads that evaluate, in one node.
+pub const LANES_MAX: usize = 256;
+/// Most HTTP threads of one node.
+pub const IO_THREADS_MAX: usize = 1024;
+/// Most turns of an empty loop before a thread parks: some ms of a core, by then parking has long been cheaper.
+pub const SPINS_MAX: u32 = 100_000;
+/// Shortest and longest ring between the sequencer and a lane, in payments: half of it takes a micro-batch at least.
+pub const RING_MIN: usize = 2 * MICRO_BATCH_MAX;
+/// As there.
+pub const RING_MAX: usize = 16_384;
+/// Shortest and longest time after which a parked thread looks again though nobody woke it, in µs.
+pub const PARK_US_MIN: u64 = 100;
+/// As there.
+pub const PARK_US_MAX: u64 = 100_000;
+/// Largest bound of memory that a profile may set, in MiB.
+pub const PROFILE_MEMORY_MIB_MAX: u64 = 1 << 24;
+/// Most payments that a profile may have labels and reversals find.
+pub const PROFILE_ORIGINALS_MAX: u64 = 1 << 36;
 /// Most jobs that wait for the sequencer in their tenants' queues. Past it the newest job of the tenant that has most
 /// for its weight is refused (503), whoever brought the last one.
 pub const INTAKE_JOBS_MAX: usize = 16 * 1024;

@@ -9,6 +9,7 @@ mod sources;
 
 use super::FINDING;
 use super::lists::working;
+use crate::config::profiles::{self, AUTO, Choice, Machine, choose};
 use crate::config::{Loaded, schema::Hardware};
 use crate::node::keys::key_folder;
 use crate::node::publish::{checked_pack, read_pack_folder};
@@ -119,11 +120,11 @@ fn examine(args: &Args, folder: &Path) -> Result<(Vec<Row>, Duration)> {
             }
         },
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let fits = if cores < 4 { "embedded-2core" } else { "server" };
+    let here = Machine::read();
+    let (cores, fits) = (here.cores, choose(&here));
     let hardware = match &loaded {
         Some(loaded) => loaded.hardware.clone(),
-        None => crate::config::load::profile(fits, Path::new("."))?,
+        None => profiles::profile(fits.name, Path::new("."))?,
     };
     let durability = loaded.as_ref().map_or(hardware.durability.as_str(), |l| l.durability()).to_owned();
     let wake = measure::wake_up();
@@ -131,7 +132,7 @@ fn examine(args: &Args, folder: &Path) -> Result<(Vec<Row>, Duration)> {
         measure::sync(folder).with_context(|| format!("measuring the disk in {}", folder.display()))?;
     let mut rows = vec![
         machine::cores(cores, &hardware),
-        profile(fits, cores, loaded.as_ref()),
+        profile(&fits, loaded.as_ref()),
         machine::wake_up(&wake, &hardware),
         machine::sync(&sync, &durability),
         machine::cpu(),
@@ -175,17 +176,23 @@ fn verdict(p99: Duration, durability: &str) -> Row {
     Row::new("p99", state, found, advice)
 }
 
-fn profile(fits: &str, cores: usize, loaded: Option<&Loaded>) -> Row {
-    let advice = if cores < 4 {
-        "embedded-2core: no threads of its own for the sequencer, since waking them costs more than their work."
-    } else {
-        "server: a sequencer and lanes on cores of their own; set lanes so that cores are left for I/O."
+fn profile(fits: &Choice, loaded: Option<&Loaded>) -> Row {
+    let Choice { name, why } = fits;
+    let advice = match *name {
+        "embedded-2core" => {
+            "embedded-2core: no threads of its own for the sequencer, since waking them costs more than their work."
+        }
+        _ => "A sequencer and lanes on cores of their own; `interdict tune` finds how many are worth it here.",
     };
     match loaded.map(|l| l.config.profile.0.as_str()) {
-        Some(chosen) if chosen != fits => {
-            Row::new("profile", State::Warn, format!("{chosen} is set, {fits} fits {cores} cores"), advice)
+        Some(chosen) if chosen != *name && profiles::is_built_in(chosen) => {
+            Row::new("profile", State::Warn, format!("{chosen} is set, {name} fits: {why}"), advice)
         }
-        _ => Row::new("profile", State::Ok, format!("{fits} fits {cores} cores"), advice),
+        Some(chosen) if chosen != *name && chosen != AUTO => {
+            let found = format!("{chosen} is set; of the built-in ones {name} fits: {why}");
+            Row::new("profile", State::Ok, found, "A profile of your own is believed.")
+        }
+        _ => Row::new("profile", State::Ok, format!("{name} fits: {why}"), advice),
     }
 }
 

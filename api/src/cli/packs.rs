@@ -4,7 +4,7 @@
 use super::lists::out_path;
 use super::{FINDING, lists};
 use crate::calibrate;
-use crate::config::load::profile;
+use crate::config::profiles::profile;
 use crate::node::publish::{checked_pack, read_pack_folder};
 use crate::node::store::write_whole;
 use anyhow::Result;

@@ -70,6 +70,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let listening = server::bind(&loaded, args.http.as_deref(), api_keys.is_some())?;
     // Only fails where a provider is installed already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
+    if let Some(chosen) = &loaded.chosen {
+        tracing::info!(profile = chosen.name, why = chosen.why, "chose a hardware profile");
+    }
     let options = Options { full_stats: args.stats == "full", lanes: args.lanes, gpu: None };
     let threads = loaded.hardware.io_threads.max(1);
     let node = Node::open(&data, loaded, &options, now_ms())?;

@@ -1,19 +1,12 @@
 //! From files and environment to a checked configuration. An unknown key is an error with file, line and the
 //! nearest name; relative paths are relative to the file that names them.
 
+use super::profiles::{self, AUTO, Choice, Machine, profile};
 use super::schema::{Config, GpuUse, Hardware};
 use crate::node::disk::Policy;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::error::nearest;
 use std::path::{Path, PathBuf};
-
-/// The profiles that travel inside the binary, so that it runs without the repository; a file of the same name
-/// beside the config, or a path, comes first.
-const BUILT_IN: [(&str, &str); 3] = [
-    ("embedded-2core", include_str!("../../../hw-profiles/embedded-2core.toml")),
-    ("server", include_str!("../../../hw-profiles/server.toml")),
-    ("gpu-server", include_str!("../../../hw-profiles/gpu-server.toml")),
-];
 
 /// Largest bound of what the journal may have in memory, in MiB.
 const UNWRITTEN_MIB_MAX: u64 = 64 << 10;
@@ -25,6 +18,8 @@ pub struct Loaded {
     pub config: Config,
     /// The machine's profile.
     pub hardware: Hardware,
+    /// Which one it is, where the configuration leaves it to the machine (`auto`).
+    pub chosen: Option<Choice>,
     /// The config file.
     pub path: PathBuf,
     /// The file's own text, for origins.
@@ -47,12 +42,14 @@ pub fn load(path: &Path) -> Result<Loaded> {
     } else {
         table.try_into().map_err(|e| explain(path, "", &e))?
     };
-    let hardware = profile(&config.profile.0, path)?;
+    let chosen = (config.profile.0 == AUTO).then(|| profiles::choose(&Machine::read()));
+    let name = chosen.as_ref().map_or(config.profile.0.as_str(), |chosen| chosen.name);
+    let hardware = profile(name, path)?;
     check(&config).with_context(|| format!("config {}", path.display()))?;
-    Ok(Loaded { config, hardware, path: path.to_owned(), text, overridden })
+    Ok(Loaded { config, hardware, chosen, path: path.to_owned(), text, overridden })
 }
 
-fn explain(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
+pub(super) fn explain(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
     let message = error.message();
     let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let place = match line {
@@ -90,34 +87,6 @@ fn apply_environment(
     }
     overridden.sort();
     Ok(overridden)
-}
-
-/// The profile of a name or path.
-///
-/// # Errors
-/// A name that is neither a file beside the config nor built in; a file that does not read.
-pub fn profile(name: &str, config: &Path) -> Result<Hardware> {
-    let beside = config.parent().unwrap_or(Path::new(".")).join(format!("../hw-profiles/{name}.toml"));
-    let (text, place) = if Path::new(name).is_file() {
-        (std::fs::read_to_string(name)?, PathBuf::from(name))
-    } else if beside.is_file() {
-        (std::fs::read_to_string(&beside)?, beside)
-    } else if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
-        ((*text).to_owned(), PathBuf::from(format!("hw-profiles/{name}.toml")))
-    } else {
-        let hint = nearest(name, BUILT_IN.iter().map(|(known, _)| *known));
-        let hint = hint.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
-        bail!("profile {name:?}: no such file and no such built-in profile{hint}");
-    };
-    let hardware: Hardware = toml::from_str(&text).map_err(|e| explain(&place, &text, &e))?;
-    if !matches!(hardware.durability.as_str(), "os" | "disk") {
-        bail!("{}: durability {:?}: expected \"os\" or \"disk\"", place.display(), hardware.durability);
-    }
-    if hardware.micro_batch == 0 || hardware.micro_batch > interdict_engine::limits::MICRO_BATCH_MAX {
-        bail!("{}: micro_batch {}: expected 1 to 16", place.display(), hardware.micro_batch);
-    }
-    hardware.costs.check().with_context(|| format!("{}: costs", place.display()))?;
-    Ok(hardware)
 }
 
 fn check(config: &Config) -> Result<()> {
@@ -216,7 +185,10 @@ impl Loaded {
             })
             .collect();
         let hardware = toml::Table::try_from(&self.hardware)?;
-        let origin = format!("profile {}", self.config.profile.0);
+        let origin = match &self.chosen {
+            Some(chosen) => format!("profile {} (auto: {})", chosen.name, chosen.why),
+            None => format!("profile {}", self.config.profile.0),
+        };
         let mut leaves = Vec::new();
         flatten("hardware", &toml::Value::Table(hardware), &mut leaves);
         rows.extend(leaves.into_iter().map(|(key, value)| (key, value, origin.clone())));
@@ -249,6 +221,7 @@ fn in_table(table: &toml::Table, key: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::profiles::BUILT_IN;
     use super::*;
     use crate::node::disk::{SyncLate, WhenUnwritable};
     use interdict_engine::calibration::Calibration;

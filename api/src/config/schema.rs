@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Deserialize, Serialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Hardware profile: a name under `hw-profiles/`, or a path.
+    /// Hardware profile: a name under `hw-profiles/`, a path, or `auto`.
     pub profile: Profile,
     /// Where HTTP listens, and under which certificate.
     pub http: Http,
@@ -325,6 +325,15 @@ pub struct Hardware {
     pub micro_batch: usize,
     /// Sequencer and lanes on cores of their own.
     pub pin: bool,
+    /// Turns of an empty loop before the sequencer or a lane parks.
+    #[serde(default = "spins")]
+    pub spins: u32,
+    /// Payments that a lane may have waiting.
+    #[serde(default = "ring")]
+    pub ring: usize,
+    /// After how many µs a parked thread looks again though nobody woke it.
+    #[serde(default = "park_us")]
+    pub park_us: u64,
     /// `os` or `disk`.
     pub durability: String,
     /// Bound of the feature state, in MiB.
@@ -339,4 +348,26 @@ pub struct Hardware {
     /// What packs' budgets are held against; figures that are not there are the built-in table's.
     #[serde(default)]
     pub costs: Calibration,
+    /// What `interdict tune` measured; nothing reads it but people.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub measured: toml::Table,
+}
+
+// As these were before profiles said them.
+fn spins() -> u32 {
+    64
+}
+fn ring() -> usize {
+    256
+}
+fn park_us() -> u64 {
+    1000
+}
+
+impl Hardware {
+    /// Threads that may be awake at once: HTTP, and where there are lanes, these and the sequencer.
+    pub fn threads(&self) -> usize {
+        let own = if self.lanes == 0 { 0 } else { self.lanes + 1 };
+        own + self.io_threads
+    }
 }

@@ -9,6 +9,7 @@ use super::gpu::Gpu;
 use super::intake::{Batch, Intake};
 use super::pace::Pace;
 use super::tally::Tally;
+use crate::config::schema::Hardware;
 use core_affinity::CoreId;
 use interdict_engine::domain::Decided;
 use interdict_engine::lane::{Evidence, Scratch};
@@ -21,13 +22,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-/// Work that a lane may have waiting.
-const RING: usize = 256;
-/// Turns of an empty loop before a thread parks: about 2 µs (design/state.md, D: unbounded spinning costs 8 ms at
-/// p99 and four times the CPU on shared cores).
-const SPINS: u32 = 64;
-/// A parked thread looks again after this long even if nobody woke it.
-const PARK: Duration = Duration::from_millis(1);
+/// How threads wait and hand over; a profile says it, since it depends on what waking costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// Turns of an empty loop before a thread parks (unbounded spinning cost 8 ms at p99 and four times the CPU on
+    /// shared cores: design/state.md, D).
+    pub spins: u32,
+    /// Work that a lane may have waiting.
+    pub ring: usize,
+    /// A parked thread looks again after this long even if nobody woke it.
+    pub park: Duration,
+}
+
+impl Waits {
+    /// As a profile says.
+    pub fn of(hardware: &Hardware) -> Waits {
+        let Hardware { spins, ring, park_us, .. } = *hardware;
+        Waits { spins, ring, park: Duration::from_micros(park_us) }
+    }
+}
+
 /// What the threads of a node with lanes work with.
 #[derive(Clone)]
 pub struct Setting {
@@ -45,6 +59,8 @@ pub struct Setting {
     pub gpu: Option<Arc<Gpu>>,
     /// Transactions drained at once.
     pub micro_batch: usize,
+    /// How threads wait.
+    pub waits: Waits,
 }
 
 /// The threads of a node with `lanes = N`.
@@ -103,19 +119,19 @@ struct Lane {
 
 impl Lane {
     fn start(number: usize, setting: &Setting, core: Option<CoreId>) -> Lane {
-        let (give, mut given) = RingBuffer::<Given>::new(RING);
-        let (mut make, made) = RingBuffer::<Made>::new(RING);
+        let (give, mut given) = RingBuffer::<Given>::new(setting.waits.ring);
+        let (mut make, made) = RingBuffer::<Made>::new(setting.waits.ring);
         let (stop, stopped) = (Arc::new(AtomicBool::new(false)), thread::current());
         let stop_lane = stop.clone();
-        let Setting { tally, pace, clock, gpu, .. } = setting.clone();
+        let Setting { tally, pace, clock, gpu, waits, .. } = setting.clone();
         let run = move || {
             pin_to(core);
             let (sequencer, mut scratch) = (stopped, Scratch::default());
             while !stop_lane.load(Ordering::Acquire) {
-                let Some((work, until)) = next(&mut given) else { continue };
+                let Some((work, until)) = next(&mut given, waits) else { continue };
                 let means = Means { clock: &*clock, pace: &pace, tally: &tally, gpu: gpu.as_deref() };
                 let Judged { decided, evidence, .. } = judge(&work, until, &means, &mut scratch, number);
-                // The sequencer never has more than RING out to a lane, so there is room.
+                // The sequencer never has more than a ring out to a lane, so there is room.
                 assert!(
                     make.push((work, decided, evidence)).is_ok(),
                     "a ring as long as the one that feeds it is full"
@@ -153,14 +169,14 @@ fn pin_to(core: Option<CoreId>) {
     }
 }
 
-fn next(given: &mut Consumer<Given>) -> Option<Given> {
-    for _ in 0..SPINS {
+fn next(given: &mut Consumer<Given>, waits: Waits) -> Option<Given> {
+    for _ in 0..waits.spins {
         if let Ok(work) = given.pop() {
             return Some(work);
         }
         std::hint::spin_loop();
     }
-    thread::park_timeout(PARK);
+    thread::park_timeout(waits.park);
     given.pop().ok()
 }
 
@@ -192,10 +208,10 @@ impl Sequencing {
                 return;
             }
             idle += 1;
-            if idle < SPINS {
+            if idle < self.setting.waits.spins {
                 std::hint::spin_loop();
             } else {
-                thread::park_timeout(PARK);
+                thread::park_timeout(self.setting.waits.park);
             }
         }
     }
@@ -203,7 +219,7 @@ impl Sequencing {
     /// Sequences what waits, writes `accepted`, and hands the work out.
     fn take(&mut self) -> bool {
         // Never more out than the rings hold, so that a push cannot fail.
-        let room = self.lanes.len() * RING / 2;
+        let room = self.lanes.len() * self.setting.waits.ring / 2;
         let micro_batch = self.setting.micro_batch;
         if self.inflight.len() + micro_batch > room || self.setting.intake.waiting() == 0 {
             return false;

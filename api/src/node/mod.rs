@@ -38,7 +38,7 @@ use self::folding::{Folding, Folds};
 use self::gpu::Gpu;
 use self::intake::{Batch, Intake};
 use self::keys::NodeKeys;
-use self::lanes::{Lanes, Setting};
+use self::lanes::{Lanes, Setting, Waits};
 use self::pace::Pace;
 use self::quota::Terms;
 use self::store::Store;
@@ -177,7 +177,8 @@ impl Node {
         let lanes = (lane_count > 0).then(|| {
             let (intake, core, tally) = (intake.clone(), core.clone(), tally.clone());
             let (pace, clock, gpu) = (pace.clone(), clock.clone(), gpu.clone());
-            let setting = Setting { intake, core, tally, pace, clock, gpu, micro_batch };
+            let waits = Waits::of(&loaded.hardware);
+            let setting = Setting { intake, core, tally, pace, clock, gpu, micro_batch, waits };
             Lanes::start(lane_count, setting, loaded.hardware.pin)
         });
         let node = Arc::new(Node {

@@ -2,12 +2,11 @@
 
 use super::measure::{Delays, shown};
 use super::{Row, State};
+use crate::config::profiles::{bounds_mib, memory_mib};
 use crate::config::schema::Hardware;
 use std::fs::read_to_string;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Bytes that one transaction costs which labels and reversals can still find; an upper estimate.
-const ORIGINAL_BYTES: u64 = 128;
 /// 2025-01-01, in seconds since the Unix epoch: an earlier clock has never been set.
 const CLOCK_SET_S: u64 = 1_735_689_600;
 
@@ -18,10 +17,8 @@ pub(super) fn cores(cores: usize, hardware: &Hardware) -> Row {
         Some(load) => format!("{cores} cores, load {load:.2}"),
         None => format!("{cores} cores, load unknown"),
     };
-    // The sequencer beside the lanes.
-    let own = if hardware.lanes == 0 { 0 } else { hardware.lanes + 1 };
-    if own > 0 && own + hardware.io_threads > cores {
-        let threads = own + hardware.io_threads;
+    let threads = hardware.threads();
+    if hardware.lanes > 0 && threads > cores {
         let advice = format!("The profile runs {threads} threads on {cores} cores: set fewer lanes, or 0.");
         return Row::new("cores", State::Warn, found, advice);
     }
@@ -113,20 +110,11 @@ fn features() -> Vec<(&'static str, bool)> {
 }
 
 pub(super) fn memory(hardware: &Hardware) -> Row {
-    let originals = (hardware.originals as u64 * ORIGINAL_BYTES) >> 20;
-    let bound = hardware.feature_memory_mib as u64 + hardware.identity_memory_mib as u64 + originals;
+    let bound = bounds_mib(hardware);
     let bounds = format!("the profile's bounds come to {bound} MiB (one tenant)");
-    let info = read_to_string("/proc/meminfo").unwrap_or_default();
-    let (Some(total), Some(available)) =
-        (meminfo_mib(&info, "MemTotal:"), meminfo_mib(&info, "MemAvailable:"))
-    else {
+    let Some((total, available)) = memory_mib() else {
         return Row::new("memory", State::Warn, format!("unknown, {bounds}"), "Compare them yourself.");
     };
-    // A container's bound counts, not the host's memory.
-    let limit =
-        read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse::<u64>().ok());
-    let total = limit.map_or(total, |bytes| total.min(bytes >> 20));
-    let available = available.min(total);
     let found = format!("{available} of {total} MiB available, {bounds}");
     let advice = "Lower feature_memory_mib, identity_memory_mib or originals; past the machine's memory the kernel kills the process.";
     match () {
@@ -134,11 +122,6 @@ pub(super) fn memory(hardware: &Hardware) -> Row {
         () if bound > available => Row::new("memory", State::Warn, found, advice),
         () => Row::new("memory", State::Ok, found, "Enough, also with every bound reached."),
     }
-}
-
-fn meminfo_mib(info: &str, key: &str) -> Option<u64> {
-    let line = info.lines().find_map(|line| line.strip_prefix(key))?;
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kb| kb / 1024)
 }
 
 pub(super) fn clock() -> Row {
@@ -195,7 +178,7 @@ mod tests {
     use super::*;
 
     fn hardware(lanes: usize, feature_memory_mib: usize) -> Hardware {
-        let mut hardware = crate::config::load::profile("server", std::path::Path::new(".")).unwrap();
+        let mut hardware = crate::config::profiles::profile("server", std::path::Path::new(".")).unwrap();
         (hardware.lanes, hardware.feature_memory_mib) = (lanes, feature_memory_mib);
         hardware
     }
@@ -214,12 +197,5 @@ mod tests {
         assert_eq!(sync(&slow, "disk").state, State::Fail);
         assert_eq!(sync(&slow, "os").state, State::Ok);
         assert_eq!(wake_up(&slow, &hardware(4, 1)).state, State::Warn);
-    }
-
-    #[test]
-    fn meminfo_is_read_in_mib() {
-        let info = "MemTotal:       24683456 kB\nMemFree:  1 kB\n";
-        assert_eq!(meminfo_mib(info, "MemTotal:"), Some(24_104));
-        assert_eq!(meminfo_mib(info, "MemAvailable:"), None);
     }
 }
