@@ -12,6 +12,8 @@ pub mod doctor;
 pub mod gpu_check;
 pub mod keys;
 pub mod letters;
+pub mod backup;
+pub mod restore;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -53,6 +55,10 @@ enum Verb {
     Keys(keys::Args),
     /// Read the dead letters of a data folder.
     DeadLetters(letters::Args),
+    /// Copy a data folder while its node runs.
+    Backup(backup::Args),
+    /// Make a data folder of a backup, checked.
+    Restore(restore::Args),
 }
 
 /// Runs the command line; the process's exit code.
@@ -82,6 +88,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::GpuCheck(args) => gpu_check::run(args),
         Verb::Keys(args) => keys::run(args),
         Verb::DeadLetters(args) => letters::run(args),
+        Verb::Backup(args) => backup::run(args),
+        Verb::Restore(args) => restore::run(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("interdict: {error:#}");

@@ -6,6 +6,7 @@ pub mod config;
 pub mod node;
 pub mod answer;
 pub mod history;
+pub mod backup;
 pub mod story;
 pub mod metrics;
 pub mod http;

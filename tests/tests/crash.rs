@@ -12,6 +12,8 @@ mod again;
 mod sync;
 #[path = "crash/outage.rs"]
 mod outage;
+#[path = "crash/backup.rs"]
+mod backup;
 
 use interdict_tests::node::{Running, Start, default_config};
 use load::Load;

@@ -10,10 +10,9 @@ use crate::history::{Folder, Gone, History};
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use interdict_engine::domain::{Accepted, Body, Decided};
-use interdict_engine::generation::hex;
 use interdict_engine::lane::{AsRecorded, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Work};
-use interdict_ledger::journal::{RecordKind, Report, Stored};
+use interdict_ledger::journal::{RecordKind, Stored};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,7 +80,7 @@ fn progress() -> ProgressBar {
 pub fn verify(folder: &Folder, from: u64, to: u64, tell: &mut dyn FnMut(u64, u64)) -> Result<Summary> {
     let report = folder.check()?;
     let total = report.accepted + report.decided;
-    let mut summary = Summary { journal: journal_summary(&report), ..Summary::default() };
+    let mut summary = Summary::of_journal(&report);
     if report.damage.is_some() {
         return Ok(summary);
     }
@@ -110,21 +109,6 @@ pub fn verify(folder: &Folder, from: u64, to: u64, tell: &mut dyn FnMut(u64, u64
     summary.undecided = undecided;
     summary.findings.splice(0..0, found);
     Ok(summary)
-}
-
-fn journal_summary(report: &Report) -> JournalSummary {
-    JournalSummary {
-        segments: report.segments.len(),
-        records: report.accepted + report.decided,
-        last_sequence: report.last_sequence,
-        head: hex(&report.head),
-        torn_bytes: report.torn.iter().map(|torn| torn.bytes_cut).sum(),
-        damage: report.damage.as_ref().map(|error| Damage {
-            segment: error.place.map(|place| place.segment),
-            offset: error.place.map(|place| place.offset),
-            what: error.message.clone(),
-        }),
-    }
 }
 
 /// A payment whose `decided` has not come yet.

@@ -145,6 +145,7 @@ impl Node {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Node>> {
         std::fs::create_dir_all(data).with_context(|| format!("data folder {}", data.display()))?;
+        crate::backup::refuse_half_restored(data)?;
         let named = loaded.config.keys.dir.as_deref().map(|dir| loaded.resolve(dir));
         let key_dir = keys::key_folder(data, named.as_deref())?;
         let keys = Arc::new(NodeKeys::open(&key_dir, true)?);

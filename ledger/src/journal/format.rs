@@ -21,7 +21,9 @@ pub(crate) const ENGINE_BYTES_MAX: usize = 32;
 
 const MAGIC: &[u8; 8] = b"ITDJRNL\n";
 const VERSION: u16 = 1;
-const SUMMED: usize = 176;
+/// Bytes of a header that its checksum, the chain and the key's wrapping cover; behind them comes what a destroyed key
+/// changes.
+pub const SUMMED: usize = 176;
 
 /// A segment's header.
 #[derive(Clone)]

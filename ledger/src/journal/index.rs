@@ -66,6 +66,7 @@ impl SegmentIndex {
             records: 0,
             closed: false,
             key,
+            origin: header.chain(),
         };
         SegmentIndex { info, spans: [Span::EMPTY; 2], blocks: Vec::new() }
     }

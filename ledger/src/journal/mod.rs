@@ -19,9 +19,11 @@ mod check;
 mod tests;
 
 pub use check::{Report, check};
+pub use format::SUMMED as ORIGIN_BYTES;
 pub use frame::{OwnedRecord, Stored};
 pub use read::Reader;
 pub use syncer::{Durable, OnSync, Syncer};
+pub use walk::segment_name;
 pub use writer::Journal;
 
 use crate::error::{Error, ErrorKind};
@@ -169,6 +171,8 @@ pub struct SegmentInfo {
     pub closed: bool,
     /// Whether its sealed parts can be read.
     pub key: KeyState,
+    /// SHA-256 of its first [`ORIGIN_BYTES`], which no other segment has, since a random salt is among them.
+    pub origin: [u8; 32],
 }
 
 /// A tail that was no whole batch.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 const SUFFIX: &str = ".seg";
 
 /// A segment's file name.
-pub(crate) fn segment_name(number: u64) -> String {
+pub fn segment_name(number: u64) -> String {
     format!("{number:020}{SUFFIX}")
 }
 

@@ -1,7 +1,8 @@
 //! What `interdict verify` says: counts, findings and the first differences, as JSON and as text.
 
 use interdict_engine::domain::{ReasonSource, Verdict};
-use interdict_engine::generation::View;
+use interdict_engine::generation::{View, hex};
+use interdict_ledger::journal::Report;
 use serde::Serialize;
 
 /// What was found.
@@ -70,6 +71,22 @@ pub struct Difference {
 }
 
 impl Summary {
+    /// What the journal's own check found, and nothing else yet.
+    pub fn of_journal(report: &Report) -> Summary {
+        let journal = JournalSummary {
+            segments: report.segments.len(),
+            records: report.accepted + report.decided,
+            last_sequence: report.last_sequence,
+            head: hex(&report.head),
+            torn_bytes: report.torn.iter().map(|torn| torn.bytes_cut).sum(),
+            damage: report.damage.as_ref().map(|error| Damage {
+                segment: error.place.map(|place| place.segment),
+                offset: error.place.map(|place| place.offset),
+                what: error.message.clone(),
+            }),
+        };
+        Summary { journal, ..Summary::default() }
+    }
     /// Whether something is not as it should be.
     pub fn is_finding(&self) -> bool {
         self.different > 0 || self.damaged > 0 || !self.findings.is_empty() || self.journal.damage.is_some()
