@@ -17,7 +17,6 @@ use interdict::node::pace::Pace;
 use interdict::node::quota::Terms;
 use interdict::node::{Answered, Job, Node, Options};
 use interdict_engine::domain::{Body, Event, Outcome, Transaction, TransactionKind};
-use interdict_engine::lane::Gate;
 use interdict_engine::limits::{INTAKE_EXPRESS_MAX, INTAKE_JOBS_MAX};
 use interdict_engine::sequencer::Submission;
 use interdict_engine::{SkipReason, Stage};

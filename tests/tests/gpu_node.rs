@@ -85,7 +85,7 @@ fn label(key: u128, label: Label) -> Submission {
     let time_ms = 1_777_593_600_000;
     let body = Body::Label { target: 0, label, time_ms };
     let event = Event { tenant: "default".into(), arrival_ms: time_ms, body };
-    Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: Some(key) }
+    Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: Some(key.into()) }
 }
 
 /// Submits in order and waits for the answers; the verdicts' bytes go to `verdicts` by sequence.

@@ -134,8 +134,20 @@ fn step(c: char) -> Chars {
         return Chars::from_slice(&['s', 's']);
     }
     let bare = std::iter::once(c).nfkd().filter(|c| !is_accent(*c)).nfc();
-    bare.flat_map(|c| if c.is_ascii() || c.is_whitespace() { Chars::from_slice(&[c]) } else { look_alike(c) })
-        .collect()
+    let of = |c: char| match digit(c) {
+        Some(digit) => Chars::from_slice(&[digit]),
+        None if c.is_ascii() || c.is_whitespace() => Chars::from_slice(&[c]),
+        None => look_alike(c),
+    };
+    bare.flat_map(of).collect()
+}
+
+/// The digit that a decimal digit of another script is. Many look like a letter (Arabic five like o), but a pattern's
+/// `\d` must not come to mean letters; where 0 is read as o, so is theirs.
+fn digit(c: char) -> Option<char> {
+    let ascii = if !c.is_ascii() && c.is_numeric() { any_ascii::any_ascii_char(c) } else { "" };
+    let mut chars = ascii.chars();
+    chars.next().filter(|first| first.is_ascii_digit() && chars.next().is_none())
 }
 
 /// What a character is taken for: the Latin letters of its prototype (Unicode TS 39), else its lower case.
@@ -181,6 +193,19 @@ mod tests {
         }
         assert_eq!(folded("РАУРАL ΝΙΚΕ Вank ﬁrst №1"), "paypal nike bank first no1");
         assert_eq!(folded("a\u{a0}b\tc\0d"), "a b cd");
+    }
+
+    #[test]
+    fn digits_of_any_script_are_digits_and_no_letters() {
+        assert_eq!(folded("٥٠ ০१ ５𝟎 ²"), "50 01 50 2");
+        let class = regex_syntax::parse("\\d").expect("a class");
+        let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) = class.kind() else {
+            panic!("a class of characters")
+        };
+        for c in class.ranges().iter().flat_map(|range| range.start()..=range.end()) {
+            let fold = folded(&c.to_string());
+            assert!(fold.chars().all(char::is_numeric), "{c:?} folds to {fold:?}");
+        }
     }
 
     #[test]
