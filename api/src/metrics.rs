@@ -224,9 +224,11 @@ impl Metrics {
     }
 
     /// The exposition, with what the node counts itself read now.
-    pub fn text(&self, node: &Node) -> String {
+    pub fn text(&self, node: &Node, lag: Duration) -> String {
         let now = Registry::new();
-        Reading { now: &now }.node(node);
+        let reading = Reading { now: &now };
+        reading.node(node);
+        reading.seconds("interdict_io_lag_seconds", "How late the I/O threads are", lag);
         let mut families = self.registry.gather();
         families.extend(now.gather());
         families.sort_by(|a, b| a.name().cmp(b.name()));
@@ -436,6 +438,11 @@ impl Reading<'_> {
         self.identity(&identity);
     }
 
+    fn seconds(&self, name: &str, help: &str, value: Duration) {
+        let gauge = Gauge::new(name, help).expect("the table's names are valid");
+        gauge.set(value.as_secs_f64());
+        self.now.register(Box::new(gauge)).expect("the table's names are unique");
+    }
     fn intake(&self, node: &Node) {
         let rows = node.intake.depths().into_iter();
         self.gauges(
@@ -444,13 +451,11 @@ impl Reading<'_> {
             &["queue", "tenant"],
             rows.map(|(queue, tenant, len)| (vec![queue.to_owned(), tenant], len as i64)).collect(),
         );
-        let wait = Gauge::new(
+        self.seconds(
             "interdict_wait_estimate_seconds",
             "How long a payment that came now would wait for its verdict, as admission reckons",
+            node.intake.wait_estimate(),
         );
-        let wait = wait.expect("the table's names are valid");
-        wait.set(node.intake.wait_estimate().as_secs_f64());
-        self.now.register(Box::new(wait)).expect("the table's names are unique");
         let [arrival, turn] = &node.intake.counts.express;
         let rows = [("arrival", arrival), ("turn", turn)];
         self.counters(

@@ -150,7 +150,7 @@ proptest! {
         let mut arrivals = Vec::new();
         for (number, gap_us) in gaps_us.iter().enumerate() {
             at += Duration::from_micros(*gap_us);
-            arrivals.push((at, if number % 100 == 0 { "modest" } else { "greedy" }));
+            arrivals.push((at, if number.is_multiple_of(100) { "modest" } else { "greedy" }));
         }
         let ends = simulate(&arrivals, MS * 60, &[]);
         for (end, (_, tenant)) in ends.iter().zip(&arrivals) {
@@ -319,7 +319,7 @@ fn while_the_core_stands_still_only_those_whose_deadline_passes_get_defaults() {
             let jobs: Vec<Job> = (0..40)
                 .map(|number: u32| {
                     let submission = decoded(&decoder, &format!("p-{number}"), "t");
-                    let deadline = Some(began + if number % 4 == 0 { 5 * MS } else { 500 * MS });
+                    let deadline = Some(began + if number.is_multiple_of(4) { 5 * MS } else { 500 * MS });
                     let told = send.clone();
                     let reply = Box::new(move |answered| drop(told.send((number, answered))));
                     Job { submission, deadline, reply }
@@ -333,7 +333,7 @@ fn while_the_core_stands_still_only_those_whose_deadline_passes_get_defaults() {
         for (number, answered) in told.iter().take(40) {
             let Answered::Decided(settled) = answered else { panic!("{answered:?}") };
             let skipped: Vec<Stage> = settled.verdict.skipped.iter().map(|(stage, _)| *stage).collect();
-            if number % 4 == 0 {
+            if number.is_multiple_of(4) {
                 assert_eq!(skipped, [Stage::Lists, Stage::Rules], "{lanes} lanes, payment {number}");
                 assert_eq!((settled.verdict.outcome, settled.verdict.default_applied), (Outcome::Hold, true));
             } else {

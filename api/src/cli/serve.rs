@@ -3,6 +3,7 @@
 use crate::config;
 use crate::follow::Following;
 use crate::http::auth::ApiKeys;
+use crate::http::lag::Lag;
 use crate::http::{App, server};
 use crate::metrics::Metrics;
 use crate::node::{Node, Options, failpoint, keys, now_ms};
@@ -100,6 +101,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         keys: api_keys,
         metrics: Metrics::new(),
         letters: Mutex::new(letters),
+        lag: Lag::default(),
         node: node.clone(),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;

@@ -48,7 +48,8 @@ async fn decide_inner(
     let caller = app.caller(headers, Role::Submit)?;
     let ready = app.node.ready().and_then(|()| app.node.fresh(now_ms()));
     ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
-    if app.node.intake.is_swamped() {
+    let lag = app.lag.now(arrived);
+    if app.node.intake.is_swamped() || is_too_late(app, headers, lag) {
         // As cheap as can be: reading it would take the time of those that can still be answered.
         app.metrics.refused(&Answered::Overloaded(Refusal::Express));
         return Err(overloaded(Refusal::Express));
@@ -64,7 +65,7 @@ async fn decide_inner(
         default_tenant: caller.tenant.as_deref().unwrap_or("default"),
     };
     if is_batch(body) {
-        return batch(app, &caller, body, &context, arrived).await;
+        return batch(app, &caller, body, &context, (arrived, lag)).await;
     }
     let times = &app.node.tally.times;
     let decoded = times.decode(&app.decoder, body, &context).map_err(|error| {
@@ -72,7 +73,7 @@ async fn decide_inner(
         Problem::from(&error)
     })?;
     caller.for_tenant(&decoded.tx.tenant)?;
-    let (submission, deadline) = submission(app, decoded, arrived);
+    let (submission, deadline) = submission(app, decoded, arrived, lag);
     let tenant = submission.event.tenant.clone();
     let answered = app.call(submission, deadline).await;
     let timed = matches!(&answered, Answered::Decided(settled) if is_timed(settled.verdict.sequence));
@@ -87,7 +88,7 @@ async fn batch(
     caller: &Caller,
     body: &Bytes,
     context: &RequestContext<'_>,
-    arrived: Instant,
+    (arrived, lag): (Instant, Duration),
 ) -> Result<Response, Problem> {
     let whole = |error: FieldError| {
         app.dead_letter("http", &error, RecordKind::Request, body);
@@ -109,7 +110,7 @@ async fn batch(
         };
         match checked {
             Ok(decoded) => {
-                submissions.push(submission(app, decoded, arrived));
+                submissions.push(submission(app, decoded, arrived, lag));
                 outcomes.push(None);
             }
             Err(problem) => outcomes.push(Some(problem)),
@@ -138,7 +139,15 @@ async fn batch(
     Ok(json(StatusCode::OK, &rendered))
 }
 
-fn submission(app: &App, decoded: Decoded, arrived: Instant) -> (Submission, Option<Instant>) {
+/// Whether a request has waited so long to be read that its deadline is over, as far as that can be told from its
+/// headers: whatever it were answered would be late, and what it costs would make the next ones late too.
+fn is_too_late(app: &App, headers: &HeaderMap, lag: Duration) -> bool {
+    let header = headers.get("interdict-deadline-ms").and_then(|value| value.to_str().ok()?.parse().ok());
+    let deadline_ms: u32 = header.unwrap_or(app.node.loaded.config.decision.deadline_ms);
+    deadline_ms > 0 && lag >= Duration::from_millis(deadline_ms.into())
+}
+
+fn submission(app: &App, decoded: Decoded, arrived: Instant, lag: Duration) -> (Submission, Option<Instant>) {
     let tenant = decoded.tx.tenant.clone();
     let config = &app.node.loaded.config;
     let of_tenant = config.tenants.get(&*tenant).and_then(|section| section.deadline_ms);
@@ -146,10 +155,9 @@ fn submission(app: &App, decoded: Decoded, arrived: Instant) -> (Submission, Opt
     let arrival_ms = now_ms();
     app.metrics.skew(arrival_ms - decoded.tx.time_ms);
     let submission = from_decoded(decoded, arrival_ms);
-    // What answers now take from the node to their callers' sockets, requests take from there to the node.
-    let under_way = Duration::from_nanos(app.node.pace.hand_over.ns());
+    // What it waited to be read is over; the answer's way to the socket is in what admission adds.
     let deadline = arrived + Duration::from_millis(deadline_ms.into());
-    (submission, Some(deadline.checked_sub(under_way).unwrap_or(arrived)))
+    (submission, Some(deadline.checked_sub(lag).unwrap_or(arrived)))
 }
 
 /// The submission of a decoded request that arrived at a time.

@@ -10,6 +10,7 @@ pub mod packs;
 pub mod ops;
 pub mod openapi;
 pub mod server;
+pub mod lag;
 
 use crate::metrics::Metrics;
 use crate::node::intake::Refusal;
@@ -26,6 +27,7 @@ use interdict_engine::limits::{BODY_BYTES_MAX, PACK_BYTES_MAX, PACK_FILES_MAX, P
 use interdict_engine::sequencer::Submission;
 use interdict_ingest::{Decoder, FieldError};
 use interdict_ledger::dead_letter::DeadLetters;
+use lag::Lag;
 use parking_lot::Mutex;
 use problem::Problem;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Where wrong records go.
     pub letters: Mutex<DeadLetters>,
+    /// How late requests are read.
+    pub lag: Lag,
 }
 
 /// The routes.

@@ -54,7 +54,10 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
 /// The Prometheus exposition.
 pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match app.caller(&headers, Role::Ops) {
-        Ok(_) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.text(&app.node))
+        Ok(_) => (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+            app.metrics.text(&app.node, app.lag.now(std::time::Instant::now())),
+        )
             .into_response(),
         Err(problem) => problem.into_response(),
     }

@@ -62,6 +62,7 @@ pub fn bind(loaded: &Loaded, address: Option<&str>, has_keys: bool) -> Result<Li
 /// # Errors
 /// When the certificate does not load or the socket fails.
 pub async fn serve(listening: Listening, app: Arc<App>) -> Result<()> {
+    tokio::spawn(app.lag.clone().watch());
     let (node, routes) = (app.node.clone(), router(app));
     let Listening { listener, tls, drain, .. } = listening;
     match tls {

@@ -305,4 +305,16 @@ impl Intake {
     pub fn done(&self, count: usize) {
         self.in_hand.fetch_sub(count, Ordering::Relaxed);
     }
+    /// What was taken is done when this goes, be it by a panic: what is not in hand must not count as such for ever.
+    pub fn hold(&self, batch: &Batch) -> InHand<'_> {
+        InHand(self, batch.jobs.len())
+    }
+}
+
+/// Jobs in hand; see [`Intake::hold`].
+pub struct InHand<'a>(&'a Intake, usize);
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.0.done(self.1);
+    }
 }

@@ -374,10 +374,9 @@ impl Node {
         while self.intake.waiting() > 0 {
             let Some(mut core) = self.core.try_lock() else { return };
             while self.intake.take(self.micro_batch, true, &mut batch) {
-                let taken = batch.jobs.len();
+                let _in_hand = self.intake.hold(&batch);
                 core.process_until(&mut batch.jobs, &mut batch.until);
                 batch.until.clear();
-                self.intake.done(taken);
                 // Under load this goes on and on: whoever waits for the core (figures, a publication) comes between.
                 MutexGuard::bump(&mut core);
             }
