@@ -5,6 +5,7 @@
 pub mod bodies;
 pub mod empty;
 pub mod saturation;
+pub mod swap;
 mod schedule;
 mod worker;
 
