@@ -344,7 +344,7 @@ impl Node {
             bail!("generation {name:?}: expected g- and 12 digits, or the 64 of its hash");
         }
         let digits = digits.to_ascii_lowercase();
-        let fits = |hash: &&[u8; 32]| interdict_engine::generation::hex(hash).starts_with(&digits);
+        let fits = |hash: &&[u8; 32]| interdict_engine::generation::hex(*hash).starts_with(&digits);
         let found: Vec<[u8; 32]> = self.published.lock().iter().filter(fits).copied().collect();
         let [hash] = found[..] else {
             bail!("generation {name:?}: {} that were in force here have that name", found.len());

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 /// Longest that the stream may take to bring what is waited for.
 const GIVE_UP: Duration = Duration::from_secs(60);
 /// How often everything is changed.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
+/// Payments of the world that the stream is fed from: more than it sends.
+const WORLD: usize = 150_000;
 /// Payments between two changes, at least.
 const BETWEEN: usize = 40;
 
@@ -27,11 +29,18 @@ fn changes_under_load_lose_no_verdict_and_each_is_by_one_generation() {
         let dir = tempfile::tempdir().unwrap();
         write(&dir.path().join("watched.csv"), "type,value\nmerchant,M-99\n");
         let config = probe(dir.path(), "\n[lists.watched]\nfile = \"watched.csv\"\n");
-        let (data, load) = (dir.path().join("data"), Load::new(seed, 30_000));
+        let (data, load) = (dir.path().join("data"), Load::new(seed, WORLD));
         let mut node = Start::new(BINARY, &config, &data).args(&["--lanes", lanes]).start().unwrap();
         let stop = AtomicBool::new(false);
         let published = std::thread::scope(|scope| {
-            let streaming = scope.spawn(|| load.run(&node, 1, false, &stop));
+            let streaming = scope.spawn(|| {
+                for round in 1.. {
+                    load.run(&node, round, false, &stop);
+                    if stop.load(Ordering::Acquire) {
+                        return;
+                    }
+                }
+            });
             let wait = || {
                 let (before, began) = (load.known().acknowledged.len(), Instant::now());
                 while load.known().acknowledged.len() < before + BETWEEN {
