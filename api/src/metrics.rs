@@ -559,5 +559,19 @@ impl Reading<'_> {
             &["generation"],
             vec![(vec![format!("g-{}", view.id().short())], 1)],
         );
+        let (kept, bytes) = node.built();
+        self.gauges(
+            "interdict_generations_kept",
+            "Generations held in memory beside the one in force",
+            &[],
+            vec![(vec![], kept as i64)],
+        );
+        let which = ["in_force", "kept"].into_iter().zip(bytes);
+        self.gauges(
+            "interdict_generation_bytes",
+            "Bytes of the lists' tables and snapshots of the generation in force, and of those kept beside it",
+            &["which"],
+            which.map(|(which, bytes)| (vec![which.to_owned()], bytes as i64)).collect(),
+        );
     }
 }

@@ -8,6 +8,7 @@ use interdict_bench::load::bodies::{Bodies, Kind};
 use interdict_bench::load::empty::{self, EmptyConfig};
 use interdict_bench::load::overload;
 use interdict_bench::load::saturation::{self, Limits};
+use interdict_bench::load::swap;
 use interdict_bench::load::{self, Arrival, LoadConfig, LoadReport};
 use interdict_bench::results::machine::Stamp;
 use interdict_bench::results::orchestrate::{self, Plan};
@@ -37,6 +38,8 @@ enum Command {
     Overload(OverloadArgs),
     /// Two tenants of equal weight: one far over its share, the other far below; what the second notices
     Fair(OverloadArgs),
+    /// What publications cost the payments beside them: p99 with and without, in one run
+    Swap(SwapArgs),
     /// Serve the comparison handler: reads, parses, validates, answers as many bytes
     Empty(EmptyArgs),
     /// Measure `interdict serve` beside the comparison handler, then write the results
@@ -148,6 +151,19 @@ struct OverloadArgs {
 }
 
 #[derive(Args)]
+struct SwapArgs {
+    /// Load of each round
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Rounds without publications, and as many with
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds from the start of one publication to that of the next
+    #[arg(long, default_value_t = 1.0)]
+    every: f64,
+}
+
+#[derive(Args)]
 struct EmptyArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8479")]
@@ -224,6 +240,7 @@ fn main() -> ExitCode {
         Command::Load(args) => load(&args),
         Command::Overload(args) => surge(&args, false),
         Command::Fair(args) => surge(&args, true),
+        Command::Swap(args) => swap(&args),
         Command::Empty(args) => serve_empty(&args),
         Command::RunAll(args) => run_all(args),
         Command::Report(args) => report(&args),
@@ -269,7 +286,8 @@ fn world(args: &WorldArgs) -> anyhow::Result<()> {
     })
 }
 
-fn load(args: &LoadArgs) -> anyhow::Result<()> {
+/// The load that arguments ask for.
+fn config(args: &LoadArgs) -> anyhow::Result<LoadConfig> {
     anyhow::ensure!(args.rate > 0.0 && args.rate.is_finite(), "rate {}: expected above 0", args.rate);
     anyhow::ensure!(
         args.seconds > 0.0 && args.seconds <= 3600.0,
@@ -286,7 +304,7 @@ fn load(args: &LoadArgs) -> anyhow::Result<()> {
         warmup_s >= 0.0 && warmup_s < args.seconds,
         "warmup {warmup_s}: expected less than seconds"
     );
-    let config = LoadConfig {
+    Ok(LoadConfig {
         target: Target::parse(&args.url)?,
         rate: args.rate,
         seconds: args.seconds,
@@ -295,7 +313,35 @@ fn load(args: &LoadArgs) -> anyhow::Result<()> {
         arrival: args.arrival,
         seed: args.seed,
         pid: args.pid,
-    };
+    })
+}
+
+fn swap(args: &SwapArgs) -> anyhow::Result<()> {
+    anyhow::ensure!((1..=50).contains(&args.rounds), "rounds {}: expected 1 to 50", args.rounds);
+    anyhow::ensure!(
+        args.every >= 0.0 && args.every <= 3600.0,
+        "every {}: expected up to 3600 seconds",
+        args.every
+    );
+    let config = config(&args.load)?;
+    let mut bodies = Bodies::new(args.load.body, args.load.seed, None)?;
+    let found = swap::measure(&config, &mut bodies, args.rounds, Duration::from_secs_f64(args.every))?;
+    if args.load.json {
+        println!("{}", serde_json::to_string(&found)?);
+        return Ok(());
+    }
+    for (quiet, publishing) in found.quiet_p99_us.iter().zip(&found.publishing_p99_us) {
+        println!("p99 without {quiet:>9.0} µs   with {publishing:>9.0} µs");
+    }
+    println!(
+        "ratio of the medians {:.2}; {} publications of {:.0} ms; {} requests not answered with 200",
+        found.p99_ratio, found.publications, found.publication_ms, found.failed
+    );
+    Ok(())
+}
+
+fn load(args: &LoadArgs) -> anyhow::Result<()> {
+    let config = config(args)?;
     let mut bodies = Bodies::new(args.body, args.seed, None)?;
     if args.find_saturation {
         let found = saturation::find(&config, &mut bodies, Limits::default())?;

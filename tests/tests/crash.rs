@@ -14,6 +14,8 @@ mod sync;
 mod outage;
 #[path = "crash/backup.rs"]
 mod backup;
+#[path = "crash/live.rs"]
+mod live;
 
 use interdict_tests::node::{Running, Start, default_config};
 use load::Load;

@@ -2,6 +2,9 @@
 //! damaged in one place, or gone in part.
 #![allow(clippy::unwrap_used)]
 
+#[path = "verify/upgrade.rs"]
+mod upgrade;
+
 use interdict::node::{Answered, Node, Options};
 use interdict_engine::domain::{
     Accepted, Body, Decided, Event, GenerationId, Lever, ListDelta, Outcome, Verdict,
@@ -182,20 +185,21 @@ fn original() -> &'static Path {
     .path()
 }
 
-/// A copy of the folder to do harm to.
-fn copy() -> (tempfile::TempDir, PathBuf) {
-    fn copy_tree(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let to = to.join(entry.file_name());
-            if entry.path().is_dir() {
-                copy_tree(&entry.path(), &to)
-            } else {
-                fs::copy(entry.path(), to).map(|_| ()).unwrap()
-            }
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_tree(&entry.path(), &to)
+        } else {
+            fs::copy(entry.path(), to).map(|_| ()).unwrap()
         }
     }
+}
+
+/// A copy of the folder to do harm to.
+fn copy() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     copy_tree(&original().join("data"), &data);

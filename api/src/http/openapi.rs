@@ -246,7 +246,7 @@ fn all_packs() {}
 #[allow(dead_code)]
 fn upload_pack() {}
 
-#[utoipa::path(post, path = "/v1/generations",
+#[utoipa::path(post, path = "/v1/generations", request_body = Option<packs::Wanted>,
     responses((status = 200, body = packs::Publication, description = "In force from here on")))]
 #[allow(dead_code)]
 fn publish() {}

@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use interdict_engine::generation::hex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -45,6 +45,14 @@ pub struct Uploaded {
     pub name: String,
     /// Version.
     pub version: String,
+}
+
+/// What is to be published: the configuration and uploaded packs as they are now, unless a generation is named.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// One that was in force before, as answers write it: to roll back.
+    pub generation: Option<String>,
 }
 
 /// A publication.
@@ -91,15 +99,28 @@ pub async fn upload(State(app): State<Arc<App>>, request: Request) -> Response {
     uploaded().unwrap_or_else(IntoResponse::into_response)
 }
 
-/// Publishes configuration and uploaded packs as they are now.
-pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let caller = match app.caller(&headers, Role::Risk) {
+/// Publishes configuration and uploaded packs as they are now, or a generation that was in force before.
+pub async fn publish(State(app): State<Arc<App>>, request: Request) -> Response {
+    let caller = match app.caller(request.headers(), Role::Risk) {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
+    let body = match Bytes::from_request(request, &app).await {
+        Ok(body) => body,
+        Err(refused) => return refused.into_response(),
+    };
+    let wanted = if body.is_empty() { Ok(None) } else { serde_json::from_slice::<Option<Wanted>>(&body) };
+    let wanted = match wanted {
+        Ok(wanted) => wanted.unwrap_or_default(),
+        Err(e) => return Problem::new(StatusCode::BAD_REQUEST, e.to_string()).into_response(),
+    };
     // Building reads folders and compiles rules: off the I/O threads.
     let (node, began) = (app.node.clone(), std::time::Instant::now());
-    let published = tokio::task::spawn_blocking(move || node.publish_current(now_ms())).await;
+    let publishing = move || match &wanted.generation {
+        Some(name) => node.publish_kept(name, now_ms()),
+        None => node.publish_current(now_ms()),
+    };
+    let published = tokio::task::spawn_blocking(publishing).await;
     match published {
         Ok(Ok(generation)) => {
             app.metrics.reloaded(true, began.elapsed());

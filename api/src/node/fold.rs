@@ -66,6 +66,19 @@ pub fn under(configured: &Arc<Generation>, view: &View, store: &Store) -> Result
     with_lists(configured.manifest(), parts, store)
 }
 
+/// A kept generation as its configuration made it: without what was folded into it then, which what is in force has too.
+///
+/// # Errors
+/// When it does not build or cannot be kept.
+pub fn configured(kept: &Arc<Generation>, store: &Store) -> Result<Arc<Generation>> {
+    if kept.folded_to() == 0 {
+        return Ok(kept.clone());
+    }
+    let parts = kept.manifest().parts().iter();
+    let files = parts.filter(|(kind, ..)| kind.layer() == Some(LayerKind::File)).cloned().collect();
+    with_lists(kept.manifest(), files, store)
+}
+
 /// The list snapshots of a manifest, in its order: a layer's `part` counts these.
 fn snapshots(manifest: &Manifest) -> Vec<Part> {
     manifest.parts().iter().filter(|(kind, ..)| kind.layer().is_some()).cloned().collect()

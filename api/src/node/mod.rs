@@ -44,13 +44,14 @@ use self::quota::Terms;
 use self::store::Store;
 use self::tally::Tally;
 use crate::config::Loaded;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use interdict_engine::domain::{Body, Event, GenerationId};
 use interdict_engine::features::StateLimits;
 use interdict_engine::freshness::WhenStale;
 use interdict_engine::generation::{Generation, View};
 use interdict_engine::identity::IdentityLimits;
+use interdict_engine::packs;
 use interdict_engine::sequencer::{SequencerLimits, Submission};
 use interdict_ledger::journal::Reader;
 use parking_lot::{Mutex, MutexGuard};
@@ -333,6 +334,61 @@ impl Node {
         let id = self.publish_next(generation, now_ms)?;
         times.into_iter().for_each(|(name, time_ms)| self.list_changed(&name, time_ms));
         Ok(id)
+    }
+
+    /// Publishes a generation again that was in force before, with its packs, list files, watchlists, settings and
+    /// rates; what list deltas have said since then stays said. `name`: as answers write it, with or without the
+    /// sequence, or its whole hash. Uploaded packs become those that it has.
+    ///
+    /// # Errors
+    /// When no generation that was ever in force, or more than one, has that name; when its parts are gone; as
+    /// [`Node::publish_current`].
+    pub fn publish_kept(&self, name: &str, now_ms: i64) -> Result<GenerationId> {
+        let digits = name.strip_prefix("g-").unwrap_or(name).split('@').next().unwrap_or_default();
+        // As answers write it: shorter names would be guesses.
+        if digits.len() < 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            bail!("generation {name:?}: expected g- and 12 digits, or the 64 of its hash");
+        }
+        let digits = digits.to_ascii_lowercase();
+        let fits = |hash: &&[u8; 32]| interdict_engine::generation::hex(*hash).starts_with(&digits);
+        let found: Vec<[u8; 32]> = self.published.lock().iter().filter(fits).copied().collect();
+        let [hash] = found[..] else {
+            bail!("generation {name:?}: {} that were in force here have that name", found.len());
+        };
+        let kept = self.generation(&GenerationId { hash, overlay: 0 })?;
+        let _publishing = self.publishing.lock();
+        let wanted = fold::configured(&kept, &self.store)?;
+        let id = self.publish_next(fold::under(&wanted, &self.view(), &self.store)?, now_ms)?;
+        self.upload_again(&kept);
+        Ok(id)
+    }
+    /// Uploaded packs go back to what a generation has of them. What a folder has stays the folder's: it is read again
+    /// at the next publication.
+    fn upload_again(&self, kept: &Generation) {
+        let folders = self.loaded.config.rules.packs.iter().map(|dir| self.loaded.resolve(dir));
+        let folders = folders.filter_map(|dir| packs::load(publish::read_pack_folder(&dir).ok()?).ok());
+        let folders: BTreeMap<String, [u8; 32]> =
+            folders.map(|pack| (pack.name().to_owned(), pack.content_hash())).collect();
+        let mut uploaded = self.uploaded.lock();
+        let mut again = BTreeMap::new();
+        for pack in kept.packs() {
+            let of_folder = folders.get(pack.name());
+            let was_uploaded = uploaded.contains_key(pack.name()) || of_folder.is_none();
+            if was_uploaded && of_folder != Some(&pack.content_hash()) {
+                again.insert(pack.name().to_owned(), pack.archive());
+            }
+        }
+        *uploaded = again;
+    }
+    /// Generations held built beside the one in force, and the bytes of the lists of the one in force and of those.
+    pub fn built(&self) -> (usize, [usize; 2]) {
+        let bytes =
+            |generation: &Generation| generation.lists().memory_bytes() + generation.lists().snapshot_bytes();
+        let view = self.view();
+        let generations = self.generations.lock();
+        let kept = generations.iter().filter(|(hash, _)| **hash != view.id().hash);
+        let (count, kept) = kept.fold((0, 0), |(n, sum), (_, one)| (n + 1, sum + bytes(one)));
+        (count, [bytes(view.generation()), kept])
     }
 
     /// A list's content was changed at a time, in ms since the Unix epoch.

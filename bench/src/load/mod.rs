@@ -7,6 +7,7 @@ pub mod empty;
 pub mod overload;
 pub mod saturation;
 pub mod surge;
+pub mod swap;
 mod schedule;
 mod worker;
 
