@@ -3,6 +3,7 @@
 use super::{Batched, Handed, Judged, Measured};
 use crate::config::profiles::Machine;
 use crate::config::schema::Hardware;
+use interdict_engine::calibration::Calibration;
 
 /// Turns before parking that are tried.
 pub(super) const SPINS: [u32; 4] = [0, 64, 512, 4096];
@@ -35,14 +36,36 @@ pub(super) fn micro_batch(batches: &[Batched]) -> usize {
     fits.map(|one| one.size).min().unwrap_or(1)
 }
 
-/// Of the lane counts at which a payment alone is not slow, the fewest that judge hardly less than the best of them.
-fn lanes(judged: &[Judged]) -> usize {
+/// Of the lane counts whose threads have a core each, one left for HTTP, and at which a payment alone is not slow, the
+/// fewest that judge hardly less than the best of them. HTTP's own work is not measured here: where it shares cores
+/// with sequencer and lanes, they wait for it, and more lanes look better than they are.
+fn lanes(judged: &[Judged], cores: usize) -> usize {
+    let fits = |one: &&Judged| one.lanes == 0 || one.lanes + 2 <= cores;
+    let judged: Vec<&Judged> = judged.iter().filter(fits).collect();
     let fastest = judged.iter().map(|one| one.alone.p99).min().unwrap_or_default();
     let in_time: Vec<&Judged> =
-        judged.iter().filter(|one| one.alone.p99 <= fastest.mul_f64(SLOWER_MAX)).collect();
+        judged.into_iter().filter(|one| one.alone.p99 <= fastest.mul_f64(SLOWER_MAX)).collect();
     let best = in_time.iter().map(|one| one.per_s).fold(0.0, f64::max);
     let fits = in_time.iter().filter(|one| one.per_s >= best * (1.0 - WORTH));
     fits.map(|one| one.lanes).min().unwrap_or(0)
+}
+
+/// What was measured of costs, but where it came to nothing: a figure too small to tell on a busy machine would let
+/// every pack pass its budget.
+fn costs(measured: Calibration) -> Calibration {
+    let (Ok(mut table), Ok(built_in)) =
+        (toml::Table::try_from(measured), toml::Table::try_from(Calibration::default()))
+    else {
+        return measured;
+    };
+    for (figure, ps) in &mut table {
+        if ps.as_integer() == Some(1)
+            && let Some(known) = built_in.get(figure)
+        {
+            *ps = known.clone();
+        }
+    }
+    table.try_into().unwrap_or(measured)
 }
 
 /// The fewest turns whose hand-over is hardly slower than the best.
@@ -56,13 +79,13 @@ fn spins(handoffs: &[Handed]) -> Option<u32> {
 pub(super) fn pick(base: &Hardware, measured: &Measured, machine: &Machine) -> Hardware {
     let mut picked = base.clone();
     picked.micro_batch = micro_batch(&measured.batches);
-    picked.lanes = lanes(&measured.lanes);
+    picked.lanes = lanes(&measured.lanes, machine.cores);
     picked.io_threads = io_threads(machine.cores, picked.lanes);
     picked.pin = picked.lanes > 0 && machine.cores > picked.lanes + 1;
     if picked.lanes > 0 {
         picked.spins = spins(&measured.handoffs).unwrap_or(base.spins);
     }
-    picked.costs = measured.costs;
+    picked.costs = costs(measured.costs);
     picked
 }
 
@@ -72,7 +95,6 @@ pub(super) mod tests {
     use super::*;
     use crate::cli::doctor::measure::Delays;
     use crate::config::profiles::profile;
-    use interdict_engine::calibration::Calibration;
     use std::path::Path;
     use std::time::Duration;
 
@@ -108,6 +130,8 @@ pub(super) mod tests {
         let picked = pick(&base, &measured, &machine);
         assert_eq!((picked.micro_batch, picked.lanes, picked.io_threads), (4, 2, 5));
         assert_eq!((picked.spins, picked.pin, picked.ring), (64, true, base.ring));
+        // Two cores have none to spare for a sequencer and a lane beside HTTP.
+        assert_eq!(pick(&base, &measured, &Machine { cores: 2, ..machine }).lanes, 0);
         // Parked threads that wake in 4 ms are no gain, whatever they judge.
         measured.lanes[2].alone = delays(4_000);
         assert_eq!(pick(&base, &measured, &machine).lanes, 1);
@@ -115,6 +139,10 @@ pub(super) mod tests {
         let none = pick(&base, &measured, &Machine { cores: 2, ..machine });
         assert_eq!((none.lanes, none.io_threads, none.pin, none.spins), (0, 2, false, base.spins));
         assert_eq!(none.durability, base.durability);
+        let built_in = Calibration::default();
+        measured.costs = Calibration { pattern_bare_ps: 1, slot_ps: 5, ..built_in };
+        let picked = pick(&base, &measured, &machine).costs;
+        assert_eq!((picked.pattern_bare_ps, picked.slot_ps), (built_in.pattern_bare_ps, 5));
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub(super) fn profile(
         (
             "lanes",
             format!(
-                "the fewest within 5 % of the best, of those at most twice as slow alone ({})",
+                "the fewest within 5 % of the best, of those with cores of their own and at most twice as slow alone ({})",
                 lanes.join("; ")
             ),
         ),
@@ -129,7 +129,10 @@ pub(super) fn profile(
     for (key, value) in table {
         writeln!(text, "{key} = {value}")?;
     }
-    writeln!(text, "\n# ps a unit; packs' budgets are held against these.\n[costs]")?;
+    writeln!(
+        text,
+        "\n# ps a unit; packs' budgets are held against these. What was too short to tell here is the built-in table's.\n[costs]"
+    )?;
     for (key, ps) in picked.costs.figures() {
         writeln!(text, "{key} = {ps}")?;
     }
