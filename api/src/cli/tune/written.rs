@@ -8,6 +8,10 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+/// Figures of a build for development are too slow by much.
+const DEBUG: &str =
+    if cfg!(debug_assertions) { "# By a build for development: measure again with a release.\n" } else { "" };
+
 fn us(delays: &Delays) -> Value {
     json!({
         "count": delays.count,
@@ -68,10 +72,11 @@ pub(super) fn profile(
 ) -> Result<String> {
     let mut text = format!(
         "# Measured by `interdict tune` on {}, {} cores, load {:.2} (what else ran has its part in every figure).\n\
-         # What is not measured is {}'s: {}.\n",
+         {}# What is not measured is {}'s: {}.\n",
         processor(),
         machine.cores,
         load(),
+        DEBUG,
         fits.name,
         fits.why
     );
