@@ -75,12 +75,13 @@ fn luhn(stem: &str) -> u32 {
 }
 
 impl Driver<'_> {
-    fn open(&self, lanes: usize, micro_batch: usize) -> Result<(Arc<Node>, Payments)> {
+    /// A node in a folder that no other one had, since payments have the same ids in each.
+    fn open(&self, name: &str, lanes: usize, micro_batch: usize) -> Result<(Arc<Node>, Payments)> {
         let mut loaded = self.loaded.clone();
         loaded.hardware.micro_batch = micro_batch;
         loaded.hardware.pin = false;
         loaded.config.journal.durability = Some("os".into());
-        let data = self.scratch.join(format!("data-{lanes}-{micro_batch}"));
+        let data = self.scratch.join(name);
         let options = Options { lanes: Some(lanes), ..Options::default() };
         let node = Node::open(&data, loaded, &options, now_ms()).context("a node to measure with")?;
         let payments = Payments { decoder: Decoder::new(node.keys.tags.clone()), made: AtomicU64::new(0) };
@@ -89,7 +90,7 @@ impl Driver<'_> {
 
     /// What a payment takes on one thread, by how many are taken at once.
     pub fn batches(&self, during: Duration) -> Result<Vec<Batched>> {
-        let (node, payments) = self.open(0, MICRO_BATCH_MAX)?;
+        let (node, payments) = self.open("batches", 0, MICRO_BATCH_MAX)?;
         let sizes = [1, 2, 4, 8, MICRO_BATCH_MAX];
         let (tell, told) = channel();
         let mut took: Vec<Vec<Duration>> = vec![Vec::new(); sizes.len()];
@@ -124,7 +125,7 @@ impl Driver<'_> {
         callers: usize,
         during: Duration,
     ) -> Result<Judged> {
-        let (node, payments) = self.open(lanes, micro_batch)?;
+        let (node, payments) = self.open(&format!("lanes-{lanes}"), lanes, micro_batch)?;
         let (tell, told) = channel();
         let (start, mut alone) = (Instant::now(), Vec::new());
         while start.elapsed() < during / 2 || alone.is_empty() {
