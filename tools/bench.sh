@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every benchmark beside its alternative, in one go on this machine; the only writer of bench/results.json and
-# bench/RESULTS.md. What cannot be measured here (no data, no Python) is left out and said so, never filled in.
+# Every benchmark beside its alternative, in one go on this machine; the only writer of bench/results.json,
+# bench/RESULTS.md and docs/curves. What cannot be measured here (no data, no Python) is left out and said so, never filled in.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
@@ -8,8 +8,10 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TARGET_DIR=$target
 work=$target/interdict-bench
 # Shorter than criterion's 3 s and 5 s: the whole of it is meant to be run often. ROUNDS is of the server and of the
-# comparison handler, alternating; RUNS of the replay and of each of DuckDB's and polars' cases.
+# comparison handler, alternating; RUNS of the replay and of each of DuckDB's and polars' cases;
+# CURVE_S is the length of one point of the curves.
 WARM_S=${WARM_S:-0.5} MEASURE_S=${MEASURE_S:-1} ROUNDS=${ROUNDS:-4} RATE=${RATE:-2000} RUNS=${RUNS:-2}
+CURVE_S=${CURVE_S:-4}
 SECONDS=0
 left_out=()
 step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
@@ -45,6 +47,10 @@ cargo bench -p interdict-bench "${benches[@]}" -- --warm-up-time "$WARM_S" --mea
 step "interdict serve beside the empty handler, $ROUNDS rounds"
 "$target/release/interdict-bench" run-all --binary "$target/release/interdict" --work "$work" --rounds "$ROUNDS" \
   --rate "$RATE" --seconds 6 --step-seconds 1.5 --measure-only
+
+step "curves: parts of saturation, lanes 0, 1, 2, journal os and disk, beside the empty handler"
+"$target/release/interdict-bench" curves --binary "$target/release/interdict" --work "$work" \
+  --seconds "$CURVE_S" --step-seconds 1
 
 windows=()
 if [ -n "$data" ]; then

@@ -9,6 +9,7 @@ pub mod packs;
 pub mod lists;
 pub mod screen;
 pub mod doctor;
+pub mod tune;
 pub mod gpu_check;
 pub mod keys;
 pub mod letters;
@@ -49,6 +50,8 @@ enum Verb {
     Screen(screen::Args),
     /// Look at this machine and a configuration, and say what is wrong.
     Doctor(doctor::Args),
+    /// Measure this machine and write a hardware profile.
+    Tune(tune::Args),
     /// Compare the GPU's results with the CPU's, and time both.
     GpuCheck(gpu_check::Args),
     /// Make API keys.
@@ -85,6 +88,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Lists(args) => lists::run(args),
         Verb::Screen(args) => screen::run(args),
         Verb::Doctor(args) => doctor::run(args),
+        Verb::Tune(args) => tune::run(args),
         Verb::GpuCheck(args) => gpu_check::run(args),
         Verb::Keys(args) => keys::run(args),
         Verb::DeadLetters(args) => letters::run(args),

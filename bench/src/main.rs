@@ -44,6 +44,8 @@ enum Command {
     Empty(EmptyArgs),
     /// Measure `interdict serve` beside the comparison handler, then write the results
     RunAll(RunAllArgs),
+    /// Measure latency and CPU time at parts of saturation, with 0, 1 and 2 lanes, journal os and disk; `report` draws
+    Curves(CurvesArgs),
     /// Collect criterion's estimates and the last run-all into bench/results.json and bench/RESULTS.md
     Report(ReportArgs),
 }
@@ -196,6 +198,43 @@ struct ReportArgs {
     /// Output of bench/compare/windows.py
     #[arg(long)]
     windows: Option<PathBuf>,
+    /// Where the curves are drawn
+    #[arg(long, default_value = "docs/curves")]
+    curves: PathBuf,
+}
+
+#[derive(Args)]
+struct CurvesArgs {
+    /// The interdict binary
+    #[arg(long)]
+    binary: PathBuf,
+    /// Its configuration
+    #[arg(long, default_value = "deploy/default.toml")]
+    config: PathBuf,
+    /// Folder with ofac/sdn.csv and un/consolidated.xml; INTERDICT_DATA by default
+    #[arg(long, value_name = "DIR")]
+    data_sets: Option<PathBuf>,
+    /// Where data folders and curves.json go
+    #[arg(long, default_value = "target/interdict-bench")]
+    work: PathBuf,
+    /// Length of one point in seconds, of which the first fifth warms up
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+    /// Length of one step of the search for saturation, in seconds
+    #[arg(long, default_value_t = 1.0)]
+    step_seconds: f64,
+    /// First rate of that search, a second
+    #[arg(long, default_value_t = 1000.0)]
+    rate: f64,
+    /// Lanes to measure with
+    #[arg(long, value_delimiter = ',', default_value = "0,1,2")]
+    lanes: Vec<usize>,
+    /// Connections
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
+    /// Seed of bodies and arrivals
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Args)]
@@ -243,6 +282,7 @@ fn main() -> ExitCode {
         Command::Swap(args) => swap(&args),
         Command::Empty(args) => serve_empty(&args),
         Command::RunAll(args) => run_all(args),
+        Command::Curves(args) => curves(args),
         Command::Report(args) => report(&args),
     };
     match done {
@@ -470,11 +510,35 @@ fn run_all(args: RunAllArgs) -> anyhow::Result<()> {
     report(&args.report)
 }
 
+fn curves(args: CurvesArgs) -> anyhow::Result<()> {
+    for (name, value) in [("seconds", args.seconds), ("step-seconds", args.step_seconds)] {
+        anyhow::ensure!((0.1..=600.0).contains(&value), "{name} {value}: expected 0.1 to 600");
+    }
+    let data_sets = args.data_sets.or_else(|| std::env::var_os("INTERDICT_DATA").map(PathBuf::from));
+    let plan = Plan {
+        binary: args.binary,
+        config: args.config,
+        watchlists: data_sets.map_or_else(Vec::new, |folder| Plan::sanctions(&folder)),
+        work: args.work,
+        rounds: 1,
+        rate: args.rate,
+        seconds: args.seconds,
+        step_seconds: args.step_seconds,
+        connections: args.connections,
+        seed: args.seed,
+    };
+    results::curves::run(&plan, &args.lanes).map(drop)
+}
+
 fn report(args: &ReportArgs) -> anyhow::Result<()> {
     let stamp = Stamp::read();
     let mut all = results::read(&args.results)?;
     all.extend(criterion::collect(&args.criterion, &stamp)?);
     all.extend(orchestrate::results(&orchestrate::read_runs(&args.work)?, &stamp));
+    if let Some(curves) = results::curves::read(&args.work)? {
+        all.extend(results::curves::results(&curves));
+        results::curves::draw(&curves, &args.curves)?;
+    }
     if let Some(path) = &args.windows {
         all.extend(results::windows::read(path, &stamp)?);
         results::windows::beside_features(&mut all);

@@ -327,6 +327,31 @@ fn dead_letters_are_read_with_the_folders_key_only() {
     assert!(run(dir.path(), "dead-letters --data d").code(3).err.contains("dead letter at byte 0"));
 }
 
+/// What it writes is a profile that a node reads, with what was measured; a file that is there stays.
+#[test]
+fn a_tuned_profile_loads_and_holds_what_was_measured() {
+    let dir = folder();
+    let told = run(dir.path(), "tune --seconds 1 --data . --out here.toml").out;
+    assert!(told.starts_with("here.toml: lanes "), "{told}");
+    let text = fs::read_to_string(dir.path().join("here.toml")).unwrap();
+    let refused = run(dir.path(), "tune --seconds 1 --out here.toml").code(3).err;
+    assert!(refused.contains("here.toml: is there; --force"), "{refused}");
+    fs::write(dir.path().join("c.toml"), "profile = \"here.toml\"\n").unwrap();
+    let shown = run(dir.path(), "serve --check --config c.toml").out;
+    for key in ["hardware.lanes", "hardware.spins", "hardware.measured.wake_up.p99_us"] {
+        let line = shown.lines().find(|line| line.starts_with(&format!("{key} = ")));
+        assert!(line.is_some_and(|line| line.ends_with("# profile here.toml")), "{key}: {shown}");
+    }
+    assert!(text.contains("[costs]\n") && text.contains("[measured]\n"), "{text}");
+    let json = run(dir.path(), "tune --seconds 1 --data . --out here.toml --force --json").json();
+    let lanes = json["measured"]["lanes"].as_array().unwrap();
+    assert!(lanes.len() >= 3 && lanes.iter().all(|one| one["per_s"].as_f64() > Some(0.0)), "{json}");
+    // Its own folders are gone.
+    let left =
+        fs::read_dir(dir.path()).unwrap().filter_map(|one| one.unwrap().file_name().into_string().ok());
+    assert!(!left.into_iter().any(|name| name.starts_with("interdict-tune-")));
+}
+
 #[test]
 fn the_doctor_looks_at_machine_config_and_keys() {
     let dir = folder();

@@ -4,7 +4,7 @@
 mod disk;
 mod folder;
 mod machine;
-mod measure;
+pub(super) mod measure;
 mod sources;
 
 use super::FINDING;
@@ -182,7 +182,9 @@ fn profile(fits: &Choice, loaded: Option<&Loaded>) -> Row {
         "embedded-2core" => {
             "embedded-2core: no threads of its own for the sequencer, since waking them costs more than their work."
         }
-        _ => "A sequencer and lanes on cores of their own; `interdict tune` finds how many are worth it here.",
+        _ => {
+            "A sequencer and lanes on cores of their own; `interdict tune` finds how many are worth it here."
+        }
     };
     match loaded.map(|l| l.config.profile.0.as_str()) {
         Some(chosen) if chosen != *name && profiles::is_built_in(chosen) => {

@@ -190,8 +190,11 @@ mod tests {
     fn a_value_out_of_bounds_is_told_with_its_bounds() {
         let text = BUILT_IN[0].1;
         // As a file written before these keys were there.
-        let old: String =
-            text.lines().filter(|l| !l.starts_with("spins") && !l.starts_with("ring")).collect::<Vec<_>>().join("\n");
+        let old: String = text
+            .lines()
+            .filter(|l| !l.starts_with("spins") && !l.starts_with("ring"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let hardware = parse(&old, Path::new("old")).unwrap();
         assert_eq!((hardware.spins, hardware.ring), (64, 256));
         for (key, wrong, bounds) in [
@@ -221,7 +224,8 @@ mod tests {
         assert!(small.name == "embedded-2core" && small.why.contains("8192 MiB"), "{small:?}");
         let here = Machine::read();
         assert!(here.cores > 0);
-        let (auto, named) = (profile(AUTO, Path::new(".")), profile(super::choose(&here).name, Path::new(".")));
+        let (auto, named) =
+            (profile(AUTO, Path::new(".")), profile(super::choose(&here).name, Path::new(".")));
         assert_eq!(toml::to_string(&auto.unwrap()).unwrap(), toml::to_string(&named.unwrap()).unwrap());
     }
 

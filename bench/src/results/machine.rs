@@ -31,7 +31,16 @@ impl Stamp {
             // The results' own files change while results are written.
             let changes = output(
                 "git",
-                &["status", "--porcelain", "-uno", "--", ".", ":!bench/results.json", ":!bench/RESULTS.md"],
+                &[
+                    "status",
+                    "--porcelain",
+                    "-uno",
+                    "--",
+                    ".",
+                    ":!bench/results.json",
+                    ":!bench/RESULTS.md",
+                    ":!docs/curves",
+                ],
             );
             if changes.is_some_and(|changes| !changes.is_empty()) { commit + "+changes" } else { commit }
         });

@@ -2,10 +2,12 @@
 //! spread, the commit and the machine. Written by `make bench` only, through `report`.
 
 pub mod criterion;
+pub mod curves;
 pub mod machine;
 pub mod orchestrate;
 pub mod render;
 pub mod stages;
+pub mod svg;
 pub mod windows;
 
 use anyhow::Context;

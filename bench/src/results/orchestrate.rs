@@ -77,7 +77,7 @@ impl Plan {
         let absolute = |(name, file): (String, PathBuf)| Some((name, file.canonicalize().ok()?));
         there.filter_map(absolute).collect()
     }
-    fn setting(&self) -> String {
+    pub(super) fn setting(&self) -> String {
         let lists: Vec<&str> = self.watchlists.iter().map(|(name, _)| name.as_str()).collect();
         let more = if lists.is_empty() { "no sanctions lists".into() } else { lists.join(" and ") };
         format!("{} with {more}, after six weeks of the world", self.config.display())
@@ -85,9 +85,9 @@ impl Plan {
 }
 
 /// A started server; it ends with this value.
-struct Server {
-    child: Child,
-    target: Target,
+pub(super) struct Server {
+    pub child: Child,
+    pub target: Target,
 }
 
 impl Drop for Server {
@@ -119,7 +119,12 @@ fn start(mut command: Command, address: &str, log: &Path) -> anyhow::Result<Serv
     Ok(server)
 }
 
-fn start_interdict(plan: &Plan, round: usize) -> anyhow::Result<Server> {
+/// A server in a fresh data folder, with what `more` sets, after six weeks of the world.
+pub(super) fn start_interdict(
+    plan: &Plan,
+    round: usize,
+    more: impl FnOnce(&mut Command),
+) -> anyhow::Result<Server> {
     let (address, data) = (free_address()?, plan.work.join(format!("data-{round}")));
     if data.exists() {
         std::fs::remove_dir_all(&data).with_context(|| format!("cannot clear {}", data.display()))?;
@@ -137,6 +142,7 @@ fn start_interdict(plan: &Plan, round: usize) -> anyhow::Result<Server> {
         command
             .env(format!("INTERDICT_WATCHLISTS__{}", name.to_uppercase()), format!("{{ files = [{file}] }}"));
     }
+    more(&mut command);
     let server = start(command, &address, &plan.work.join(format!("interdict-{round}.log")))?;
     live_six_weeks(&server.target, plan.seed).context("streaming the world before the load")?;
     Ok(server)
@@ -160,7 +166,7 @@ fn read_stages(server: &Server) -> anyhow::Result<Stages> {
     runtime.block_on(stages::read(&server.target))
 }
 
-fn start_empty(plan: &Plan, round: usize, answer_bytes: usize) -> anyhow::Result<Server> {
+pub(super) fn start_empty(plan: &Plan, round: usize, answer_bytes: usize) -> anyhow::Result<Server> {
     let address = free_address()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["empty", "--http", &address, "--answer-bytes", &answer_bytes.to_string()]);
@@ -168,7 +174,7 @@ fn start_empty(plan: &Plan, round: usize, answer_bytes: usize) -> anyhow::Result
 }
 
 /// Median size of an answer, from a hundred bodies asked one after the other; also checks that they are answered.
-fn answer_bytes(target: &Target, bodies: Vec<Bytes>) -> anyhow::Result<usize> {
+pub(super) fn answer_bytes(target: &Target, bodies: Vec<Bytes>) -> anyhow::Result<usize> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut sizes = runtime.block_on(async {
         let mut connection = target.connect().await?;
@@ -225,7 +231,7 @@ fn measure(plan: &Plan, server: &Server, name: &str, round: usize) -> anyhow::Re
 pub fn run(plan: &Plan) -> anyhow::Result<Vec<Run>> {
     std::fs::create_dir_all(&plan.work).with_context(|| format!("cannot make {}", plan.work.display()))?;
     let size = {
-        let server = start_interdict(plan, plan.rounds)?;
+        let server = start_interdict(plan, plan.rounds, |_| {})?;
         answer_bytes(&server.target, Bodies::of_next_days(plan.seed, Some("size".into()))?.take(100))?
     };
     let mut runs = Vec::new();
@@ -236,7 +242,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Run>> {
             eprintln!("interdict-bench: round {} of {}, {name}", round + 1, plan.rounds);
             let server = match name {
                 EMPTY => start_empty(plan, round, size)?,
-                _ => start_interdict(plan, round)?,
+                _ => start_interdict(plan, round, |_| {})?,
             };
             runs.push(measure(plan, &server, name, round)?);
         }

@@ -18,7 +18,7 @@ const WRITE_BYTES: usize = 4096;
 
 /// What a series of delays came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Delays {
+pub(in crate::cli) struct Delays {
     /// How many were measured.
     pub count: usize,
     /// The median.
@@ -30,7 +30,7 @@ pub(super) struct Delays {
 }
 
 impl Delays {
-    fn of(mut all: Vec<Duration>) -> Delays {
+    pub fn of(mut all: Vec<Duration>) -> Delays {
         all.sort_unstable();
         let at = |percent: usize| match all.len() {
             0 => Duration::ZERO,
@@ -41,7 +41,7 @@ impl Delays {
 }
 
 /// A duration for people, in µs below 10 ms.
-pub(super) fn shown(duration: Duration) -> String {
+pub(in crate::cli) fn shown(duration: Duration) -> String {
     match duration.as_micros() {
         us @ 0..10_000 => format!("{us} us"),
         us => format!("{} ms", us / 1000),
@@ -49,7 +49,7 @@ pub(super) fn shown(duration: Duration) -> String {
 }
 
 /// From unparking a thread to its running.
-pub(super) fn wake_up() -> Delays {
+pub(in crate::cli) fn wake_up() -> Delays {
     let (woken, times) = mpsc::channel::<Instant>();
     let (ask, asked) = mpsc::channel::<()>();
     let sleeper = std::thread::spawn(move || {
@@ -76,7 +76,7 @@ pub(super) fn wake_up() -> Delays {
 }
 
 /// From a written record to its being on the disk of a folder.
-pub(super) fn sync(folder: &Path) -> io::Result<Delays> {
+pub(in crate::cli) fn sync(folder: &Path) -> io::Result<Delays> {
     let path = folder.join(format!(".interdict-doctor-{}", std::process::id()));
     let measured = sync_in(&path);
     let removed = fs::remove_file(&path);
