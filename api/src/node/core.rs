@@ -144,6 +144,8 @@ pub struct Core {
     pub(super) told: bool,
     /// Why nothing is taken until a restart.
     pub(super) broken: Option<String>,
+    /// Between the first event of a batch and its records; seen by others only when it ended by a panic.
+    pub(super) in_batch: bool,
     fold: Option<Caller>,
     gpu: Option<Arc<Gpu>>,
     pace: Arc<Pace>,
@@ -236,6 +238,7 @@ impl Core {
             tried: None,
             told: false,
             broken: None,
+            in_batch: false,
             fold: None,
             gpu: None,
             pace: Arc::new(Pace::new(0)),
@@ -296,6 +299,8 @@ impl Core {
         if jobs.is_empty() {
             return;
         }
+        // Taken back at the end: a panic in between leaves a state that the journal does not have.
+        self.in_batch = true;
         let (pace, clock, tally) = (self.pace.clone(), self.clock.clone(), self.tally.clone());
         let (began, count, mut stages_ns, mut at) = (clock.now(), jobs.len().max(1) as u64, 0, 0);
         let mut waiting = Vec::with_capacity(jobs.len());
@@ -319,6 +324,7 @@ impl Core {
             waiting.push(Waiting { answered, reply, deadline });
         });
         self.time_journal(&mut waiting);
+        self.in_batch = false;
         self.settle(waiting);
         // The stages of what has no deadline are not timed, so here they could not be told from the rest.
         if until.iter().all(Option::is_some) {

@@ -2,12 +2,12 @@
 //! without traffic recovers too, and where the configuration says so answers at their deadlines those who wait for a
 //! sync that is late.
 
-use super::core::{Core, Waiting};
+use super::core::Waiting;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -147,13 +147,14 @@ impl std::fmt::Debug for Asked {
 }
 
 impl Watching {
-    /// Starts the thread for a core, and gives what tells it.
-    pub fn start(core: Weak<Mutex<Core>>) -> (Watching, Watcher) {
+    /// Starts the thread, and gives what tells it. `try_again` writes what waits and says whether anything still does;
+    /// `None` when there is nothing to write for any more.
+    pub fn start(try_again: impl Fn() -> Option<bool> + Send + 'static) -> (Watching, Watcher) {
         let asked = Arc::new(Asked::default());
         let for_thread = asked.clone();
         let handle = thread::Builder::new()
             .name("disk".into())
-            .spawn(move || run(&core, &for_thread))
+            .spawn(move || run(&try_again, &for_thread))
             .expect("the system gives a thread at start");
         let watcher = Watcher { asked: asked.clone(), thread: handle.thread().clone() };
         (Watching { asked, handle: Some(handle) }, watcher)
@@ -180,15 +181,12 @@ impl Drop for Watching {
     }
 }
 
-fn run(core: &Weak<Mutex<Core>>, asked: &Asked) {
+fn run(try_again: &dyn Fn() -> Option<bool>, asked: &Asked) {
     while !asked.stop.load(Ordering::Acquire) {
         let mut wakes = None;
         if asked.look.swap(false, Ordering::AcqRel) {
-            // Held for this only, so that whoever closes the node finds itself the last holder.
-            let Some(core) = core.upgrade() else { return };
-            let mut core = core.lock();
-            core.try_again();
-            if core.is_troubled() {
+            let Some(still_waits) = try_again() else { return };
+            if still_waits {
                 asked.look.store(true, Ordering::Release);
                 wakes = Some(Instant::now() + RETRY);
             }

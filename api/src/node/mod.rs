@@ -172,8 +172,6 @@ impl Node {
         core.search_by(gpu.clone());
         let shown = core.shown();
         let core = Arc::new(Mutex::new(core));
-        let (watching, watcher) = Watching::start(Arc::downgrade(&core));
-        core.lock().watched(loaded.disk_policy(), watcher);
         let micro_batch = loaded.hardware.micro_batch;
         let intake = Arc::new(Intake::new(pace.clone(), clock.clone(), terms(&loaded), micro_batch));
         let lanes = (lane_count > 0).then(|| {
@@ -195,7 +193,7 @@ impl Node {
             clock,
             shown,
             core,
-            watching: Mutex::new(Some(watching)),
+            watching: Mutex::default(),
             lanes,
             folds: Folds::default(),
             folding: Mutex::default(),
@@ -213,6 +211,11 @@ impl Node {
             list_quota: tokio::sync::Mutex::default(),
             loaded,
         });
+        // Held for the look only, so that whoever closes the node finds itself its last holder.
+        let of_node = Arc::downgrade(&node);
+        let (watching, watcher) = Watching::start(move || of_node.upgrade().map(|node| node.write_again()));
+        *node.watching.lock() = Some(watching);
+        node.core.lock().watched(node.loaded.disk_policy(), watcher);
         node.publish_configured(wanted, now_ms)?;
         let (folding, caller) = Folding::start(Arc::downgrade(&node), node.loaded.config.lists.fold_at);
         *node.folding.lock() = Some(folding);
@@ -264,7 +267,7 @@ impl Node {
     /// When deltas do not fit the new base, or the journal cannot write ([`Unwritable`]).
     fn publish_next(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
         let published = self.publish_under_lock(generation, now_ms);
-        // Whoever brought a payment meanwhile found the core taken and went.
+        // As below, where it was refused.
         self.work();
         published
     }
@@ -296,6 +299,8 @@ impl Node {
                 let written = core.write();
                 let durable = core.durable();
                 drop(core);
+                // Whoever brought a payment meanwhile found the core taken and went; it does not wait for the sync.
+                self.work();
                 written.and_then(|()| durable()).map_err(|why| Unwritable { why, is_kept: true })?;
                 let kept = self.store.retain(self.loaded.config.journal.retain_generations, &in_use);
                 if let Err(e) = kept {
@@ -465,6 +470,16 @@ impl Node {
         // Whoever brought a payment meanwhile found the core taken and went.
         self.work();
         found
+    }
+    /// Writes what waits for the disk; whether anything still does.
+    fn write_again(&self) -> bool {
+        let mut core = self.core.lock();
+        core.try_again();
+        let still_waits = core.is_troubled();
+        drop(core);
+        // Whoever brought a payment meanwhile found the core taken and went.
+        self.work();
+        still_waits
     }
     /// Jobs that wait for the sequencer.
     pub fn queue_depth(&self) -> usize {

@@ -18,6 +18,9 @@ impl Core {
     }
     /// Why payments are not taken, if they are not.
     pub fn refuses(&self) -> Option<String> {
+        if self.in_batch {
+            return Some("the core stopped in the middle of a batch; restart".into());
+        }
         if self.broken.is_some() {
             return self.broken.clone();
         }

@@ -114,7 +114,14 @@ fn core() -> (tempfile::TempDir, Arc<Gate>, Core) {
 /// As a node has it: with somebody who watches over the disk.
 fn watched(core: Core, policy: Policy) -> (Arc<Mutex<Core>>, Watching) {
     let core = Arc::new(Mutex::new(core));
-    let (watching, watcher) = Watching::start(Arc::downgrade(&core));
+    let of_core = Arc::downgrade(&core);
+    let try_again = move || {
+        let core = of_core.upgrade()?;
+        let mut core = core.lock();
+        core.try_again();
+        Some(core.is_troubled())
+    };
+    let (watching, watcher) = Watching::start(try_again);
     core.lock().watched(policy, watcher);
     (core, watching)
 }
