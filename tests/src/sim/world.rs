@@ -9,6 +9,7 @@ use super::node::{Node, key};
 use super::packs;
 use super::plan::Plan;
 use super::{Broken, Summary, again, law};
+use interdict::node::clock::Clock;
 use interdict::node::core::{Answered, Job, Reply};
 use interdict_engine::domain::{Accepted, Decided};
 use interdict_ledger::ErrorKind;
@@ -19,11 +20,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Steps in which everything must have come to rest.
 const STEPS_MAX: usize = 100_000;
 /// How often an op is asked for after the disk is well again.
 const TRIES_MAX: u32 = 60;
+/// How long clients wait then, at least: no sync takes longer.
+const WELL_TIMEOUT_NS: u64 = 1000 * MS;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Task {
@@ -216,9 +220,12 @@ impl World {
 
     /// What the node's threads do after something has happened, as far as they come to it; and what clients were told.
     fn after(&mut self) -> Result<(), Failure> {
-        let (takes, collects) = (self.random.random_range(0..3) > 0, self.random.random_range(0..3) > 0);
-        if let Some(node) = &mut self.node {
-            node.turn(takes, collects);
+        loop {
+            let (takes, collects) = (self.random.random_range(0..4) > 0, self.random.random_range(0..4) > 0);
+            let turned = self.node.as_mut().is_some_and(|node| node.turn(takes, collects));
+            if !turned || !self.is_well && self.random.random_range(0..4) == 0 {
+                break;
+            }
         }
         if self.random.random_range(0..3) > 0 {
             self.begin_sync();
@@ -239,7 +246,7 @@ impl World {
     fn happens(&mut self, task: Task) -> Result<bool, Failure> {
         match task {
             Task::Send(op) => self.send(op)?,
-            Task::Look => self.look()?,
+            Task::Look => self.look(),
             Task::Weather if !self.is_well => {
                 let faults = weather(&self.plan, &self.storage, &mut self.random);
                 trace!(self, "{faults:?}");
@@ -271,30 +278,32 @@ impl World {
         if self.done.contains(&number) {
             return Ok(());
         }
-        let (op, now_ns) = (self.ops[number].clone(), self.clock.passed_ns());
-        self.agenda.at(now_ns + op.timeout_ns, Task::Send(number));
+        let again_ns = self.ops[number].timeout_ns.max(if self.is_well { WELL_TIMEOUT_NS } else { 0 });
+        self.agenda.at(self.clock.passed_ns() + again_ns, Task::Send(number));
         if self.is_well {
             self.tries[number] += 1;
             if self.tries[number] > TRIES_MAX {
-                return Err(format!("op {number} gets no answer on a good disk: {op:?}"));
+                return Err(format!("op {number} gets no answer on a good disk: {:?}", self.ops[number]));
             }
         }
+        self.ask(number);
+        Ok(())
+    }
+    fn ask(&mut self, number: usize) {
+        let (op, now_ns) = (self.ops[number].clone(), self.clock.passed_ns());
         let reply = self.reply(number);
         let Some(node) = &mut self.node else {
             self.open.remove(&self.attempts);
-            return Ok(());
+            return;
         };
         trace!(self, "op {number} attempt {}: {:?}", self.attempts, op.what);
         if let What::Publish(generation) = op.what {
             let arrival_ms = START_MS + (now_ns / MS) as i64;
-            node.publish(packs::generations()[generation].clone(), arrival_ms, reply);
-            return Ok(());
+            return node.publish(packs::generations()[generation].clone(), arrival_ms, reply);
         }
-        use interdict::node::clock::Clock;
         let deadline = op.deadline_ns.filter(|_| !self.is_well);
-        let deadline = deadline.map(|ns| self.clock.now() + std::time::Duration::from_nanos(ns));
+        let deadline = deadline.map(|ns| self.clock.now() + Duration::from_nanos(ns));
         node.bring(Job { submission: op.submission(now_ns), deadline, reply }, op.is_payment());
-        Ok(())
     }
     /// What the next attempt is told by; whoever has stopped tells nobody.
     fn reply(&mut self, op: usize) -> Reply {
@@ -308,19 +317,15 @@ impl World {
         })
     }
     /// Somebody has the core for a look at its figures, while the next clients come.
-    fn look(&mut self) -> Result<(), Failure> {
-        let Some(node) = self.node.as_ref().filter(|_| self.plan.lanes == 0) else { return Ok(()) };
+    fn look(&mut self) {
+        let Some(node) = self.node.as_ref().filter(|_| self.plan.lanes == 0) else { return };
         let core = node.core.clone();
         let held = core.lock();
-        for _ in 0..3 {
-            let Some(op) = self.ops.iter().map(|op| op.number).find(|op| !self.done.contains(op)) else { break };
-            if self.ops[op].is_payment() {
-                self.send(op)?;
-            }
-        }
+        let waiting = self.ops.iter().filter(|op| op.is_payment() && !self.done.contains(&op.number));
+        let callers: Vec<usize> = waiting.map(|op| op.number).take(3).collect();
+        callers.into_iter().for_each(|op| self.ask(op));
         drop(held);
         self.node.as_ref().into_iter().for_each(Node::work);
-        Ok(())
     }
 
     fn told(&mut self, told: Told) -> Result<(), Failure> {
@@ -339,7 +344,7 @@ impl World {
             }
             Answered::Noted(accepted) => self.ack(&op, accepted.sequence, Ack::of(&accepted, None)),
             Answered::Same(sequence) => {
-                let Some((accepted, ack)) = self.given(sequence)? else { return Ok(()) };
+                let Some((accepted, ack)) = self.given(sequence)? else { return self.unread(number) };
                 let is_it = accepted.identity == op.identity() && accepted.payment_digest == op.digest();
                 if !is_it || accepted.event.tenant != op.tenant {
                     return Err(format!("op {number} is not the payment of sequence {sequence}"));
@@ -348,7 +353,7 @@ impl World {
                 self.ack(&op, sequence, ack)
             }
             Answered::Different(sequence) => {
-                let Some((accepted, _)) = self.given(sequence)? else { return Ok(()) };
+                let Some(accepted) = self.accepted(sequence)? else { return self.unread(number) };
                 if accepted.identity != op.identity() || accepted.payment_digest == op.digest() {
                     return Err(format!("op {number} does not differ from sequence {sequence}"));
                 }
@@ -390,7 +395,7 @@ impl World {
     }
     /// What the journal has of a sequence, as whoever answers a retry reads it; `None` where the disk does not let it.
     fn given(&self, sequence: u64) -> Result<Option<(Accepted, Ack)>, Failure> {
-        let Some(node) = self.node.as_ref().filter(|_| !self.storage.is_stopped()) else { return Ok(None) };
+        let Some(node) = self.reads() else { return Ok(None) };
         let both = (node.reader.read_accepted(sequence), node.reader.read_decided(sequence));
         let (accepted, decided) = match both {
             (Ok(Some(accepted)), Ok(Some(decided))) => (accepted, decided),
@@ -401,6 +406,25 @@ impl World {
         let verdict = Decided::decode(&decided.open).map_err(|e| e.to_string())?.verdict;
         let parts = (accepted.open, accepted.sealed.unwrap_or_default());
         Ok(Some((read, Ack { accepted: parts, verdict: Some(verdict.encode()) })))
+    }
+    fn reads(&self) -> Option<&Node> {
+        self.node.as_ref().filter(|_| !self.storage.is_stopped())
+    }
+    /// What was accepted under a sequence; it may still be with a lane.
+    fn accepted(&self, sequence: u64) -> Result<Option<Accepted>, Failure> {
+        let Some(node) = self.reads() else { return Ok(None) };
+        match node.reader.read_accepted(sequence) {
+            Ok(Some(accepted)) => super::books::decode(&accepted).map(Some),
+            Err(e) if self.may_fail(&e) => Ok(None),
+            other => Err(format!("sequence {sequence} was told and reads as {other:?}")),
+        }
+    }
+    /// A verdict that was given and cannot be read; where that is for damage, it never can.
+    fn unread(&mut self, op: usize) -> Result<(), Failure> {
+        if self.is_damaged() && self.is_well {
+            self.done.insert(op);
+        }
+        Ok(())
     }
     fn may_fail(&self, error: &interdict_ledger::Error) -> bool {
         match error.kind {
