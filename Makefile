@@ -7,6 +7,7 @@ DATA ?= run
 HTTP ?= 127.0.0.1:8470
 ONCE ?=
 ROUNDS ?= 1000
+SEEDS ?= 300000
 # rustup puts cargo here; a fresh shell may not have it on its path yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
@@ -33,7 +34,8 @@ check: deps ## rustfmt and clippy, warnings are errors
 bench: deps ## every benchmark beside its alternative; the only writer of bench/results.json and bench/RESULTS.md
 	tools/bench.sh
 
-soak: deps ## the long rounds of the property and crash tests (PROPTEST_CASES, ROUNDS)
+soak: deps ## the long rounds of the simulator, the property and the crash tests (SEEDS, PROPTEST_CASES, ROUNDS)
+	INTERDICT_SIM_FROM=2000 INTERDICT_SIM_SEEDS=$(SEEDS) cargo test --release -p interdict-tests --test sim -- --nocapture
 	PROPTEST_CASES=$${PROPTEST_CASES:-5000} cargo test --release --workspace -- --nocapture
 	$(MAKE) crash ROUNDS=$(ROUNDS)
 

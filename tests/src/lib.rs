@@ -5,3 +5,4 @@ pub mod oracle;
 pub mod node;
 pub mod blackbox;
 pub mod traces;
+pub mod sim;

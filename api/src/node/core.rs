@@ -149,7 +149,7 @@ pub struct Core {
     fold: Option<Caller>,
     gpu: Option<Arc<Gpu>>,
     pace: Arc<Pace>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     shown: Arc<ArcSwap<View>>,
 }
 

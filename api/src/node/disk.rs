@@ -1,7 +1,8 @@
-//! Watches over the journal's disk on a thread of its own: has what could not be written tried again, so that a node
-//! without traffic recovers too, and where the configuration says so answers at their deadlines those who wait for a
-//! sync that is late.
+//! Watches over the journal's disk: has what could not be written tried again, so that a node without traffic recovers
+//! too, and where the configuration says so answers at their deadlines those who wait for a sync that is late. On a thread
+//! of its own; the steps are apart from it, for the simulator of the tests.
 
+use super::clock::Clock;
 use super::core::Waiting;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -103,20 +104,26 @@ struct Late {
     wakes: Option<Instant>,
 }
 
-/// How the core tells the thread.
+/// How the core tells whoever watches.
 #[derive(Clone)]
 pub struct Watcher {
     asked: Arc<Asked>,
-    thread: Thread,
+    /// `None` where nobody sleeps.
+    thread: Option<Thread>,
 }
 
 impl Watcher {
-    /// Has the thread look whether something waits to be written.
+    /// Has it looked whether something waits to be written.
     pub fn look(&self) {
         self.asked.look.store(true, Ordering::Release);
-        self.thread.unpark();
+        self.wake();
     }
-    /// Has the thread answer a group's payments at their deadlines.
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+    /// Has it answer a group's payments at their deadlines.
     pub fn answer_in_time(&self, group: &Arc<Group>) {
         let Some(earliest) = group.earliest() else { return };
         let mut late = self.asked.late.lock();
@@ -128,8 +135,37 @@ impl Watcher {
         if late.wakes.is_none_or(|wakes| earliest < wakes) {
             late.wakes = Some(earliest);
             drop(late);
-            self.thread.unpark();
+            self.wake();
         }
+    }
+}
+
+/// What is done, a step at a time.
+pub struct Watch {
+    asked: Arc<Asked>,
+}
+
+impl Default for Watch {
+    fn default() -> Watch {
+        Watch { asked: Arc::default() }
+    }
+}
+
+impl Watch {
+    /// What tells it.
+    pub fn watcher(&self) -> Watcher {
+        Watcher { asked: self.asked.clone(), thread: None }
+    }
+    /// Does what is to be done by now. `try_again` writes what waits and says whether anything still does; `None` when
+    /// there is nothing to write for any more. When there is more to do: `Some(None)` is when it is told something,
+    /// `None` never again.
+    pub fn step(&self, now: Instant, try_again: impl Fn() -> Option<bool>) -> Option<Option<Instant>> {
+        let mut wakes = None;
+        if self.asked.look.swap(false, Ordering::AcqRel) && try_again()? {
+            self.asked.look.store(true, Ordering::Release);
+            wakes = Some(now + RETRY);
+        }
+        Some([wakes, answer_late(&self.asked, now)].into_iter().flatten().min())
     }
 }
 
@@ -147,16 +183,18 @@ impl std::fmt::Debug for Asked {
 }
 
 impl Watching {
-    /// Starts the thread, and gives what tells it. `try_again` writes what waits and says whether anything still does;
-    /// `None` when there is nothing to write for any more.
-    pub fn start(try_again: impl Fn() -> Option<bool> + Send + 'static) -> (Watching, Watcher) {
-        let asked = Arc::new(Asked::default());
-        let for_thread = asked.clone();
+    /// Starts the thread, and gives what tells it. `try_again`: as [`Watch::step`].
+    pub fn start(
+        clock: Arc<dyn Clock>,
+        try_again: impl Fn() -> Option<bool> + Send + 'static,
+    ) -> (Watching, Watcher) {
+        let watch = Watch::default();
+        let asked = watch.asked.clone();
         let handle = thread::Builder::new()
             .name("disk".into())
-            .spawn(move || run(&try_again, &for_thread))
+            .spawn(move || run(&watch, &*clock, &try_again))
             .expect("the system gives a thread at start");
-        let watcher = Watcher { asked: asked.clone(), thread: handle.thread().clone() };
+        let watcher = Watcher { asked: asked.clone(), thread: Some(handle.thread().clone()) };
         (Watching { asked, handle: Some(handle) }, watcher)
     }
     /// Asks the thread to end and waits for it.
@@ -181,19 +219,11 @@ impl Drop for Watching {
     }
 }
 
-fn run(try_again: &dyn Fn() -> Option<bool>, asked: &Asked) {
-    while !asked.stop.load(Ordering::Acquire) {
-        let mut wakes = None;
-        if asked.look.swap(false, Ordering::AcqRel) {
-            let Some(still_waits) = try_again() else { return };
-            if still_waits {
-                asked.look.store(true, Ordering::Release);
-                wakes = Some(Instant::now() + RETRY);
-            }
-        }
-        let wakes = [wakes, answer_late(asked, Instant::now())].into_iter().flatten().min();
+fn run(watch: &Watch, clock: &dyn Clock, try_again: &dyn Fn() -> Option<bool>) {
+    while !watch.asked.stop.load(Ordering::Acquire) {
+        let Some(wakes) = watch.step(clock.now(), try_again) else { return };
         match wakes {
-            Some(wakes) => thread::park_timeout(wakes.saturating_duration_since(Instant::now())),
+            Some(wakes) => thread::park_timeout(wakes.saturating_duration_since(clock.now())),
             None => thread::park(),
         }
     }

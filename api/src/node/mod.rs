@@ -23,6 +23,8 @@ pub mod core;
 pub mod disk;
 pub mod outage;
 pub mod failpoint;
+pub mod combining;
+pub mod sequencing;
 pub mod lanes;
 pub mod recovery;
 pub mod recall;
@@ -32,15 +34,17 @@ pub use self::core::{Answered, Job, Reply, Settled, Waiting};
 pub use self::outage::Unwritable;
 
 use self::clock::{Clock, Machine};
+use self::combining::combine;
 use self::core::Core;
 use self::disk::Watching;
 use self::folding::{Folding, Folds};
 use self::gpu::Gpu;
-use self::intake::{Batch, Intake};
+use self::intake::Intake;
 use self::keys::NodeKeys;
 use self::lanes::{Lanes, Setting, Waits};
 use self::pace::Pace;
 use self::quota::Terms;
+use self::sequencing::Means;
 use self::store::Store;
 use self::tally::Tally;
 use crate::config::Loaded;
@@ -54,7 +58,7 @@ use interdict_engine::identity::IdentityLimits;
 use interdict_engine::packs;
 use interdict_engine::sequencer::{SequencerLimits, Submission};
 use interdict_ledger::journal::Reader;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use prometheus::Histogram;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -178,7 +182,8 @@ impl Node {
             let (intake, core, tally) = (intake.clone(), core.clone(), tally.clone());
             let (pace, clock, gpu) = (pace.clone(), clock.clone(), gpu.clone());
             let waits = Waits::of(&loaded.hardware);
-            let setting = Setting { intake, core, tally, pace, clock, gpu, micro_batch, waits };
+            let means = Means { intake, core, pace, clock, micro_batch };
+            let setting = Setting { means, tally, gpu, waits };
             Lanes::start(lane_count, setting, loaded.hardware.pin)
         });
         let node = Arc::new(Node {
@@ -213,7 +218,8 @@ impl Node {
         });
         // Held for the look only, so that whoever closes the node finds itself its last holder.
         let of_node = Arc::downgrade(&node);
-        let (watching, watcher) = Watching::start(move || of_node.upgrade().map(|node| node.write_again()));
+        let write_again = move || of_node.upgrade().map(|node| node.write_again());
+        let (watching, watcher) = Watching::start(node.clock.clone(), write_again);
         *node.watching.lock() = Some(watching);
         node.core.lock().watched(node.loaded.disk_policy(), watcher);
         node.publish_configured(wanted, now_ms)?;
@@ -284,11 +290,7 @@ impl Node {
             Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
         failpoint::reached("publish.before_append");
         let mut core = self.core.lock();
-        if let Some(why) = core.refuses_control() {
-            return Err(Unwritable { why, is_kept: false }.into());
-        }
-        let taken = core.sequencer.publish(generation, event);
-        match core.note(taken) {
+        match core.publish(generation, event)? {
             Answered::Noted(accepted) => {
                 // Even where the journal cannot write it now: it will, and then names it.
                 let in_use: Vec<[u8; 32]> = {
@@ -424,23 +426,7 @@ impl Node {
     fn work(&self) {
         match &self.lanes {
             Some(lanes) => lanes.wake(),
-            None => self.combine(),
-        }
-    }
-
-    /// Combining: whoever gets the core drains what waits, its own jobs and others', and looks again after letting
-    /// go, so that no job is left by a thread that came while the core was held.
-    fn combine(&self) {
-        let mut batch = Batch::default();
-        while self.intake.waiting() > 0 {
-            let Some(mut core) = self.core.try_lock() else { return };
-            while self.intake.take(self.micro_batch, true, &mut batch) {
-                let _in_hand = self.intake.hold(&batch);
-                core.process_until(&mut batch.jobs, &mut batch.until);
-                batch.until.clear();
-                // Under load this goes on and on: whoever waits for the core (figures, a publication) comes between.
-                MutexGuard::bump(&mut core);
-            }
+            None => combine(&self.intake, &self.core, self.micro_batch),
         }
     }
 
@@ -497,7 +483,7 @@ impl Node {
         let ready = core.refuses().map_or(Ok(()), Err);
         drop(core);
         if self.lanes.is_none() {
-            self.combine();
+            combine(&self.intake, &self.core, self.micro_batch);
         }
         ready
     }

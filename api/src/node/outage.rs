@@ -3,7 +3,10 @@
 
 use super::core::{Answered, Core, Job, payment};
 use super::disk::{Policy, RETRY, Watcher, WhenUnwritable};
+use interdict_engine::domain::Event;
+use interdict_engine::generation::Generation;
 use interdict_ledger::journal::Journal;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Core {
@@ -48,14 +51,26 @@ impl Core {
         let trouble = self.journal.as_ref().and_then(Journal::trouble);
         trouble.map(cannot_write).or_else(|| self.refuses())
     }
+    /// Has a generation judge all that comes after it: an event like any other, whose record is with the batch at hand.
+    ///
+    /// # Errors
+    /// While the journal cannot write; nothing was changed.
+    pub fn publish(&mut self, generation: Arc<Generation>, event: Event) -> Result<Answered, Unwritable> {
+        if let Some(why) = self.refuses_control() {
+            return Err(Unwritable { why, is_kept: false });
+        }
+        let taken = self.sequencer.publish(generation, event);
+        Ok(self.note(taken))
+    }
     /// Writes what waits, where anything does, but seldom.
     pub fn try_again(&mut self) {
         let Some(journal) = self.journal.as_mut().filter(|journal| journal.needs_flush()) else { return };
-        if self.tried.is_some_and(|tried| tried.elapsed() < RETRY) {
+        let now = self.clock.now();
+        if self.tried.is_some_and(|tried| now.saturating_duration_since(tried) < RETRY) {
             return;
         }
         let waits = journal.unwritten_records();
-        self.tried = Some(Instant::now());
+        self.tried = Some(now);
         if journal.flush().is_ok() && self.told {
             self.told = false;
             tracing::info!(records = waits, "the journal is written again; what waited is in it");

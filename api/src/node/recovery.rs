@@ -15,7 +15,8 @@ use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
 use interdict_ledger::identity_store::IdentityStore;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
-use interdict_ledger::storage::FileStorage;
+use interdict_ledger::storage::{FileStorage, Storage};
+use interdict_ledger::MasterKey;
 use prometheus::{Histogram, HistogramOpts};
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -143,6 +144,22 @@ pub fn catalogue_hash() -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
+/// What a journal is opened on, and what is rebuilt from it.
+pub struct Ground<'a> {
+    /// Where the journal lies.
+    pub storage: Arc<dyn Storage>,
+    /// What its data keys are wrapped with.
+    pub master: &'a MasterKey,
+    /// How it is written.
+    pub options: Options,
+    /// An empty sequencer, with its bounds.
+    pub sequencer: Sequencer,
+    /// The generation of an id, where it is kept.
+    pub generation: &'a dyn Fn(&GenerationId) -> Option<Arc<Generation>>,
+    /// Why the last generation that was not given could not be built, if it is kept at all.
+    pub why: &'a dyn Fn() -> Option<String>,
+}
+
 /// Opens the journal of a data folder and rebuilds the sequencer from it; `syncs` is told how long each sync takes.
 ///
 /// # Errors
@@ -162,36 +179,49 @@ pub fn open(
     let feature_keys =
         tenants.filter_map(|(name, tenant)| Some((name.as_str().into(), tenant.feature_keys?)));
     let sequencer = Sequencer::new(limits, empty_generation()).with_tenant_keys(feature_keys);
-    let mut sequencer = sequencer.with_cold(cold);
+    let ground = Ground {
+        storage: Arc::new(storage),
+        master: &keys.master,
+        options: options(loaded, syncs),
+        sequencer: sequencer.with_cold(cold),
+        generation: &|id| generations.get(id),
+        why: &|| generations.why(),
+    };
+    let opened = open_on(ground).map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
+    let (sequencer, journal, found) = opened;
+    let (generations, published) = generations.into_built();
+    Ok(Opened { sequencer, journal, found, generations, published })
+}
+
+/// Opens a journal, wherever it lies, and rebuilds the sequencer from it.
+///
+/// # Errors
+/// As [`open`]; damage is placed.
+pub fn open_on(ground: Ground<'_>) -> Result<(Sequencer, Journal, Found), interdict_ledger::Error> {
+    let Ground { storage, master, options, mut sequencer, generation, why } = ground;
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
-    let opened = Journal::open_with(
-        Arc::new(storage),
-        &keys.master,
-        options(loaded, syncs),
-        &mut |stored: &Stored<'_>| {
-            let failed =
-                |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
-            match stored.kind {
-                RecordKind::Decided => {
-                    undecided.remove(&stored.sequence);
-                }
-                RecordKind::Accepted => {
-                    let sealed = stored.sealed()?;
-                    let accepted = Accepted::decode(stored.open(), sealed.as_deref())
-                        .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
-                    let taken = sequencer.restore(accepted, &|id| generations.get(id)).map_err(|e| {
-                        let why = generations.why().map_or(String::new(), |why| format!(": {why}"));
-                        failed(format!("sequence {}: {e}{why}", stored.sequence))
-                    })?;
-                    if let Taken::Work(work) = taken {
-                        undecided.insert(stored.sequence, work);
-                    }
+    let opened = Journal::open_with(storage, master, options, &mut |stored: &Stored<'_>| {
+        let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
+        match stored.kind {
+            RecordKind::Decided => {
+                undecided.remove(&stored.sequence);
+            }
+            RecordKind::Accepted => {
+                let sealed = stored.sealed()?;
+                let accepted = Accepted::decode(stored.open(), sealed.as_deref())
+                    .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
+                let taken = sequencer.restore(accepted, generation).map_err(|e| {
+                    let why = why().map_or(String::new(), |why| format!(": {why}"));
+                    failed(format!("sequence {}: {e}{why}", stored.sequence))
+                })?;
+                if let Taken::Work(work) = taken {
+                    undecided.insert(stored.sequence, work);
                 }
             }
-            Ok(())
-        },
-    );
-    let (mut journal, recovery) = opened.map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
+        }
+        Ok(())
+    });
+    let (mut journal, recovery) = opened?;
     let decided_now = undecided.len() as u64;
     decide_now(&mut journal, undecided)?;
     let found = Found {
@@ -201,11 +231,13 @@ pub fn open(
         restored_differently: sequencer.counts().restored_differently,
         torn: recovery.torn,
     };
-    let (generations, published) = generations.into_built();
-    Ok(Opened { sequencer, journal, found, generations, published })
+    Ok((sequencer, journal, found))
 }
 
-fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<()> {
+fn decide_now(
+    journal: &mut Journal,
+    undecided: BTreeMap<u64, Work>,
+) -> Result<(), interdict_ledger::Error> {
     if undecided.is_empty() {
         return Ok(());
     }
@@ -217,7 +249,10 @@ fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<(
     }
     let batch: Vec<Record<'_>> = records.iter().collect();
     failpoint::reached("recovery.before_append");
-    journal.append(&batch).map_err(|e| anyhow!("deciding what had no verdict: {e}"))?;
+    journal.append(&batch).map_err(|mut e| {
+        e.message = format!("deciding what had no verdict: {}", e.message);
+        e
+    })?;
     failpoint::reached("recovery.after_append");
     Ok(())
 }

@@ -90,6 +90,9 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// Told how long each sync of written batches took.
     pub on_sync: Option<OnSync>,
+    /// No thread syncs: the caller does, by [`Syncer::begin`] and [`Syncer::step`]. For simulators, which have one
+    /// thread.
+    pub stepped: bool,
 }
 
 impl Options {
@@ -103,7 +106,7 @@ impl Options {
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
         let (segment_bytes, engine) = (Options::SEGMENT_BYTES, engine.into());
-        Options { segment_bytes, durability, engine, catalogue, clock, on_sync: None }
+        Options { segment_bytes, durability, engine, catalogue, clock, on_sync: None, stepped: false }
     }
 }
 

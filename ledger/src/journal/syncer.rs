@@ -28,8 +28,9 @@ struct Shared {
     synced: AtomicU64,
     /// A sync of the current segment failed, and the writer has not left it yet.
     lost: AtomicBool,
-    /// Held over each sync and the noting of its result: of two that overlap, the kernel tells a failure to one.
-    syncing: Mutex<()>,
+    /// Held over each sync and the noting of its result: of two that overlap, the kernel tells a failure to one. Inside:
+    /// what was begun and not ended, where syncs are stepped.
+    syncing: Mutex<Option<Begun>>,
     state: Mutex<State>,
     work: Condvar,
     done: Condvar,
@@ -45,6 +46,12 @@ struct State {
     stopping: bool,
     waiters: Vec<(u64, Waiter)>,
     on_loss: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// A sync that is to make durable what was written when it was begun.
+struct Begun {
+    target: Target,
+    upto: u64,
 }
 
 /// The segment being written.
@@ -195,17 +202,33 @@ impl Syncer {
     /// # Errors
     /// `Sync`: this sync failed, or an earlier one of the segment; the segment must be left at what is durable.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        let one = self.shared.syncing.lock().expect("no holder of this lock panics");
+        let mut syncing = self.syncing();
+        if let Some(begun) = syncing.take() {
+            self.end(syncing, begun)?;
+            syncing = self.syncing();
+        }
+        match self.due()? {
+            Some(begun) => self.end(syncing, begun),
+            None => Ok(()),
+        }
+    }
+    fn syncing(&self) -> MutexGuard<'_, Option<Begun>> {
+        self.shared.syncing.lock().expect("no holder of this lock panics")
+    }
+    /// What a sync would make durable now, if anything.
+    fn due(&self) -> Result<Option<Begun>, Error> {
         let state = self.lock();
         let (upto, target) = (state.written, state.target.clone());
         drop(state);
-        let Some(Target { file, segment, written_bytes, .. }) = target else { return Ok(()) };
+        let Some(target) = target else { return Ok(None) };
         if self.is_lost() {
-            return Err(lost("an earlier sync failed").at(segment, written_bytes));
+            return Err(lost("an earlier sync failed").at(target.segment, target.written_bytes));
         }
-        if self.synced().0 >= upto {
-            return Ok(());
-        }
+        Ok((self.synced().0 < upto).then_some(Begun { target, upto }))
+    }
+    /// Makes durable what was begun, and tells those who wait for it.
+    fn end(&self, syncing: MutexGuard<'_, Option<Begun>>, begun: Begun) -> Result<(), Error> {
+        let Begun { target: Target { file, segment, written_bytes, .. }, upto } = begun;
         let began = Instant::now();
         let result = file.sync();
         if let Some(on_sync) = &self.shared.on_sync {
@@ -219,7 +242,7 @@ impl Syncer {
         if let Some(target) = &mut state.target {
             target.durable_bytes = written_bytes;
         }
-        drop(one);
+        drop(syncing);
         self.release(state, upto);
         Ok(())
     }
@@ -238,13 +261,36 @@ impl Syncer {
             }
             drop(state);
             if let Err(error) = self.sync() {
-                let told = self.lock().on_loss.clone();
-                match told {
-                    Some(told) => told(),
-                    None => self.fail(error),
-                }
+                self.tell_loss(error);
             }
             state = self.lock();
+        }
+    }
+    fn tell_loss(&self, error: Error) {
+        let told = self.lock().on_loss.clone();
+        match told {
+            Some(told) => told(),
+            None => self.fail(error),
+        }
+    }
+
+    /// Begins a sync, where [`super::Options::stepped`] leaves that to the caller: of what is written by now, and to be
+    /// ended by [`Syncer::step`]. Whether anything is to be synced that is not begun already.
+    pub fn begin(&self) -> bool {
+        let mut syncing = self.syncing();
+        if syncing.is_some() {
+            return false;
+        }
+        // After a failed sync there is nothing to begin before the writer has left the segment.
+        *syncing = self.due().ok().flatten();
+        syncing.is_some()
+    }
+    /// Ends what was begun, as the thread would: tells those who wait, or of the loss.
+    pub fn step(&self) {
+        let mut syncing = self.syncing();
+        let Some(begun) = syncing.take() else { return };
+        if let Err(error) = self.end(syncing, begun) {
+            self.tell_loss(error);
         }
     }
     /// Lets the thread end after what is written has been synced.

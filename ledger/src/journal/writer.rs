@@ -99,8 +99,8 @@ impl Journal {
         recovery.segments = index.infos();
         let syncer = Syncer::new(options.on_sync.clone());
         let thread = match options.durability {
-            Durability::Os => None,
-            Durability::Disk => Some(sync_thread(&syncer)?),
+            Durability::Disk if !options.stepped => Some(sync_thread(&syncer)?),
+            Durability::Os | Durability::Disk => None,
         };
         let mut journal = Journal {
             storage,

@@ -52,7 +52,8 @@ impl Kinds {
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
-    fn sequence(&self, tenant: &str, identity: u128) -> Option<u64> {
+    /// The sequence of the message of an identity.
+    pub fn sequence(&self, tenant: &str, identity: u128) -> Option<u64> {
         let mut known = self.known.iter();
         known.find(|known| known.0 == tenant && known.1 == identity).map(|known| known.2)
     }

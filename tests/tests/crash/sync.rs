@@ -2,6 +2,7 @@
 //! whoever asks while the first sync still runs; unless the configuration would rather have an answer in time. A sync
 //! that fails is made good elsewhere.
 
+use interdict::node::clock::Machine;
 use interdict::node::core::Core;
 use interdict::node::disk::{Policy, SyncLate, Watching};
 use interdict::node::recovery::empty_generation;
@@ -121,7 +122,7 @@ fn watched(core: Core, policy: Policy) -> (Arc<Mutex<Core>>, Watching) {
         core.try_again();
         Some(core.is_troubled())
     };
-    let (watching, watcher) = Watching::start(try_again);
+    let (watching, watcher) = Watching::start(Arc::new(Machine), try_again);
     core.lock().watched(policy, watcher);
     (core, watching)
 }
