@@ -23,6 +23,7 @@ pub mod core;
 pub mod disk;
 pub mod outage;
 pub mod failpoint;
+pub mod finish;
 pub mod lanes;
 pub mod recovery;
 pub mod recall;
@@ -34,6 +35,7 @@ pub use self::outage::Unwritable;
 use self::clock::{Clock, Machine};
 use self::core::Core;
 use self::disk::Watching;
+use self::finish::{Finish, Finishing};
 use self::folding::{Folding, Folds};
 use self::gpu::Gpu;
 use self::intake::{Batch, Intake};
@@ -63,6 +65,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Built generations held in memory beside the one in force; past it they are let go and built again when asked for.
 const BUILT_MAX: usize = 16;
+const HOUR_MS: i64 = 3_600_000;
 
 /// How a node is opened.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +103,9 @@ pub struct Node {
     pub folds: Folds,
     /// How long syncs of the journal took, in seconds.
     pub syncs: Histogram,
+    /// What was skipped and is finished.
+    pub finish: Arc<Finish>,
+    finishing: Mutex<Option<Finishing>>,
     core: Arc<Mutex<Core>>,
     watching: Mutex<Option<Watching>>,
     lanes: Option<Lanes>,
@@ -170,6 +176,8 @@ impl Node {
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let mut core = core.timed(pace.clone(), clock.clone());
         core.search_by(gpu.clone());
+        let finish = Arc::new(Finish::new(opened.unfinished, loaded.config.finish.cut_off_h * HOUR_MS));
+        core.finish_by(finish.clone());
         let shown = core.shown();
         let core = Arc::new(Mutex::new(core));
         let micro_batch = loaded.hardware.micro_batch;
@@ -188,6 +196,8 @@ impl Node {
             tally,
             recovered: opened.found,
             syncs,
+            finish,
+            finishing: Mutex::default(),
             intake,
             pace,
             clock,
@@ -220,6 +230,8 @@ impl Node {
         let (folding, caller) = Folding::start(Arc::downgrade(&node), node.loaded.config.lists.fold_at);
         *node.folding.lock() = Some(folding);
         node.core.lock().fold_by(caller);
+        let finishing = Finishing::start(&node);
+        *node.finishing.lock() = Some(finishing);
         if let Some(gpu) = &node.gpu {
             // What the journal taught is on the device before the first payment comes.
             gpu.renew(&node.view());
@@ -525,6 +537,8 @@ impl Node {
         // It may hold the node while it folds.
         let folding = self.folding.lock().take();
         folding.into_iter().for_each(Folding::end);
+        let finishing = self.finishing.lock().take();
+        finishing.into_iter().for_each(Finishing::end);
         let watching = self.watching.lock().take();
         watching.into_iter().for_each(Watching::end);
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
@@ -538,7 +552,6 @@ impl Node {
 
 /// The bounds of a configuration's sequencer.
 pub fn limits(loaded: &Loaded) -> SequencerLimits {
-    const HOUR_MS: i64 = 3_600_000;
     let hardware = &loaded.hardware;
     SequencerLimits {
         features: StateLimits {

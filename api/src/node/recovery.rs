@@ -1,9 +1,11 @@
 //! Opening a data folder: the journal's records go through the sequencer again in their order, and what was accepted
 //! but not decided is decided now, marked `recovered`, so that a retry gets that verdict.
 
+use super::HOUR_MS;
 use super::cold::Told;
 use super::core::Records;
 use super::failpoint;
+use super::finish::queue::{Lacking, Queue};
 use super::keys::NodeKeys;
 use super::publish;
 use super::store::Store;
@@ -13,6 +15,7 @@ use interdict_engine::domain::{Accepted, Decided, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
+use interdict_engine::unfinished::Unfinished;
 use interdict_ledger::identity_store::IdentityStore;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
 use interdict_ledger::storage::FileStorage;
@@ -44,6 +47,8 @@ pub struct Opened {
     pub sequencer: Sequencer,
     /// The journal, ready for the next record.
     pub journal: Journal,
+    /// What was decided with stages skipped, and not finished.
+    pub unfinished: Queue,
     /// What was found.
     pub found: Found,
     /// The generations that were met last.
@@ -164,6 +169,8 @@ pub fn open(
     let sequencer = Sequencer::new(limits, empty_generation()).with_tenant_keys(feature_keys);
     let mut sequencer = sequencer.with_cold(cold);
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
+    let mut unfinished = Queue::new(Unfinished::new(loaded.config.finish.queue_max));
+    let cut_off_default_ms = loaded.config.finish.cut_off_h * HOUR_MS;
     let opened = Journal::open_with(
         Arc::new(storage),
         &keys.master,
@@ -173,7 +180,18 @@ pub fn open(
                 |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
             match stored.kind {
                 RecordKind::Decided => {
-                    undecided.remove(&stored.sequence);
+                    let work = undecided.remove(&stored.sequence);
+                    // What does not decode is `verify`'s to tell.
+                    let skipped = Decided::decode(stored.open())
+                        .is_ok_and(|decided| !decided.verdict.skipped.is_empty());
+                    if let Some(work) = work.filter(|_| skipped) {
+                        let cut_off_ms = Unfinished::cut_off_ms(&work.accepted, cut_off_default_ms);
+                        let (sequence, view) = (stored.sequence, Some(work.view));
+                        unfinished.push(Lacking { cut_off_ms, sequence, view });
+                    }
+                }
+                RecordKind::Finished => {
+                    unfinished.remove(stored.sequence);
                 }
                 RecordKind::Accepted => {
                     let sealed = stored.sealed()?;
@@ -202,7 +220,7 @@ pub fn open(
         torn: recovery.torn,
     };
     let (generations, published) = generations.into_built();
-    Ok(Opened { sequencer, journal, found, generations, published })
+    Ok(Opened { sequencer, journal, unfinished, found, generations, published })
 }
 
 fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<()> {
