@@ -2,8 +2,8 @@
 //! in the generation and the accepted record, and a reader sees only the reasons meant for it.
 
 use crate::node::{Settled, recall::Recalled};
-use interdict_engine::domain::{Audience, Entry, Field, Outcome, Reason, ReasonSource, Recorded, SlotId};
-use interdict_engine::domain::{Stamp, Transaction, Value, Verdict};
+use interdict_engine::domain::{Audience, Entry, Field, Finished, Outcome, Reason, ReasonSource, Recorded};
+use interdict_engine::domain::{SlotId, Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::lane::{Evidence, Found, Input, Scratch, find_again};
 use interdict_engine::lists::ListMeta;
@@ -114,7 +114,37 @@ pub struct Meta {
     pub would_be: Option<&'static str>,
 }
 
+/// What a payment came to when the stages were run that had been skipped.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FinishedAnswer {
+    /// As the verdict's; what was answered stays.
+    pub outcome: &'static str,
+    /// 0 to 1000.
+    pub score: u16,
+    /// Why, strongest first.
+    pub reasons: Vec<ReasonAnswer>,
+    /// Stages that could not run then either.
+    pub skipped: Vec<SkippedAnswer>,
+    /// What could still stop the payment.
+    pub lever: &'static str,
+    /// Of a fact: the outcome it would have had as a request, where that is stronger than approve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_be: Option<&'static str>,
+    /// When it was finished, RFC 3339.
+    pub at: String,
+}
+
+impl FinishedAnswer {
+    /// Of a record and the answer that its verdict makes for a reader.
+    pub fn of(finished: &Finished, answer: Answer) -> FinishedAnswer {
+        let Answer { outcome, score, reasons, skipped, lever, meta, .. } = answer;
+        let (would_be, at) = (meta.would_be, time(finished.at_ms));
+        FinishedAnswer { outcome, score, reasons, skipped, lever, would_be, at }
+    }
+}
+
 /// What an answer is made from.
+#[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// The canonical verdict.
     pub verdict: &'a Verdict,

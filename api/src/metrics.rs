@@ -2,7 +2,7 @@
 //! compares them. No label ever holds an identifier, a name or a caller's text.
 
 use crate::answer::Source;
-use crate::node::{Answered, Node};
+use crate::node::{Answered, Node, finish};
 use interdict_engine::domain::{Outcome, ReasonSource};
 use interdict_engine::features::FollowKind;
 use interdict_engine::freshness::{Freshness, WhenStale};
@@ -389,6 +389,7 @@ impl Reading<'_> {
         self.gauges("interdict_sequence", "Last sequence given", &[], one(sequence as i64));
         self.gauges("interdict_ready", "1 when the node takes requests", &[], one(ready.into()));
         self.intake(node);
+        self.finish(node);
         let group = &["group"][..];
         let groups = &features.groups;
         let gauge = |value: fn(&interdict_engine::features::GroupStats) -> u64| {
@@ -464,6 +465,54 @@ impl Reading<'_> {
             &["at"],
             rows.map(|(at, count)| (vec![at.to_owned()], count.load(Ordering::Relaxed))).into(),
         );
+    }
+
+    fn finish(&self, node: &Node) {
+        let finish = &node.finish;
+        let (waiting, first_ms) = finish.waiting();
+        let one = |value: u64| vec![(vec![], value)];
+        self.gauges(
+            "interdict_finish_queue_depth",
+            "Payments without some stage that wait to be finished",
+            &[],
+            vec![(vec![], waiting as i64)],
+        );
+        let age_ms = first_ms.map_or(0, |first_ms| crate::node::now_ms().saturating_sub(first_ms));
+        self.gauges(
+            "interdict_finish_cut_off_age_seconds",
+            "How long ago the earliest cut-off among them was; negative: so long until it",
+            &[],
+            vec![(vec![], age_ms.div_euclid(1000))],
+        );
+        let rows = finish::changes(finish).map(|(from, to, count)| (vec![from.into(), to.into()], count));
+        self.counters(
+            "interdict_finished_total",
+            "Payments finished, by the outcome that was answered and the one that they came to",
+            &["from", "to"],
+            rows.collect(),
+        );
+        let (not_kept, unreadable) = (&finish.not_kept, &finish.unreadable);
+        let rows = [("not_kept", not_kept), ("unreadable", unreadable)];
+        self.counters(
+            "interdict_finish_failed_total",
+            "Payments that can no longer be finished, by reason",
+            &["reason"],
+            rows.map(|(why, count)| (vec![why.to_owned()], count.load(Ordering::Relaxed))).into(),
+        );
+        self.counters(
+            "interdict_finish_let_go_total",
+            "Payments that the queue had no room for; they are looked for in the journal later",
+            &[],
+            one(finish.queue().let_go()),
+        );
+        self.counters(
+            "interdict_finish_passes_total",
+            "Passes over the journal to make views again or to find what was let go",
+            &[],
+            one(finish.passes.load(Ordering::Relaxed)),
+        );
+        let duration = finish.duration.clone();
+        self.now.register(Box::new(duration)).expect("the table's names are unique");
     }
 
     fn identity(&self, stats: &IdentityStats) {

@@ -2,6 +2,7 @@
 //! counted, what could not be decided, and what can still be done. Made from the verdict, the accepted record and
 //! the generation, never from what a rule's author meant; `interdict explain` and `GET /v1/decisions/…` tell it.
 
+mod finished;
 mod lists;
 mod matched;
 mod models;
@@ -13,11 +14,12 @@ mod text;
 mod told;
 mod words;
 
+pub use finished::told as told_finished;
 pub use matched::Matched;
 pub use models::ToldModel;
 pub(crate) use words::span;
 
-pub use told::{Fact, Part, Story, ToldEntry, ToldFeature, ToldReason, ToldRule, ToldSkip};
+pub use told::{Fact, Part, Story, ToldEntry, ToldFeature, ToldFinished, ToldReason, ToldRule, ToldSkip};
 
 use crate::answer::{Source, listed_name, time};
 use interdict_engine::domain::{Accepted, Lever, Outcome, ReasonSource, Transaction, Verdict};
@@ -141,6 +143,7 @@ fn opening(verdict: &Verdict, tx: &Transaction, accepted: &Accepted, recovered: 
         packs: Vec::new(),
         engine: accepted.engine.clone(),
         recovered,
+        finished: None,
         notes,
         rule: None,
     }

@@ -24,6 +24,8 @@ pub mod waiting;
 pub mod sequencer;
 pub mod lane;
 pub mod decision;
+pub mod unfinished;
+pub mod past;
 
 pub use error::{Error, ErrorKind, Place};
 pub use stage::{SkipReason, Stage};

@@ -210,6 +210,18 @@ pub const JOURNAL_BATCH_BYTES_MAX: usize = 64 << 20;
 /// Most bytes of journal batches in memory that are not safe on the disk yet, where the config says nothing else; at
 /// it payments are refused.
 pub const JOURNAL_UNWRITTEN_BYTES_MAX: u64 = 64 << 20;
+/// Most payments without some stage that wait to be finished, where the config says nothing else; past it the one of the
+/// latest cut-off is let go, counted, and found again in the journal when the others are done. About 0.1 kB each.
+pub const UNFINISHED_MAX: usize = 1 << 18;
+/// Most that the config may say.
+pub const UNFINISHED_CEILING: usize = 1 << 24;
+/// Most views held for them (a list delta or a lesson makes a new one, which shares most with the others); the views of
+/// further ones are made again from the journal. A lesson copies a segment of 1,024 prints: 72 kB a bank at most.
+pub const UNFINISHED_VIEWS_MAX: usize = 256;
+/// Most generations that those views are of; at a further one the oldest are let go.
+pub const UNFINISHED_GENERATIONS_MAX: usize = 2;
+/// Most views that one pass over the journal makes again.
+pub const UNFINISHED_REMADE_MAX: usize = 4096;
 
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(JOURNAL_BATCH_BYTES_MAX >= 2 * MICRO_BATCH_MAX * BODY_BYTES_MAX);
@@ -222,6 +234,7 @@ const _: () =
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
 const _: () = assert!(IDENTITY_TENANTS_KNOWN >= 2);
 const _: () = assert!(LISTS_MAX <= 64);
+const _: () = assert!(UNFINISHED_MAX <= UNFINISHED_CEILING && UNFINISHED_GENERATIONS_MAX >= 1);
 const _: () = assert!(FOLLOW_UPS_PER_TENANT_MAX <= FOLLOW_UPS_WAITING_MAX);
 const _: () = assert!(MODEL_FILE_BYTES_MAX <= PACK_FILE_BYTES_MAX);
 const _: () = assert!(LIST_ENTRIES_MAX < u32::MAX as u64);

@@ -16,6 +16,8 @@ mod outage;
 mod backup;
 #[path = "crash/live.rs"]
 mod live;
+#[path = "crash/finish.rs"]
+mod finish;
 
 use interdict_tests::node::{Running, Start, default_config};
 use load::Load;

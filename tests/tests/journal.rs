@@ -375,6 +375,7 @@ fn faulty_run(seed: u64, durability: Durability) -> (usize, usize) {
             let read = match expected.kind {
                 RecordKind::Accepted => reader.read_accepted(expected.sequence),
                 RecordKind::Decided => reader.read_decided(expected.sequence),
+                RecordKind::Finished => reader.read_finished(expected.sequence),
             };
             assert_eq!(read.unwrap().as_ref(), Some(expected), "seed {seed}");
         }
@@ -599,6 +600,44 @@ fn a_second_decided_is_damage() {
     drop(journal);
     let damage = check(&disk, &key()).unwrap().damage.unwrap();
     assert!(damage.message.contains("decided 1 a second time"), "{damage}");
+}
+
+#[test]
+fn finished_records_come_after_their_payment_once_each_and_are_read_back_together() {
+    let disk = MemoryStorage::new(61);
+    let mut journal = open(&disk, Durability::Os, 4096);
+    let (mut wanted, mut expected) = (Vec::new(), Vec::new());
+    for sequence in 1..=200u64 {
+        let batch = [
+            record(RecordKind::Accepted, sequence, &sequence.to_le_bytes(), &[7; 90]),
+            record(RecordKind::Decided, sequence, &[1; 40], b""),
+        ];
+        append(&mut journal, &batch).unwrap();
+        if sequence % 3 == 0 {
+            let finished = record(RecordKind::Finished, sequence - 2, &[sequence as u8; 50], b"");
+            append(&mut journal, &[finished.clone()]).unwrap();
+            wanted.push((RecordKind::Finished, sequence - 2));
+            expected.push(Some(finished));
+        }
+        if sequence % 50 == 0 {
+            wanted.extend([(RecordKind::Accepted, sequence), (RecordKind::Finished, sequence)]);
+            expected.extend([Some(batch[0].clone()), None]);
+        }
+    }
+    let late = append(&mut journal, &[record(RecordKind::Finished, 201, b"", b"")]);
+    assert_eq!(late.unwrap_err().kind, ErrorKind::Invalid);
+    let reader = journal.reader();
+    assert!(reader.any_finished());
+    assert_eq!(reader.read_many(&wanted).unwrap(), expected);
+    assert_eq!(reader.read_finished(1).unwrap(), expected[0]);
+    drop(journal);
+    let report = check(&disk, &key()).unwrap();
+    assert_eq!((report.damage, report.accepted, report.decided, report.finished), (None, 200, 200, 66));
+    let mut journal = open(&disk, Durability::Os, 4096);
+    append(&mut journal, &[record(RecordKind::Finished, 1, b"again", b"")]).unwrap();
+    drop(journal);
+    let damage = check(&disk, &key()).unwrap().damage.unwrap();
+    assert!(damage.message.contains("finished 1 a second time"), "{damage}");
 }
 
 #[test]

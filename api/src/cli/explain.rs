@@ -3,9 +3,9 @@
 
 use crate::answer::Source;
 use crate::history::{Folder, History};
-use crate::story::{Story, tell, tell_without_generation};
+use crate::story::{Story, tell, tell_without_generation, told_finished};
 use anyhow::{Result, anyhow, bail};
-use interdict_engine::domain::{Accepted, Body, Decided, HoldEnd, Label, Transaction};
+use interdict_engine::domain::{Accepted, Body, Decided, Finished, HoldEnd, Label, Transaction};
 use interdict_engine::features::FollowUp;
 use interdict_engine::generation::View;
 use interdict_engine::waiting::{Waiter, Waiting, WaitingLimits};
@@ -110,6 +110,8 @@ pub fn explain(folder: &Folder, payment: &str, tenant: Option<&str>, rule: Optio
         );
     };
     let decided = Decided::decode(&record.open)?;
+    let finished = reader.read_finished(sequence).map_err(failed)?;
+    let finished = finished.map(|record| Finished::decode(&record.open)).transpose()?;
     let verdict = &decided.verdict;
     let mut story = match &view {
         Some(view) => {
@@ -118,9 +120,19 @@ pub fn explain(folder: &Folder, payment: &str, tenant: Option<&str>, rule: Optio
             let (transaction, evidence) = (tx, None);
             let source =
                 Source { verdict, transaction, features, approximate, view, recalled, recorded, evidence };
-            tell(&source, &accepted, decided.recovered, rule)
+            let mut story = tell(&source, &accepted, decided.recovered, rule);
+            if let Some(finished) = &finished {
+                let Finished { verdict, recorded, .. } = finished;
+                let told = told_finished(finished, Some(&Source { verdict, recorded, ..source }));
+                story.finish(told);
+            }
+            story
         }
-        None => tell_without_generation(verdict, tx, &accepted, decided.recovered),
+        None => {
+            let mut story = tell_without_generation(verdict, tx, &accepted, decided.recovered);
+            finished.iter().for_each(|finished| story.finish(told_finished(finished, None)));
+            story
+        }
     };
     since.into_iter().chain(findings).for_each(|note| story.note(note));
     match &view {

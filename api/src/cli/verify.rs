@@ -3,17 +3,17 @@
 
 mod told;
 
-pub use told::{Damage, Difference, JournalSummary, Summary};
+pub use told::{Damage, Difference, FinishedSummary, JournalSummary, Summary};
 
 use super::FINDING;
 use crate::history::{Folder, Gone, History};
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use interdict_engine::domain::{Accepted, Body, Decided};
+use interdict_engine::domain::{Accepted, Body, Decided, Finished, Recorded, Verdict};
 use interdict_engine::lane::{AsRecorded, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Work};
-use interdict_ledger::journal::{RecordKind, Stored};
-use std::collections::BTreeMap;
+use interdict_ledger::journal::{Reader, RecordKind, Stored};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -79,7 +79,7 @@ fn progress() -> ProgressBar {
 /// When the check cannot be done. What it finds is in the summary.
 pub fn verify(folder: &Folder, from: u64, to: u64, tell: &mut dyn FnMut(u64, u64)) -> Result<Summary> {
     let report = folder.check()?;
-    let total = report.accepted + report.decided;
+    let total = report.accepted + report.decided + report.finished;
     let mut summary = Summary::of_journal(&report);
     if report.damage.is_some() {
         return Ok(summary);
@@ -92,6 +92,8 @@ pub fn verify(folder: &Folder, from: u64, to: u64, tell: &mut dyn FnMut(u64, u64
         scratch: Scratch::default(),
         bytes: Vec::with_capacity(256),
         range: (from, to),
+        finished: finished(&reader, from, to)?,
+        reader: &reader,
         summary: &mut summary,
     };
     let mut done = 0;
@@ -111,6 +113,22 @@ pub fn verify(folder: &Folder, from: u64, to: u64, tell: &mut dyn FnMut(u64, u64
     Ok(summary)
 }
 
+/// The payments of a range that were finished. A first pass, since theirs are records of later, when what they were
+/// judged by has long been let go.
+fn finished(reader: &Reader, from: u64, to: u64) -> Result<BTreeSet<u64>> {
+    let mut finished = BTreeSet::new();
+    if reader.any_finished() {
+        let read = reader.for_each(from, &mut |stored| {
+            if stored.kind == RecordKind::Finished && stored.sequence <= to {
+                finished.insert(stored.sequence);
+            }
+            Ok(())
+        });
+        read.map_err(|e| anyhow!("{e}"))?;
+    }
+    Ok(finished)
+}
+
 /// A payment whose `decided` has not come yet.
 enum Pending {
     /// It can be decided again.
@@ -126,6 +144,9 @@ struct Pass<'a> {
     scratch: Scratch,
     bytes: Vec<u8>,
     range: (u64, u64),
+    /// Those that were finished and are not compared yet.
+    finished: BTreeSet<u64>,
+    reader: &'a Reader,
     summary: &'a mut Summary,
 }
 
@@ -144,7 +165,7 @@ impl Pass<'_> {
             RecordKind::Decided if (from..=to).contains(&stored.sequence) => {
                 match Decided::decode(stored.open()) {
                     Ok(decided) if decided.verdict.sequence == stored.sequence => {
-                        self.decided(&decided, stored.open());
+                        self.decided(&decided, stored.open())?;
                     }
                     Ok(decided) => {
                         let inside = decided.verdict.sequence;
@@ -156,7 +177,11 @@ impl Pass<'_> {
                     Err(e) => self.finding(format!("decided record of sequence {}: {e}", stored.sequence)),
                 }
             }
-            RecordKind::Accepted | RecordKind::Decided => {}
+            // Its verdict was in a segment that is gone.
+            RecordKind::Finished if self.finished.remove(&stored.sequence) => {
+                self.summary.finished.not_kept += 1;
+            }
+            RecordKind::Accepted | RecordKind::Decided | RecordKind::Finished => {}
         }
         Ok(())
     }
@@ -191,44 +216,117 @@ impl Pass<'_> {
         self.pending.insert(sequence, pending);
     }
 
-    /// Makes the verdict again and compares. The record is looked into for one thing before: which stages had not
-    /// answered, since time is not in the accepted record.
-    fn decided(&mut self, decided: &Decided, record: &[u8]) {
-        let recorded = &decided.verdict;
+    /// Makes the verdict again and compares, and that of a payment which was finished. The records are looked into for
+    /// one thing before: which stages had not answered, since time is not in the accepted record.
+    fn decided(&mut self, decided: &Decided, record: &[u8]) -> Result<(), interdict_ledger::Error> {
+        let sequence = decided.verdict.sequence;
+        let pending = self.pending.remove(&sequence);
+        let finished =
+            if self.finished.remove(&sequence) { self.reader.read_finished(sequence)? } else { None };
         let counts = &mut *self.summary;
-        let (work, is_readable, is_certain) = match self.pending.remove(&recorded.sequence) {
+        let (work, is_readable, is_certain) = match pending {
             Some(Pending::Work { work, is_readable, is_certain }) => (work, is_readable, is_certain),
-            Some(Pending::Gone(Gone::NotKept)) => return counts.not_kept += 1,
-            Some(Pending::Gone(Gone::Damaged)) => return counts.damaged += 1,
-            Some(Pending::Gone(Gone::OtherEngine)) => {
-                (counts.checked, counts.other_engine) = (counts.checked + 1, counts.other_engine + 1);
-                return;
+            Some(Pending::Gone(gone)) => {
+                counts.finished.not_kept += u64::from(finished.is_some());
+                match gone {
+                    Gone::NotKept => counts.not_kept += 1,
+                    Gone::Damaged => counts.damaged += 1,
+                    Gone::OtherEngine => {
+                        (counts.checked, counts.other_engine) = (counts.checked + 1, counts.other_engine + 1);
+                    }
+                }
+                return Ok(());
             }
             None => {
-                return self
-                    .finding(format!("sequence {} has a verdict and is no payment", recorded.sequence));
+                self.finding(format!("sequence {sequence} has a verdict and is no payment"));
+                return Ok(());
             }
         };
-        let made = decide(&work, &mut AsRecorded(&recorded.skipped, &decided.recorded), &mut self.scratch);
+        let (made, is_equal) = self.again(&work, &decided.verdict, &decided.recorded, record);
+        let judged = Judged { is_equal, is_certain, is_readable, is_ours: work.accepted.engine == ENGINE };
+        let Summary { checked, equal, different, not_kept, other_engine, unreadable, .. } = self.summary;
+        judged.count([checked, equal, different, not_kept, other_engine, unreadable]);
+        if judged.is_different() {
+            self.differs(sequence, "", &decided.verdict, &made, &work);
+        }
+        if let Some(record) = finished {
+            self.finished_again(&work, &record.open, judged);
+        }
+        Ok(())
+    }
+
+    /// The verdict, made again, and whether it is the record's.
+    fn again(
+        &mut self,
+        work: &Work,
+        verdict: &Verdict,
+        recorded: &Recorded,
+        record: &[u8],
+    ) -> (Verdict, bool) {
+        let made = decide(work, &mut AsRecorded(&verdict.skipped, recorded), &mut self.scratch);
         self.bytes.clear();
         made.encode_into(&mut self.bytes);
         // Behind version, mark and what was recorded, the record is the canonical verdict.
-        let is_equal = record.ends_with(&self.bytes) && made == *recorded;
-        if !is_equal && !is_certain {
-            return counts.not_kept += 1;
-        }
-        counts.checked += 1;
-        match () {
-            () if is_equal => counts.equal += 1,
-            () if work.accepted.engine != ENGINE => counts.other_engine += 1,
-            () if !is_readable => counts.unreadable += 1,
-            () => {
-                counts.different += 1;
-                if counts.differences.len() < TOLD_MAX {
-                    let what = told::differing(recorded, &made, &work.view);
-                    counts.differences.push(Difference { sequence: recorded.sequence, what });
-                }
+        let is_equal = record.ends_with(&self.bytes) && made == *verdict;
+        (made, is_equal)
+    }
+
+    /// The same of a finished verdict.
+    fn finished_again(&mut self, work: &Work, record: &[u8], judged: Judged) {
+        let sequence = work.accepted.sequence;
+        let finished = match Finished::decode(record) {
+            Ok(finished) if finished.verdict.sequence == sequence => finished,
+            Ok(finished) => {
+                let inside = finished.verdict.sequence;
+                return self
+                    .finding(format!("finished record of sequence {sequence} holds that of {inside}"));
             }
+            Err(e) => return self.finding(format!("finished record of sequence {sequence}: {e}")),
+        };
+        let (made, is_equal) = self.again(work, &finished.verdict, &finished.recorded, record);
+        let judged = Judged { is_equal, is_ours: finished.engine == ENGINE, ..judged };
+        let FinishedSummary { checked, equal, different, not_kept, other_engine, unreadable } =
+            &mut self.summary.finished;
+        judged.count([checked, equal, different, not_kept, other_engine, unreadable]);
+        if judged.is_different() {
+            self.differs(sequence, "finished: ", &finished.verdict, &made, work);
         }
+    }
+
+    fn differs(&mut self, sequence: u64, which: &str, recorded: &Verdict, made: &Verdict, work: &Work) {
+        if self.summary.differences.len() < TOLD_MAX {
+            let what = told::differing(recorded, made, &work.view);
+            let what = what.into_iter().map(|what| format!("{which}{what}")).collect();
+            self.summary.differences.push(Difference { sequence, what });
+        }
+    }
+}
+
+/// A verdict that was made again.
+#[derive(Clone, Copy)]
+struct Judged {
+    is_equal: bool,
+    is_certain: bool,
+    is_readable: bool,
+    is_ours: bool,
+}
+
+impl Judged {
+    fn is_different(self) -> bool {
+        !self.is_equal && self.is_certain && self.is_ours && self.is_readable
+    }
+    fn count(self, counts: [&mut u64; 6]) {
+        let [checked, equal, different, not_kept, other_engine, unreadable] = counts;
+        if !self.is_equal && !self.is_certain {
+            *not_kept += 1;
+            return;
+        }
+        *checked += 1;
+        *match () {
+            () if self.is_equal => equal,
+            () if !self.is_ours => other_engine,
+            () if !self.is_readable => unreadable,
+            () => different,
+        } += 1;
     }
 }

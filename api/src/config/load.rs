@@ -6,10 +6,13 @@ use super::schema::{Config, GpuUse, Hardware};
 use crate::node::disk::Policy;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::error::nearest;
+use interdict_engine::limits::UNFINISHED_CEILING;
 use std::path::{Path, PathBuf};
 
 /// Largest bound of what the journal may have in memory, in MiB.
 const UNWRITTEN_MIB_MAX: u64 = 64 << 10;
+/// Latest cut-off of a payment that does not say when it settles, in hours after its arrival.
+const CUT_OFF_H_MAX: i64 = 24 * 400;
 
 /// A configuration with where it came from.
 #[derive(Debug, Clone)]
@@ -132,6 +135,13 @@ fn check(config: &Config) -> Result<()> {
         && !matches!(durability.as_str(), "os" | "disk")
     {
         bail!("journal.durability = {durability:?}: expected \"os\" or \"disk\"");
+    }
+    let finish = &config.finish;
+    if !(0..=CUT_OFF_H_MAX).contains(&finish.cut_off_h) {
+        bail!("finish.cut_off_h = {}: expected 0 to {CUT_OFF_H_MAX} hours", finish.cut_off_h);
+    }
+    if !(1..=UNFINISHED_CEILING).contains(&finish.queue_max) {
+        bail!("finish.queue_max = {}: expected 1 to {UNFINISHED_CEILING}", finish.queue_max);
     }
     let unwritten_mib = config.journal.unwritten_max_mib;
     if !(1..=UNWRITTEN_MIB_MAX).contains(&unwritten_mib) {

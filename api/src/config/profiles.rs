@@ -74,6 +74,7 @@ fn check(hardware: &Hardware) -> Result<()> {
         ("feature_memory_mib", feature_memory_mib as u64, 1, PROFILE_MEMORY_MIB_MAX),
         ("identity_memory_mib", identity_memory_mib as u64, 0, PROFILE_MEMORY_MIB_MAX),
         ("originals", originals as u64, 0, PROFILE_ORIGINALS_MAX),
+        ("background_percent", hardware.background_percent.into(), 0, 100),
     ];
     for (key, value, least, most) in bounds {
         ensure!((least..=most).contains(&value), "{key} {value}: expected {least} to {most}");

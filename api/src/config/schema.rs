@@ -2,7 +2,7 @@
 
 use crate::node::disk::{SyncLate, WhenUnwritable};
 use interdict_engine::calibration::Calibration;
-use interdict_engine::limits::{FOLD_AT, JOURNAL_UNWRITTEN_BYTES_MAX};
+use interdict_engine::limits::{FOLD_AT, JOURNAL_UNWRITTEN_BYTES_MAX, UNFINISHED_MAX};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub struct Config {
     pub identity: IdentitySection,
     /// The journal.
     pub journal: Journal,
+    /// What was skipped for want of time, and is finished later.
+    pub finish: FinishSection,
     /// What differs from tenant to tenant.
     pub tenants: BTreeMap<String, Tenant>,
 }
@@ -291,6 +293,23 @@ impl Default for Journal {
     }
 }
 
+/// `[finish]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FinishSection {
+    /// After how many hours from its arrival a payment settles that does not say it (`settles_at`): the earliest is
+    /// finished first.
+    pub cut_off_h: i64,
+    /// Most payments that wait to be finished; past it those of the latest cut-off are looked for in the journal again
+    /// when the others are done.
+    pub queue_max: usize,
+}
+impl Default for FinishSection {
+    fn default() -> Self {
+        FinishSection { cut_off_h: 24, queue_max: UNFINISHED_MAX }
+    }
+}
+
 /// `[tenants.NAME]`
 #[derive(Debug, Clone, Deserialize, Serialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -342,6 +361,9 @@ pub struct Hardware {
     pub identity_memory_mib: usize,
     /// Transactions that labels and reversals can still find.
     pub originals: usize,
+    /// Most of one core's time, in hundredths, that what was skipped is finished in while nobody waits; 0: never.
+    #[serde(default = "background_percent")]
+    pub background_percent: u32,
     /// Whether a GPU searches banks.
     #[serde(default)]
     pub gpu: GpuUse,
@@ -362,6 +384,9 @@ fn ring() -> usize {
 }
 fn park_us() -> u64 {
     1000
+}
+fn background_percent() -> u32 {
+    25
 }
 
 impl Hardware {

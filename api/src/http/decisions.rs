@@ -3,8 +3,9 @@
 use super::auth::{Caller, Role};
 use super::problem::Problem;
 use super::{App, Waited, header_text, overloaded, refusal};
-use crate::answer::{Answer, Meta, Source};
+use crate::answer::{Answer, FinishedAnswer, Meta, Source};
 use crate::node::intake::Refusal;
+use crate::node::lookup::Given;
 use crate::node::timing::{Step, is_timed};
 use crate::node::{Answered, now_ms};
 use crate::story::{self, Story};
@@ -12,7 +13,7 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use interdict_engine::domain::{Audience, Body, Event};
+use interdict_engine::domain::{Audience, Body, Event, Finished};
 use interdict_engine::sequencer::{ENGINE, Submission};
 use interdict_ingest::dead_letter::RecordKind;
 use interdict_ingest::decode::request::is_batch;
@@ -220,7 +221,14 @@ fn render(
     }
 }
 
-fn source(given: &crate::node::lookup::Given) -> Source<'_> {
+/// What it came to with the stages that it lacks, where it was finished.
+fn finished_source(given: &Given) -> Option<(&Finished, Source<'_>)> {
+    let (finished, recalled) = given.finished.as_ref()?;
+    let Finished { verdict, recorded, .. } = finished;
+    Some((finished, Source { verdict, recorded, recalled, ..source(given) }))
+}
+
+fn source(given: &Given) -> Source<'_> {
     Source {
         verdict: &given.verdict,
         transaction: given.transaction(),
@@ -239,6 +247,9 @@ pub struct Explained {
     /// The verdict.
     #[serde(flatten)]
     pub answer: Answer,
+    /// What it came to with the stages that were skipped, where it was finished. The answer stays the verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished: Option<FinishedAnswer>,
     /// Its story in words; only for readers of internal reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Story>,
@@ -279,9 +290,18 @@ pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
         };
         let reader = caller.role.audience();
         // The story has names, texts and internal reasons: it is for the risk team.
-        let explanation = (reader == Audience::Internal)
-            .then(|| story::tell(&source(&given), &given.accepted, given.recovered, None));
-        Ok(json(StatusCode::OK, &Explained { answer: source(&given).answer(reader, meta), explanation }))
+        let finished = finished_source(&given);
+        let explanation = (reader == Audience::Internal).then(|| {
+            let mut story = story::tell(&source(&given), &given.accepted, given.recovered, None);
+            let told =
+                finished.as_ref().map(|(finished, source)| story::told_finished(finished, Some(source)));
+            told.into_iter().for_each(|told| story.finish(told));
+            story
+        });
+        let answer = source(&given).answer(reader, meta.clone());
+        let finished =
+            finished.map(|(finished, source)| FinishedAnswer::of(finished, source.answer(reader, meta)));
+        Ok(json(StatusCode::OK, &Explained { answer, finished, explanation }))
     };
     found().unwrap_or_else(IntoResponse::into_response)
 }

@@ -5,6 +5,8 @@
 use super::clock::{Clock, Machine};
 use super::disk::{Group, Policy, SyncLate, Watcher, WhenUnwritable};
 use super::failpoint;
+use super::finish::Finish;
+use super::finish::queue::Lacking;
 use super::folding::Caller;
 use super::gate::{Live, Means};
 use super::gpu::Gpu;
@@ -15,7 +17,7 @@ use super::tally::Tally;
 use super::timing::{Step, any_timed, is_timed};
 use arc_swap::ArcSwap;
 use interdict_engine::Error;
-use interdict_engine::domain::{Accepted, Body, Decided, Recorded, Transaction, Verdict};
+use interdict_engine::domain::{Accepted, Body, Decided, Finished, Recorded, Transaction, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::lane::{self, Evidence, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
@@ -132,7 +134,10 @@ pub struct Core {
     pub(super) syncer: Option<Syncer>,
     scratch: Scratch,
     taken: Vec<Taken>,
-    records: Records,
+    pub(super) records: Records,
+    /// Of the batch at hand, the payments that lack stages.
+    pub(super) lacking: Vec<Lacking>,
+    pub(super) finish: Option<Arc<Finish>>,
     tally: Arc<Tally>,
     /// Where the last record lies: what an answer without a record of its own may rest on.
     last: Option<Position>,
@@ -196,6 +201,11 @@ impl Records {
         self.all.push((RecordKind::Decided, sequence, decided.encode(), Vec::new()));
         self.timed.add(sequence, began);
     }
+    /// Adds a finished record.
+    pub fn finished(&mut self, finished: &Finished) {
+        let sequence = finished.verdict.sequence;
+        self.all.push((RecordKind::Finished, sequence, finished.encode(), Vec::new()));
+    }
     /// The records, as the journal takes them.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
         self.all.iter().map(|(kind, sequence, open, sealed)| Record {
@@ -231,6 +241,8 @@ impl Core {
             scratch,
             taken: Vec::new(),
             records,
+            lacking: Vec::new(),
+            finish: None,
             tally,
             last: None,
             policy: Policy::default(),
@@ -315,7 +327,7 @@ impl Core {
                         judge(&work, until, &means, &mut core.scratch, 0);
                     stages_ns += took_ns;
                     core.records.accepted(&work.accepted);
-                    core.records.decided(&decided);
+                    core.decided(&work, &decided);
                     let Decided { verdict, recorded, .. } = decided;
                     Answered::Decided(Box::new(Settled { work, verdict, recorded, evidence }))
                 }
@@ -447,7 +459,13 @@ impl Core {
         failpoint::reached("journal.after_append");
         self.records.clear();
         match kept {
-            Ok(position) => self.last = Some(position),
+            Ok(position) => {
+                self.last = Some(position);
+                // Only now, since what finishes them reads them in the journal.
+                if let Some(finish) = self.finish.as_ref().filter(|_| !self.lacking.is_empty()) {
+                    finish.push(self.lacking.drain(..));
+                }
+            }
             // Sequences are in order and batches within the journal's bound; if not, the state is past the journal
             // for good, and only a restart rebuilds it.
             Err(error) => {

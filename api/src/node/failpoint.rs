@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub const VARIABLE: &str = "INTERDICT_FAILPOINT";
 
 /// Every place there is.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 13] = [
     "journal.before_append",
     "journal.after_append",
     "answer.before_reply",
@@ -19,6 +19,8 @@ pub const NAMES: [&str; 11] = [
     "publish.before_mark",
     "recovery.before_append",
     "recovery.after_append",
+    "finish.before_append",
+    "finish.after_append",
     "backup.before_file",
     "backup.before_manifest",
     "restore.before_file",

@@ -148,6 +148,10 @@ impl Intake {
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
     }
+    /// Whether nothing waits and nothing is in hand.
+    pub fn is_idle(&self) -> bool {
+        self.waiting() == 0 && self.in_hand.load(Ordering::Relaxed) == 0
+    }
     /// Whether a payment that came now could be refused without having been read: no room is left even for defaults.
     pub fn is_swamped(&self) -> bool {
         self.express.load(Ordering::Relaxed) >= INTAKE_EXPRESS_MAX

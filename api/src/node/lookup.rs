@@ -5,7 +5,9 @@ use super::recall::Recalled;
 use super::recovery::Generations;
 use super::{BUILT_MAX, Node};
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::{Accepted, Body, Decided, GenerationId, Recorded, Transaction, Verdict};
+use interdict_engine::domain::{
+    Accepted, Body, Decided, Finished, GenerationId, Recorded, Transaction, Verdict,
+};
 use interdict_engine::generation::{Generation, View};
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ pub struct Given {
     pub view: Arc<View>,
     /// Entries that it names and the view does not have.
     pub recalled: Vec<Recalled>,
+    /// What it came to with the stages that it lacks, and the entries that this names, where it was finished.
+    pub finished: Option<(Finished, Vec<Recalled>)>,
 }
 
 impl Given {
@@ -45,12 +49,19 @@ impl Node {
         let failed = |e: interdict_ledger::Error| anyhow!("{e}");
         let Some(decided) = self.reader.read_decided(sequence).map_err(failed)? else { return Ok(None) };
         let Some(accepted) = self.reader.read_accepted(sequence).map_err(failed)? else { return Ok(None) };
+        let finished = self.reader.read_finished(sequence).map_err(failed)?;
         let decided = Decided::decode(&decided.open)?;
         let accepted = Accepted::decode(&accepted.open, accepted.sealed.as_deref())?;
         let view = self.view_of(&decided.verdict.generation)?;
         let recalled = self.recall(&decided.verdict, &view)?;
         let Decided { verdict, recovered, recorded } = decided;
-        Ok(Some(Given { accepted, verdict, recovered, recorded, view, recalled }))
+        let finished = finished.map(|record| -> Result<_> {
+            let finished = Finished::decode(&record.open)?;
+            let recalled = self.recall(&finished.verdict, &view)?;
+            Ok((finished, recalled))
+        });
+        let finished = finished.transpose()?;
+        Ok(Some(Given { accepted, verdict, recovered, recorded, view, recalled, finished }))
     }
 
     /// Whether a sequence's verdict is in memory only, since the disk does not take it.

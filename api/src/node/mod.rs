@@ -25,6 +25,7 @@ pub mod outage;
 pub mod failpoint;
 pub mod combining;
 pub mod sequencing;
+pub mod finish;
 pub mod lanes;
 pub mod recovery;
 pub mod recall;
@@ -37,6 +38,7 @@ use self::clock::{Clock, Machine};
 use self::combining::combine;
 use self::core::Core;
 use self::disk::Watching;
+use self::finish::{Finish, Finishing};
 use self::folding::{Folding, Folds};
 use self::gpu::Gpu;
 use self::intake::Intake;
@@ -67,6 +69,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Built generations held in memory beside the one in force; past it they are let go and built again when asked for.
 const BUILT_MAX: usize = 16;
+const HOUR_MS: i64 = 3_600_000;
 
 /// How a node is opened.
 #[derive(Debug, Clone, Default)]
@@ -104,6 +107,9 @@ pub struct Node {
     pub folds: Folds,
     /// How long syncs of the journal took, in seconds.
     pub syncs: Histogram,
+    /// What was skipped and is finished.
+    pub finish: Arc<Finish>,
+    finishing: Mutex<Option<Finishing>>,
     core: Arc<Mutex<Core>>,
     watching: Mutex<Option<Watching>>,
     lanes: Option<Lanes>,
@@ -174,6 +180,8 @@ impl Node {
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let mut core = core.timed(pace.clone(), clock.clone());
         core.search_by(gpu.clone());
+        let finish = Arc::new(Finish::new(opened.unfinished, loaded.config.finish.cut_off_h * HOUR_MS));
+        core.finish_by(finish.clone());
         let shown = core.shown();
         let core = Arc::new(Mutex::new(core));
         let micro_batch = loaded.hardware.micro_batch;
@@ -193,6 +201,8 @@ impl Node {
             tally,
             recovered: opened.found,
             syncs,
+            finish,
+            finishing: Mutex::default(),
             intake,
             pace,
             clock,
@@ -226,6 +236,8 @@ impl Node {
         let (folding, caller) = Folding::start(Arc::downgrade(&node), node.loaded.config.lists.fold_at);
         *node.folding.lock() = Some(folding);
         node.core.lock().fold_by(caller);
+        let finishing = Finishing::start(&node);
+        *node.finishing.lock() = Some(finishing);
         if let Some(gpu) = &node.gpu {
             // What the journal taught is on the device before the first payment comes.
             gpu.renew(&node.view());
@@ -511,6 +523,8 @@ impl Node {
         // It may hold the node while it folds.
         let folding = self.folding.lock().take();
         folding.into_iter().for_each(Folding::end);
+        let finishing = self.finishing.lock().take();
+        finishing.into_iter().for_each(Finishing::end);
         let watching = self.watching.lock().take();
         watching.into_iter().for_each(Watching::end);
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
@@ -524,7 +538,6 @@ impl Node {
 
 /// The bounds of a configuration's sequencer.
 pub fn limits(loaded: &Loaded) -> SequencerLimits {
-    const HOUR_MS: i64 = 3_600_000;
     let hardware = &loaded.hardware;
     SequencerLimits {
         features: StateLimits {

@@ -1,22 +1,26 @@
 //! Opening a data folder: the journal's records go through the sequencer again in their order, and what was accepted
 //! but not decided is decided now, marked `recovered`, so that a retry gets that verdict.
 
+use super::HOUR_MS;
 use super::cold::Told;
 use super::core::Records;
 use super::failpoint;
+use super::finish::queue::{Lacking, Queue};
 use super::keys::NodeKeys;
 use super::publish;
 use super::store::Store;
 use crate::config::Loaded;
+use crate::config::schema::FinishSection;
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Decided, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
+use interdict_engine::unfinished::Unfinished;
+use interdict_ledger::MasterKey;
 use interdict_ledger::identity_store::IdentityStore;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
 use interdict_ledger::storage::{FileStorage, Storage};
-use interdict_ledger::MasterKey;
 use prometheus::{Histogram, HistogramOpts};
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -45,6 +49,8 @@ pub struct Opened {
     pub sequencer: Sequencer,
     /// The journal, ready for the next record.
     pub journal: Journal,
+    /// What was decided with stages skipped, and not finished.
+    pub unfinished: Queue,
     /// What was found.
     pub found: Found,
     /// The generations that were met last.
@@ -154,6 +160,8 @@ pub struct Ground<'a> {
     pub options: Options,
     /// An empty sequencer, with its bounds.
     pub sequencer: Sequencer,
+    /// How what was skipped is finished.
+    pub finish: &'a FinishSection,
     /// The generation of an id, where it is kept.
     pub generation: &'a dyn Fn(&GenerationId) -> Option<Arc<Generation>>,
     /// Why the last generation that was not given could not be built, if it is kept at all.
@@ -184,27 +192,53 @@ pub fn open(
         master: &keys.master,
         options: options(loaded, syncs),
         sequencer: sequencer.with_cold(cold),
+        finish: &loaded.config.finish,
         generation: &|id| generations.get(id),
         why: &|| generations.why(),
     };
-    let opened = open_on(ground).map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
-    let (sequencer, journal, found) = opened;
+    let rebuilt = open_on(ground).map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
+    let Rebuilt { sequencer, journal, unfinished, found } = rebuilt;
     let (generations, published) = generations.into_built();
-    Ok(Opened { sequencer, journal, found, generations, published })
+    Ok(Opened { sequencer, journal, unfinished, found, generations, published })
+}
+
+/// What a journal came to.
+pub struct Rebuilt {
+    /// The sequencer, as it was.
+    pub sequencer: Sequencer,
+    /// The journal, ready for the next record.
+    pub journal: Journal,
+    /// What was decided with stages skipped, and not finished.
+    pub unfinished: Queue,
+    /// What was found.
+    pub found: Found,
 }
 
 /// Opens a journal, wherever it lies, and rebuilds the sequencer from it.
 ///
 /// # Errors
 /// As [`open`]; damage is placed.
-pub fn open_on(ground: Ground<'_>) -> Result<(Sequencer, Journal, Found), interdict_ledger::Error> {
-    let Ground { storage, master, options, mut sequencer, generation, why } = ground;
+pub fn open_on(ground: Ground<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
+    let Ground { storage, master, options, mut sequencer, finish, generation, why } = ground;
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
+    let mut unfinished = Queue::new(Unfinished::new(finish.queue_max));
+    let cut_off_default_ms = finish.cut_off_h * HOUR_MS;
     let opened = Journal::open_with(storage, master, options, &mut |stored: &Stored<'_>| {
         let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
         match stored.kind {
             RecordKind::Decided => {
-                undecided.remove(&stored.sequence);
+                let work = undecided.remove(&stored.sequence);
+                // What does not decode is `verify`'s to tell.
+                let skipped =
+                    Decided::decode(stored.open()).is_ok_and(|decided| !decided.verdict.skipped.is_empty());
+                if let Some(work) = work.filter(|_| skipped) {
+                    let cut_off_ms = Unfinished::cut_off_ms(&work.accepted, cut_off_default_ms);
+                    let (sequence, view) = (stored.sequence, Some(work.view));
+                    unfinished.push(Lacking { cut_off_ms, sequence, view });
+                }
+            }
+            RecordKind::Finished => {
+                unfinished.remove(stored.sequence);
             }
             RecordKind::Accepted => {
                 let sealed = stored.sealed()?;
@@ -231,13 +265,10 @@ pub fn open_on(ground: Ground<'_>) -> Result<(Sequencer, Journal, Found), interd
         restored_differently: sequencer.counts().restored_differently,
         torn: recovery.torn,
     };
-    Ok((sequencer, journal, found))
+    Ok(Rebuilt { sequencer, journal, unfinished, found })
 }
 
-fn decide_now(
-    journal: &mut Journal,
-    undecided: BTreeMap<u64, Work>,
-) -> Result<(), interdict_ledger::Error> {
+fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<(), interdict_ledger::Error> {
     if undecided.is_empty() {
         return Ok(());
     }

@@ -132,7 +132,7 @@ impl<C: Crew> Sequencing<C> {
         let mut core = core.lock();
         let mut waiting = Vec::with_capacity(made.len());
         for (work, decided, evidence) in made {
-            core.records().decided(&decided);
+            core.decided(&work, &decided);
             let Decided { verdict, recorded, .. } = decided;
             let sequence = verdict.sequence;
             if let Some(pending) = self.inflight.remove(&sequence) {

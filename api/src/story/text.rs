@@ -38,6 +38,9 @@ fn write(out: &mut String, story: &Story) -> std::fmt::Result {
         let applied = if story.default_applied { "took part" } else { "did not take part" };
         writeln!(out, "  declared defaults {applied} in the verdict")?;
     }
+    if let Some(finished) = &story.finished {
+        writeln!(out, "\nFinished\n  {}", finished.words)?;
+    }
     features(out, story)?;
     if let Some(rule) = &story.rule {
         writeln!(out, "\nThe rule that was asked about")?;

@@ -53,6 +53,9 @@ pub struct Story {
     pub engine: String,
     /// Whether the verdict was made at recovery, after a crash.
     pub recovered: bool,
+    /// What it came to later, with the stages that were skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished: Option<ToldFinished>,
     /// What else is worth knowing.
     pub notes: Vec<String>,
     /// What the rule that was asked about came to.
@@ -180,6 +183,21 @@ pub struct ToldSkip {
     pub stage: &'static str,
     /// deadline or unavailable.
     pub reason: &'static str,
+    /// One sentence.
+    pub words: String,
+}
+
+/// What a payment came to when its skipped stages were run.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ToldFinished {
+    /// The outcome that it came to; what was answered stays.
+    pub outcome: &'static str,
+    /// 0 to 1000.
+    pub score: u16,
+    /// Why, strongest first: `pack/rule`, `lists/NAME`, or a number where the generation is gone.
+    pub reasons: Vec<String>,
+    /// When, RFC 3339.
+    pub at: String,
     /// One sentence.
     pub words: String,
 }

@@ -11,12 +11,14 @@ pub mod feature;
 pub mod reason;
 pub mod decision;
 pub mod record;
+pub mod finished;
 
 pub use catalogue::{Field, FieldDef, Sensitivity};
 pub use decision::{GenerationId, Lever, Outcome, Verdict};
 pub use entry::{Effect, Entry, Subject, SubjectKind};
 pub use event::{Body, Event, EventKind, HoldEnd, Label, ListDelta};
 pub use feature::{Aggregate, FeatureSpec, KeySpec, OnReversal};
+pub use finished::Finished;
 pub use money::Currency;
 pub use reason::{Audience, Reason, ReasonSource};
 pub use record::{Accepted, Decided, Recorded, RecordedBanks, Stamp};

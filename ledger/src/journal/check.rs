@@ -20,6 +20,8 @@ pub struct Report {
     pub accepted: u64,
     /// `decided` records that hold.
     pub decided: u64,
+    /// `finished` records that hold.
+    pub finished: u64,
     /// Records whose sealed part could not be opened, since their segment's key was destroyed.
     pub sealed_unreadable: u64,
     /// Sequence of the last `accepted` that holds; 0 where there is none.
@@ -52,10 +54,11 @@ pub fn check(storage: &dyn Storage, key: &MasterKey) -> Result<Report, Error> {
                 }
                 RecordKind::Decided => {
                     counts.decided += 1;
-                    if !counts.seen.insert(stored.sequence) {
-                        let text = format!("decided {} a second time", stored.sequence);
-                        return Err(place(Error::new(ErrorKind::Corrupt, text)));
-                    }
+                    once(&mut counts.seen, "decided", stored.sequence).map_err(place)?;
+                }
+                RecordKind::Finished => {
+                    counts.finished += 1;
+                    once(&mut counts.seen_finished, "finished", stored.sequence).map_err(place)?;
                 }
             }
         }
@@ -66,6 +69,7 @@ pub fn check(storage: &dyn Storage, key: &MasterKey) -> Result<Report, Error> {
         batches: counts.batches,
         accepted: counts.accepted,
         decided: counts.decided,
+        finished: counts.finished,
         sealed_unreadable: counts.unreadable,
         last_sequence: counts.last,
         head: [0; 32],
@@ -90,9 +94,16 @@ struct Counts {
     batches: u64,
     accepted: u64,
     decided: u64,
+    finished: u64,
     unreadable: u64,
     last: u64,
     seen: Seen,
+    seen_finished: Seen,
+}
+
+fn once(seen: &mut Seen, what: &str, sequence: u64) -> Result<(), Error> {
+    let again = || Error::new(ErrorKind::Corrupt, format!("{what} {sequence} a second time"));
+    seen.insert(sequence).then_some(()).ok_or_else(again)
 }
 
 /// A set of sequences: one bit each, in pieces of 4096, so that 100 million take 12 MB and a gap takes nothing.

@@ -242,7 +242,7 @@ impl<'a> Records<'a> {
 
 /// A record as it lies in the journal: the open part readable, the sealed one on demand.
 pub struct Stored<'a> {
-    /// Which of the two records it is.
+    /// Which record it is.
     pub kind: RecordKind,
     /// Its place in the one order.
     pub sequence: u64,
@@ -287,7 +287,7 @@ impl<'a> Stored<'a> {
 /// A record read back.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OwnedRecord {
-    /// Which of the two records it is.
+    /// Which record it is.
     pub kind: RecordKind,
     /// Its place in the one order.
     pub sequence: u64,

@@ -32,8 +32,11 @@ impl Span {
 pub(crate) struct Block {
     pub offset: u64,
     pub bytes: u64,
-    spans: [Span; 2],
+    spans: Spans,
 }
+
+/// By kind of record.
+type Spans = [Span; RecordKind::COUNT];
 
 impl Block {
     /// Whether some record may have a sequence of `from` or more.
@@ -45,7 +48,7 @@ impl Block {
 /// A segment's blocks.
 pub(crate) struct SegmentIndex {
     pub info: SegmentInfo,
-    spans: [Span; 2],
+    spans: Spans,
     blocks: Vec<Block>,
 }
 
@@ -68,13 +71,13 @@ impl SegmentIndex {
             key,
             origin: header.chain(),
         };
-        SegmentIndex { info, spans: [Span::EMPTY; 2], blocks: Vec::new() }
+        SegmentIndex { info, spans: [Span::EMPTY; RecordKind::COUNT], blocks: Vec::new() }
     }
 
     /// Notes a batch that lies at `at`.
     pub(crate) fn add(&mut self, at: u64, bytes: u64, records: impl Iterator<Item = (RecordKind, u64)>) {
         if self.blocks.last().is_none_or(|block| block.bytes >= BLOCK_BYTES) {
-            self.blocks.push(Block { offset: at, bytes: 0, spans: [Span::EMPTY; 2] });
+            self.blocks.push(Block { offset: at, bytes: 0, spans: [Span::EMPTY; RecordKind::COUNT] });
         }
         let block = self.blocks.last_mut().expect("pushed above where there was none");
         block.bytes = at + bytes - block.offset;
@@ -120,6 +123,11 @@ impl Index {
             .flat_map(|segment| segment.blocks.iter().map(|block| (segment.info.number, *block)))
             .filter(|(_, block)| block.spans[slot].holds(sequence))
             .collect()
+    }
+
+    /// Whether any record of a kind was met.
+    pub(crate) fn has(&self, kind: RecordKind) -> bool {
+        self.segments.iter().any(|segment| segment.spans[kind.slot()] != Span::EMPTY)
     }
 
     /// The first stretch of batches at or behind (segment, offset) in which some sequence may be `from` or more.

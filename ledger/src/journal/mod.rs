@@ -29,7 +29,7 @@ pub use writer::Journal;
 use crate::error::{Error, ErrorKind};
 use std::sync::Arc;
 
-/// The two records of a transaction.
+/// The records of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum RecordKind {
@@ -37,6 +37,8 @@ pub enum RecordKind {
     Accepted = 1,
     /// The record of law.
     Decided = 2,
+    /// What the record of law would have been with the stages that it lacks; of few, and later.
+    Finished = 3,
 }
 
 impl RecordKind {
@@ -44,9 +46,12 @@ impl RecordKind {
         match number {
             1 => Some(RecordKind::Accepted),
             2 => Some(RecordKind::Decided),
+            3 => Some(RecordKind::Finished),
             _ => None,
         }
     }
+    /// How many there are.
+    const COUNT: usize = 3;
     fn slot(self) -> usize {
         self as usize - 1
     }
@@ -55,10 +60,10 @@ impl RecordKind {
 /// A record to append.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    /// Which of the two records it is.
+    /// Which record it is.
     pub kind: RecordKind,
-    /// Its place in the one order, from 1; each `accepted` has a greater one than the last, each `decided` one that
-    /// was accepted before it or earlier in the same batch.
+    /// Its place in the one order, from 1; each `accepted` has a greater one than the last, each `decided` and
+    /// `finished` one that was accepted before it or earlier in the same batch.
     pub sequence: u64,
     /// The part written as it is: numbers, codes, tags.
     pub open: &'a [u8],

@@ -9,7 +9,7 @@ use super::{RecordKind, SegmentInfo};
 use crate::error::{Error, ErrorKind};
 use crate::key::MasterKey;
 use crate::storage::{Storage, read_exact_at};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, RwLock};
 
@@ -63,6 +63,46 @@ impl Reader {
     /// `Corrupt` (placed), `Io`.
     pub fn read_decided(&self, sequence: u64) -> Result<Option<OwnedRecord>, Error> {
         self.read(RecordKind::Decided, sequence)
+    }
+    /// The `finished` record of a sequence, likewise.
+    ///
+    /// # Errors
+    /// `Corrupt` (placed), `Io`.
+    pub fn read_finished(&self, sequence: u64) -> Result<Option<OwnedRecord>, Error> {
+        self.read(RecordKind::Finished, sequence)
+    }
+    /// Whether anything was ever finished, as far as the journal has it.
+    pub fn any_finished(&self) -> bool {
+        self.index().has(RecordKind::Finished)
+    }
+    /// Several records, each in the place of its question: what lies near one another is read once.
+    ///
+    /// # Errors
+    /// `Corrupt` (placed), `Io`.
+    pub fn read_many(&self, wanted: &[(RecordKind, u64)]) -> Result<Vec<Option<OwnedRecord>>, Error> {
+        let mut found: Vec<Option<OwnedRecord>> = vec![None; wanted.len()];
+        let mut blocks: BTreeMap<(u64, u64), Block> = BTreeMap::new();
+        {
+            let index = self.index();
+            for ((kind, sequence), found) in wanted.iter().zip(&mut found) {
+                *found = index.kept.find_unwritten(*kind, *sequence);
+                if found.is_none() {
+                    let places = index.find(*kind, *sequence).into_iter();
+                    blocks.extend(places.map(|(number, block)| ((number, block.offset), block)));
+                }
+            }
+        }
+        for ((number, offset), block) in blocks {
+            let Some(loaded) = self.load(number, block)? else { continue };
+            loaded.for_each(&mut |stored| {
+                let asked = wanted.iter().position(|asked| *asked == (stored.kind, stored.sequence));
+                if let Some(found) = asked.map(|at| &mut found[at]).filter(|found| found.is_none()) {
+                    *found = Some(stored.to_owned().map_err(|e| e.at(number, offset))?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(found)
     }
     /// Whether a sequence's `decided` (or else `accepted`) record is in memory only, since the disk does not take it.
     pub fn is_unwritten(&self, sequence: u64) -> bool {

@@ -204,7 +204,7 @@ fn torn_or_damaged(found: &Found, scanned: &Scanned, broken: Break) -> Result<To
 }
 
 /// What the order of the journal allows next: each `accepted` has a greater sequence than the one before, and a
-/// `decided` comes after its `accepted`. Moves `last` on; the error is the reason, without place.
+/// `decided` or `finished` comes after its `accepted`. Moves `last` on; the error is the reason, without place.
 pub(crate) fn in_order(kind: RecordKind, sequence: u64, last: &mut u64) -> Result<(), String> {
     match kind {
         RecordKind::Accepted if sequence > *last => {
@@ -212,7 +212,10 @@ pub(crate) fn in_order(kind: RecordKind, sequence: u64, last: &mut u64) -> Resul
             Ok(())
         }
         RecordKind::Accepted => Err(format!("accepted {sequence} after accepted {last}")),
-        RecordKind::Decided if (1..=*last).contains(&sequence) => Ok(()),
+        RecordKind::Decided | RecordKind::Finished if (1..=*last).contains(&sequence) => Ok(()),
         RecordKind::Decided => Err(format!("decided {sequence} before its accepted; the last one is {last}")),
+        RecordKind::Finished => {
+            Err(format!("finished {sequence} before its accepted; the last one is {last}"))
+        }
     }
 }

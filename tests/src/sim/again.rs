@@ -60,6 +60,7 @@ fn by_sequence(records: &[OwnedRecord]) -> Result<BTreeMap<u64, Both>, Failure> 
                 let verdict = Decided::decode(&record.open).map_err(|e| e.to_string())?.verdict;
                 both.1 = Some((verdict.encode(), verdict.skipped.is_empty()));
             }
+            RecordKind::Finished => return Err("finished by nobody".into()),
         }
     }
     Ok(all)

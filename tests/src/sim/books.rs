@@ -159,6 +159,8 @@ fn in_order(found: &[OwnedRecord]) -> Result<Read<'_>, Failure> {
                     return Err(format!("{sequence} was decided twice"));
                 }
             }
+            // The thread that finishes is not part of the simulation.
+            RecordKind::Finished => return Err(format!("{sequence} was finished by nobody")),
         }
     }
     let is_open = |(_, accepted): &(_, Accepted)| matches!(accepted.event.body, Body::Payment(_));

@@ -1,11 +1,12 @@
 //! One life of a simulated node: the core, intake, sequencing, journal and recovery of production, put together as
 //! `interdict::node::Node` does, without its threads.
 
+use super::Broken;
 use super::clock::Ticking;
 use super::lanes::Lanes;
 use super::packs;
 use super::plan::Plan;
-use super::Broken;
+use interdict::config::schema::FinishSection;
 use interdict::node::clock::Clock;
 use interdict::node::combining::combine;
 use interdict::node::core::{Answered, Core, Job, Reply, Waiting};
@@ -13,7 +14,7 @@ use interdict::node::disk::Watch;
 use interdict::node::intake::Intake;
 use interdict::node::pace::Pace;
 use interdict::node::quota::Terms;
-use interdict::node::recovery::{self, Found, Ground, catalogue_hash};
+use interdict::node::recovery::{self, Found, Ground, Rebuilt, catalogue_hash};
 use interdict::node::sequencing::{Means, Sequencing};
 use interdict::node::tally::Tally;
 use interdict_engine::domain::{Body, Event, GenerationId};
@@ -80,10 +81,11 @@ impl Node {
             master: &key(),
             options,
             sequencer: Sequencer::new(limits(), recovery::empty_generation()),
+            finish: &FinishSection::default(),
             generation: &packs::generation,
             why: &|| None,
         };
-        let (sequencer, journal, found) = recovery::open_on(ground)?;
+        let Rebuilt { sequencer, journal, found, .. } = recovery::open_on(ground)?;
         let (reader, syncer) = (journal.reader(), journal.syncer());
         let (pace, tally) = (Arc::new(Pace::new(plan.lanes)), Arc::new(Tally::new(plan.lanes, false)));
         let core = Core::new(sequencer, Some(journal), tally.clone()).timed(pace.clone(), clock.clone());

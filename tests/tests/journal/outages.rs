@@ -62,6 +62,7 @@ impl Told {
         let read = match expected.kind {
             RecordKind::Accepted => reader.read_accepted(expected.sequence),
             RecordKind::Decided => reader.read_decided(expected.sequence),
+            RecordKind::Finished => reader.read_finished(expected.sequence),
         };
         assert_eq!(read.unwrap().as_ref(), Some(expected), "seed {seed}");
     }

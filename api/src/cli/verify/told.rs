@@ -24,6 +24,8 @@ pub struct Summary {
     pub damaged: u64,
     /// Accepted without verdict: what a crash leaves until the next start, or what is being decided right now.
     pub undecided: u64,
+    /// Of what was finished afterwards, likewise.
+    pub finished: FinishedSummary,
     /// What the journal's own check found.
     pub journal: JournalSummary,
     /// What is wrong beside the verdicts, a line each.
@@ -32,12 +34,29 @@ pub struct Summary {
     pub differences: Vec<Difference>,
 }
 
+/// What was found of verdicts that were finished after they had been given without some stage.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FinishedSummary {
+    /// Made again and compared: `equal` + `different` + `other_engine` + `unreadable`.
+    pub checked: u64,
+    /// Of these, the same bytes.
+    pub equal: u64,
+    /// Other bytes, by the same engine.
+    pub different: u64,
+    /// Not compared: what they were judged by is no longer kept, or not as it was written.
+    pub not_kept: u64,
+    /// Other bytes, but another engine version finished them.
+    pub other_engine: u64,
+    /// Other bytes, but names and texts could not be read since their key was destroyed.
+    pub unreadable: u64,
+}
+
 /// What the journal's own check found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct JournalSummary {
     /// Segments.
     pub segments: usize,
-    /// Records, accepted and decided.
+    /// Records of all kinds.
     pub records: u64,
     /// Last accepted sequence.
     pub last_sequence: u64,
@@ -75,7 +94,7 @@ impl Summary {
     pub fn of_journal(report: &Report) -> Summary {
         let journal = JournalSummary {
             segments: report.segments.len(),
-            records: report.accepted + report.decided,
+            records: report.accepted + report.decided + report.finished,
             last_sequence: report.last_sequence,
             head: hex(&report.head),
             torn_bytes: report.torn.iter().map(|torn| torn.bytes_cut).sum(),
@@ -89,7 +108,11 @@ impl Summary {
     }
     /// Whether something is not as it should be.
     pub fn is_finding(&self) -> bool {
-        self.different > 0 || self.damaged > 0 || !self.findings.is_empty() || self.journal.damage.is_some()
+        self.different > 0
+            || self.finished.different > 0
+            || self.damaged > 0
+            || !self.findings.is_empty()
+            || self.journal.damage.is_some()
     }
 }
 
@@ -175,7 +198,8 @@ pub(super) fn text(summary: &Summary) -> String {
     for difference in &summary.differences {
         let _ = writeln!(out, "sequence {}: {}", difference.sequence, difference.what.join("; "));
     }
-    let more = summary.different.saturating_sub(summary.differences.len() as u64);
+    let more =
+        (summary.different + summary.finished.different).saturating_sub(summary.differences.len() as u64);
     if more > 0 {
         let _ = writeln!(out, "and {more} more that differ");
     }
@@ -186,6 +210,14 @@ pub(super) fn text(summary: &Summary) -> String {
             "verdicts: {} checked, {} equal, {} different; {} not kept, {} of another engine",
             s.checked, s.equal, s.different, s.not_kept, s.other_engine
         );
+        let f = &s.finished;
+        if f.checked + f.not_kept > 0 {
+            let _ = writeln!(
+                out,
+                "finished: {} checked, {} equal, {} different; {} not kept, {} of another engine",
+                f.checked, f.equal, f.different, f.not_kept, f.other_engine
+            );
+        }
         for (count, what) in [
             (s.damaged, "of a damaged generation"),
             (s.unreadable, "whose texts are no longer readable"),

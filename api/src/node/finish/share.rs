@@ -1,0 +1,81 @@
+//! A background thread's part of the machine: it goes on only while nobody waits, and never for more than so many
+//! hundredths of one core's time.
+
+use super::super::intake::Intake;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How soon it is looked again whether anybody waits.
+const LOOK: Duration = Duration::from_millis(1);
+/// Work that is paid for at once.
+const SLICE: Duration = Duration::from_millis(2);
+/// Longest rest that is owed, so that a slice that the kernel interrupted for long does not count as work.
+const REST_MAX: Duration = Duration::from_millis(500);
+
+/// When a background thread may work.
+pub struct Share {
+    intake: Arc<Intake>,
+    stop: Arc<AtomicBool>,
+    percent: u32,
+    began: Instant,
+}
+
+impl Share {
+    /// From now on; `percent` of a core, 1 to 100.
+    pub fn new(intake: Arc<Intake>, stop: Arc<AtomicBool>, percent: u32) -> Share {
+        Share { intake, stop, percent: percent.clamp(1, 100), began: Instant::now() }
+    }
+    /// The thread has slept until now.
+    pub fn slept(&mut self) {
+        self.began = Instant::now();
+    }
+    /// To be called between pieces of work: rests as long as is owed and while anybody waits. False: the thread is to
+    /// end.
+    pub fn go_on(&mut self) -> bool {
+        let worked = self.began.elapsed();
+        if worked < SLICE && self.intake.is_idle() {
+            return !self.stop.load(Ordering::Acquire);
+        }
+        let until = Instant::now() + rest_for(worked, self.percent);
+        while !self.stop.load(Ordering::Acquire) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() && self.intake.is_idle() {
+                self.slept();
+                return true;
+            }
+            std::thread::park_timeout(left.max(LOOK));
+        }
+        false
+    }
+}
+
+/// What so much work owes.
+fn rest_for(worked: Duration, percent: u32) -> Duration {
+    worked.mul_f64(f64::from(100 - percent) / f64::from(percent)).min(REST_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::clock::Manual;
+    use super::super::super::pace::Pace;
+    use super::*;
+
+    #[test]
+    fn work_is_paid_for_with_rest_and_the_end_is_heard() {
+        let ms = Duration::from_millis(1);
+        assert_eq!(rest_for(2 * ms, 25), 6 * ms);
+        assert_eq!(rest_for(2 * ms, 100), Duration::ZERO);
+        assert_eq!(rest_for(100 * ms, 1), REST_MAX);
+        let intake = Intake::new(Arc::new(Pace::new(0)), Arc::new(Manual::default()), Default::default(), 16);
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut share = Share::new(Arc::new(intake), stop.clone(), 50);
+        assert!(share.go_on());
+        std::thread::sleep(3 * ms);
+        let began = Instant::now();
+        assert!(share.go_on());
+        assert!(began.elapsed() >= 2 * ms, "three were worked, three are owed");
+        stop.store(true, Ordering::Release);
+        assert!(!share.go_on());
+    }
+}
