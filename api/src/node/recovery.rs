@@ -1,11 +1,12 @@
-//! Opening a data folder: the journal's records go through the sequencer again in their order, and what was accepted
-//! but not decided is decided now, marked `recovered`, so that a retry gets that verdict.
+//! Opening a data folder: the newest image of the state that fits is read (`snapshot/load.rs`), the journal's records
+//! behind it, or all of them, go through the sequencer again in their order, and what was accepted but not decided is
+//! decided now, marked `recovered`, so that a retry gets that verdict.
 
-use super::cold::Told;
 use super::core::Records;
 use super::failpoint;
 use super::keys::NodeKeys;
 use super::publish;
+use super::snapshot::{self, Began, Figures, Ground, Image, Newest, Reason, Snapshots};
 use super::store::Store;
 use crate::config::Loaded;
 use anyhow::{Result, anyhow};
@@ -13,7 +14,6 @@ use interdict_engine::domain::{Accepted, Decided, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
-use interdict_ledger::identity_store::IdentityStore;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
 use interdict_ledger::storage::FileStorage;
 use prometheus::{Histogram, HistogramOpts};
@@ -22,6 +22,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What opening found.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,8 @@ pub struct Found {
     pub last_sequence: u64,
     /// Records read.
     pub records: u64,
+    /// The sequence of the image that the state was read from; 0 where it was none.
+    pub from_image: u64,
     /// Transactions that had no verdict and got it now.
     pub decided_now: u64,
     /// Stamped features that came out otherwise than the journal says.
@@ -50,6 +53,8 @@ pub struct Opened {
     pub generations: Built,
     /// Every generation that the journal names.
     pub published: BTreeSet<[u8; 32]>,
+    /// The images of the state.
+    pub snapshots: Snapshots,
 }
 
 /// Generations by hash.
@@ -64,6 +69,7 @@ pub struct Generations<'a> {
     built: RefCell<Built>,
     named: RefCell<BTreeSet<[u8; 32]>>,
     missing: RefCell<Option<String>>,
+    known: Option<&'a dyn Fn(&[u8; 32]) -> Option<Arc<Generation>>>,
 }
 
 impl<'a> Generations<'a> {
@@ -74,17 +80,28 @@ impl<'a> Generations<'a> {
             built: RefCell::default(),
             named: RefCell::default(),
             missing: RefCell::default(),
+            known: None,
         }
+    }
+    /// With somebody who may have some built already.
+    #[must_use]
+    pub fn known_by(self, known: &'a dyn Fn(&[u8; 32]) -> Option<Arc<Generation>>) -> Generations<'a> {
+        Generations { known: Some(known), ..self }
+    }
+    /// Notes generations that the journal names in a part that is not read.
+    pub fn named(&self, hashes: &[[u8; 32]]) {
+        self.named.borrow_mut().extend(hashes);
     }
     /// The generation of an id, where it is kept.
     pub fn get(&self, id: &GenerationId) -> Option<Arc<Generation>> {
         if let Some(known) = self.built.borrow().get(&id.hash) {
             return Some(known.clone());
         }
-        let built = match self.store.manifest(&id.hash) {
-            Ok(Some(manifest)) => publish::assemble(manifest, self.store),
-            Ok(None) => return None,
-            Err(e) => Err(e),
+        let built = match (self.known.and_then(|known| known(&id.hash)), self.store.manifest(&id.hash)) {
+            (Some(known), _) => Ok(known),
+            (None, Ok(Some(manifest))) => publish::assemble(manifest, self.store),
+            (None, Ok(None)) => return None,
+            (None, Err(e)) => Err(e),
         };
         match built {
             Ok(generation) => {
@@ -143,7 +160,8 @@ pub fn catalogue_hash() -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-/// Opens the journal of a data folder and rebuilds the sequencer from it; `syncs` is told how long each sync takes.
+/// Opens the journal of a data folder and has the sequencer as it was, from an image of it or from the journal alone;
+/// `syncs` is told how long each sync takes.
 ///
 /// # Errors
 /// A damaged journal, a locked folder, a wrong key, a generation that the journal names and the store lacks.
@@ -155,54 +173,90 @@ pub fn open(
     limits: SequencerLimits,
     syncs: &Histogram,
 ) -> Result<Opened> {
+    let began = Instant::now();
     let storage = FileStorage::create(data.join("journal")).map_err(|e| anyhow!("{e}"))?;
     let generations = Generations::new(store);
-    let cold = Box::new(Told::new(IdentityStore::new(&data.join("identity.redb"))));
-    let tenants = loaded.config.tenants.iter();
-    let feature_keys =
-        tenants.filter_map(|(name, tenant)| Some((name.as_str().into(), tenant.feature_keys?)));
-    let sequencer = Sequencer::new(limits, empty_generation()).with_tenant_keys(feature_keys);
-    let mut sequencer = sequencer.with_cold(cold);
+    let ground = Ground::new(data, loaded, limits);
+    let settings = loaded.config.snapshot.clone();
+    let mut figures = Figures { began: Began::Off, ..Figures::default() };
+    let image = if settings.enabled { read_image(&ground, &storage, &generations, &mut figures) } else { None };
+    let (mut sequencer, resume, from_image) = match image {
+        Some(Image { sequencer, resume, about, .. }) => (sequencer, Some(resume), about.sequence()),
+        None => (ground.sequencer(empty_generation(), None), None, 0),
+    };
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
-    let opened = Journal::open_with(
-        Arc::new(storage),
-        &keys.master,
-        options(loaded, syncs),
-        &mut |stored: &Stored<'_>| {
-            let failed =
-                |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
-            match stored.kind {
-                RecordKind::Decided => {
-                    undecided.remove(&stored.sequence);
-                }
-                RecordKind::Accepted => {
-                    let sealed = stored.sealed()?;
-                    let accepted = Accepted::decode(stored.open(), sealed.as_deref())
-                        .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
-                    let taken = sequencer.restore(accepted, &|id| generations.get(id)).map_err(|e| {
-                        let why = generations.why().map_or(String::new(), |why| format!(": {why}"));
-                        failed(format!("sequence {}: {e}{why}", stored.sequence))
-                    })?;
-                    if let Taken::Work(work) = taken {
-                        undecided.insert(stored.sequence, work);
-                    }
-                }
-            }
-            Ok(())
-        },
-    );
+    let options = options(loaded, syncs);
+    let opened = Journal::open_from(Arc::new(storage), &keys.master, options, resume, &mut |stored| {
+        take(stored, &mut sequencer, &generations, &mut undecided)
+    });
     let (mut journal, recovery) = opened.map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
     let decided_now = undecided.len() as u64;
     decide_now(&mut journal, undecided)?;
     let found = Found {
         last_sequence: recovery.last_sequence,
         records: recovery.records,
+        from_image,
         decided_now,
         restored_differently: sequencer.counts().restored_differently,
         torn: recovery.torn,
     };
+    figures.start = began.elapsed();
     let (generations, published) = generations.into_built();
-    Ok(Opened { sequencer, journal, found, generations, published })
+    let snapshots = Snapshots::new(ground, settings, figures);
+    Ok(Opened { sequencer, journal, found, generations, published, snapshots })
+}
+
+/// The newest image that can be used; what became of it and of those that cannot goes into the figures.
+fn read_image(
+    ground: &Ground,
+    storage: &FileStorage,
+    generations: &Generations<'_>,
+    figures: &mut Figures,
+) -> Option<Image> {
+    let loading = snapshot::load(ground, storage, generations);
+    for refused in &loading.refused {
+        let reason = Reason::ALL.iter().position(|reason| *reason == refused.reason);
+        figures.refused[reason.expect("all reasons are there")] += 1;
+    }
+    figures.began = match &loading.image {
+        Some(_) => Began::Image,
+        None if loading.refused.is_empty() => Began::None,
+        None => Began::Refused,
+    };
+    figures.newest = loading.image.as_ref().map(|image| Newest {
+        sequence: image.about.sequence(),
+        created_ms: image.about.created_ms,
+        bytes: image.bytes,
+    });
+    loading.image
+}
+
+/// Takes a record of the journal again.
+fn take(
+    stored: &Stored<'_>,
+    sequencer: &mut Sequencer,
+    generations: &Generations<'_>,
+    undecided: &mut BTreeMap<u64, Work>,
+) -> Result<(), interdict_ledger::Error> {
+    let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
+    match stored.kind {
+        RecordKind::Decided => {
+            undecided.remove(&stored.sequence);
+        }
+        RecordKind::Accepted => {
+            let sealed = stored.sealed()?;
+            let accepted = Accepted::decode(stored.open(), sealed.as_deref())
+                .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
+            let taken = sequencer.restore(accepted, &|id| generations.get(id)).map_err(|e| {
+                let why = generations.why().map_or(String::new(), |why| format!(": {why}"));
+                failed(format!("sequence {}: {e}{why}", stored.sequence))
+            })?;
+            if let Taken::Work(work) = taken {
+                undecided.insert(stored.sequence, work);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<()> {
