@@ -209,9 +209,10 @@ impl<'a> Reader<'a> {
     /// `Corrupt` past it; as [`Reader::take`].
     pub fn count(&mut self, most: usize) -> Result<usize, Error> {
         let count = self.u64()?;
-        usize::try_from(count).ok().filter(|count| *count <= most).ok_or_else(|| {
-            senseless(format_args!("{count} of something that there are at most {most} of"))
-        })
+        usize::try_from(count)
+            .ok()
+            .filter(|count| *count <= most)
+            .ok_or_else(|| senseless(format_args!("{count} of something that there are at most {most} of")))
     }
     /// A text.
     ///

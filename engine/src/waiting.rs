@@ -247,7 +247,15 @@ pub struct FollowUps([FollowUpCounts; FollowKind::ALL.len()]);
 impl FollowUps {
     fn fields(counts: &mut FollowUpCounts) -> [&mut u64; 9] {
         let FollowUpCounts {
-            matched, waited, matched_later, expired, no_room, forgotten, other_kind, no_original, past_amount,
+            matched,
+            waited,
+            matched_later,
+            expired,
+            no_room,
+            forgotten,
+            other_kind,
+            no_original,
+            past_amount,
         } = counts;
         [matched, waited, matched_later, expired, no_room, forgotten, other_kind, no_original, past_amount]
     }

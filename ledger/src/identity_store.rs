@@ -4,8 +4,8 @@
 
 mod file;
 
-use file::Unsynced;
 use crate::snapshot::ColdPages;
+use file::Unsynced;
 use interdict_engine::identity::{Cold, ColdError, Drawer, Entry, Known};
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use std::collections::{BTreeMap, HashSet, VecDeque};

@@ -34,9 +34,12 @@ impl Somewhere {
     fn new() -> Somewhere {
         let dir = tempfile::tempdir().unwrap();
         let storage = Arc::new(FileStorage::create(dir.path().join("journal")).unwrap());
-        let (journal, _) =
-            Journal::open(storage, &MasterKey::from_bytes([7; 32]), Options::new(Durability::Os, "t", [0; 32]))
-                .unwrap();
+        let (journal, _) = Journal::open(
+            storage,
+            &MasterKey::from_bytes([7; 32]),
+            Options::new(Durability::Os, "t", [0; 32]),
+        )
+        .unwrap();
         Somewhere { dir, journal, stores: 0 }
     }
     fn place(&self) -> (At, Resume) {
@@ -52,6 +55,9 @@ impl Somewhere {
         Sequencer::new(limits(), recovery::empty_generation()).with_cold(store)
     }
     fn write(&self, sequencer: &Sequencer) -> PathBuf {
+        self.try_write(sequencer).unwrap().path
+    }
+    fn try_write(&self, sequencer: &Sequencer) -> Result<snapshot::Written, interdict_ledger::Error> {
         let (at, index) = self.place();
         let about = About {
             engine: ENGINE.into(),
@@ -66,7 +72,7 @@ impl Somewhere {
             at,
         };
         let images = self.dir.path().join("snapshots");
-        snapshot::write(&images, &about, &index, sequencer, &mut || {}).unwrap().path
+        snapshot::write(&images, &about, &index, sequencer, &mut || {})
     }
     fn read(&mut self, path: &Path) -> Result<Sequencer, interdict_ledger::Error> {
         let image = Image::open(path)?;
@@ -199,6 +205,21 @@ fn the_streams_above_meet_what_they_are_for() {
     println!("{met:?}");
     assert!(met.evicted > 0 && met.cold > 0 && met.waiting > 0 && met.approximate > 0, "{met:?}");
     assert!(met.ended > 0 && met.learned > 0 && met.same > 0, "{met:?}");
+}
+
+#[test]
+fn a_full_disk_costs_the_new_image_and_leaves_the_old_one() {
+    let mut somewhere = Somewhere::new();
+    let mut sequencer = somewhere.empty();
+    take(&mut sequencer, 0, START_MS, &Step::Publish(0));
+    let path = somewhere.write(&sequencer);
+    let whole = std::fs::read(&path).unwrap();
+    // Where the next one is written first.
+    let part = path.with_extension("img.part");
+    std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+    let error = somewhere.try_write(&sequencer).unwrap_err();
+    assert_eq!(error.kind, interdict_ledger::ErrorKind::Full, "{error}");
+    assert!(!part.exists() && std::fs::read(&path).unwrap() == whole);
 }
 
 #[test]

@@ -36,13 +36,7 @@ pub struct Args {
 /// As [`backup`].
 pub fn run(args: Args) -> Result<ExitCode> {
     failpoint::arm_from_environment()?;
-    let made = backup(
-        &args.data,
-        args.config.as_deref(),
-        &args.out,
-        args.with_keys,
-        !args.without_snapshot,
-    )?;
+    let made = backup(&args.data, args.config.as_deref(), &args.out, args.with_keys, !args.without_snapshot)?;
     let Made { manifest, copied, copied_bytes, removed } = &made;
     if args.json {
         let told = json!({

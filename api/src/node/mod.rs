@@ -173,8 +173,11 @@ impl Node {
         let syncs = recovery::sync_histogram();
         let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded), &syncs)?;
         let writes = options.snapshots && opened.snapshots.is_on();
-        if writes && opened.found.records >= loaded.config.snapshot.every_events {
-            // So much was read that the next start is spared it, whatever becomes of this one.
+        let found = &opened.found;
+        if writes && (found.records >= loaded.config.snapshot.every_events || found.restored_differently > 0)
+        {
+            // The next start is spared what this one has read, whatever becomes of it. And where bounds have changed,
+            // the thread that follows from here finds no stamp that is not its own.
             let published = opened.published.iter().copied().collect();
             opened.snapshots.write_live(&opened.sequencer, &opened.journal, published);
         }

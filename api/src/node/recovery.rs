@@ -179,7 +179,8 @@ pub fn open(
     let ground = Ground::new(data, loaded, limits);
     let settings = loaded.config.snapshot.clone();
     let mut figures = Figures { began: Began::Off, ..Figures::default() };
-    let image = if settings.enabled { read_image(&ground, &storage, &generations, &mut figures) } else { None };
+    let image =
+        if settings.enabled { read_image(&ground, &storage, &generations, &mut figures) } else { None };
     let (mut sequencer, resume, from_image) = match image {
         Some(Image { sequencer, resume, about, .. }) => (sequencer, Some(resume), about.sequence()),
         None => (ground.sequencer(empty_generation(), None), None, 0),

@@ -43,7 +43,8 @@ impl Ground {
     /// That of a data folder and configuration.
     pub fn new(data: &Path, loaded: &Loaded, limits: SequencerLimits) -> Ground {
         let tenants = loaded.config.tenants.iter();
-        let keys_max = tenants.filter_map(|(name, tenant)| Some((name.as_str().into(), tenant.feature_keys?)));
+        let keys_max =
+            tenants.filter_map(|(name, tenant)| Some((name.as_str().into(), tenant.feature_keys?)));
         let (dir, cold) = (data.join(FOLDER), data.join("identity.redb"));
         Ground { dir, cold, limits, keys_max: keys_max.collect() }
     }
@@ -79,7 +80,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Outcome; 5] = [Outcome::Ok, Outcome::Full, Outcome::Io, Outcome::Journal, Outcome::Stamps];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Ok, Outcome::Full, Outcome::Io, Outcome::Journal, Outcome::Stamps];
     /// Its name, as in metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -184,7 +186,8 @@ impl Snapshots {
     /// Whether the next is due, when the journal ends at a sequence.
     fn is_due(&self, last_sequence: u64, now_ms: i64) -> bool {
         let newest = self.figures.lock().newest;
-        let (sequence, created_ms) = newest.map_or((0, i64::MIN), |newest| (newest.sequence, newest.created_ms));
+        let (sequence, created_ms) =
+            newest.map_or((0, i64::MIN), |newest| (newest.sequence, newest.created_ms));
         let events = last_sequence.saturating_sub(sequence);
         let age_s = now_ms.saturating_sub(created_ms) / 1000;
         events >= self.settings.every_events || (events > 0 && age_s >= self.settings.every_s as i64)
@@ -220,7 +223,12 @@ impl Snapshots {
                     figures.newest = Some(Newest { sequence, created_ms, bytes });
                     figures.took = took;
                 }
-                tracing::info!(sequence, bytes, took_ms = took.as_millis() as u64, "wrote an image of the state");
+                tracing::info!(
+                    sequence,
+                    bytes,
+                    took_ms = took.as_millis() as u64,
+                    "wrote an image of the state"
+                );
                 if let Err(e) = snapshot::prune(&self.ground.dir, self.settings.keep) {
                     tracing::warn!("older images of the state could not be removed: {e}");
                 }

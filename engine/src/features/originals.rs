@@ -124,8 +124,9 @@ impl Originals {
         }
         to.count(self.list.len());
         for original in &self.list {
-            let Original { sequence, time_ms, count, fraud, kind, is_completed, left_minor, currency, .. } =
-                original;
+            let Original {
+                sequence, time_ms, count, fraud, kind, is_completed, left_minor, currency, ..
+            } = original;
             to.u64(*sequence);
             to.i64s(&[*time_ms, *left_minor]);
             to.bytes(&[*count, *kind as u8, u8::from(*fraud) | u8::from(*is_completed) << 1]);

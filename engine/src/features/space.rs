@@ -175,8 +175,22 @@ impl Space {
         let (keys, events) = (keys as usize, events as usize);
         let totals = [Vec::new(), Vec::new()];
         Ok(Space {
-            uid, index, headers, blocks, chunks, chunk_bytes, evicted, coverage_ms, lost_ms, hand, widths,
-            totals, keys, events, evictions, late,
+            uid,
+            index,
+            headers,
+            blocks,
+            chunks,
+            chunk_bytes,
+            evicted,
+            coverage_ms,
+            lost_ms,
+            hand,
+            widths,
+            totals,
+            keys,
+            events,
+            evictions,
+            late,
         })
     }
     /// Bytes of keys and events.

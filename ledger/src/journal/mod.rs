@@ -21,8 +21,8 @@ mod check;
 mod tests;
 
 pub use check::{Report, check};
-pub use format::SUMMED as ORIGIN_BYTES;
 pub use follow::Go;
+pub use format::SUMMED as ORIGIN_BYTES;
 pub use frame::{OwnedRecord, Stored};
 pub use place::{At, Resume};
 pub use read::Reader;

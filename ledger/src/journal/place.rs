@@ -85,7 +85,8 @@ impl At {
             let is_it = header.chain() == self.scanned.chain && self.offset() == HEADER_BYTES as u64;
             return if is_it { Ok(()) } else { differs("another segment begins there") };
         }
-        let bytes = (self.offset()).checked_sub(self.scanned.last).filter(|bytes| *bytes >= FRAME_HEAD as u64);
+        let bytes =
+            (self.offset()).checked_sub(self.scanned.last).filter(|bytes| *bytes >= FRAME_HEAD as u64);
         let Some(bytes) = bytes.filter(|bytes| *bytes <= len) else { return differs("no batch ends there") };
         let mut frame = vec![0; bytes as usize];
         read_exact_at(&*file, &mut frame, self.scanned.last).map_err(|e| failed(&e))?;
@@ -149,3 +150,6 @@ impl Resume {
         Ok(Resume { at, segments: segments.collect::<Result<_, _>>()? })
     }
 }
+
+#[cfg(test)]
+mod tests;

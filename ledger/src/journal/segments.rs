@@ -205,7 +205,8 @@ impl Journal {
             self.syncer.target(file.clone(), number, bytes);
         }
         let (seed, chain) = (header.seed(), header.chain());
-        self.open = Some(OpenSegment { file, number, seed, key, bytes, chain, frames: 0, records: 0, last: 0 });
+        self.open =
+            Some(OpenSegment { file, number, seed, key, bytes, chain, frames: 0, records: 0, last: 0 });
         Ok(())
     }
 }

@@ -322,7 +322,8 @@ impl Journal {
     /// Where it ends, with all that is in it; `None` while something waits to be written, or to be synced.
     pub fn at(&self) -> Option<At> {
         let open = self.open.as_ref().filter(|_| !self.needs_flush() && self.unwritten_records() == 0)?;
-        let is_safe = self.options.durability == Durability::Os || self.syncer.is_durable(Position(self.batches));
+        let is_safe =
+            self.options.durability == Durability::Os || self.syncer.is_durable(Position(self.batches));
         is_safe.then(|| open.at(self.written_sequence))
     }
     /// A place of it, from which it can be opened again.

@@ -138,9 +138,9 @@ impl<'f> Part<'f> {
 
 impl Source for Part<'_> {
     fn more(&mut self, into: &mut Vec<u8>) -> Result<(), interdict_engine::Error> {
-        let next = self.next().map_err(|e| {
-            interdict_engine::Error::new(interdict_engine::ErrorKind::Corrupt, e.message)
-        })?;
+        let next = self
+            .next()
+            .map_err(|e| interdict_engine::Error::new(interdict_engine::ErrorKind::Corrupt, e.message))?;
         into.extend_from_slice(next);
         Ok(())
     }

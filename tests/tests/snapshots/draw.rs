@@ -88,8 +88,20 @@ pub fn limits() -> SequencerLimits {
 
 #[derive(Debug, Clone)]
 pub enum Step {
-    Message { tenant: usize, kind: usize, again: u16, refers: Option<u16>, content: u32, minor: i64, off_ms: i64 },
-    Label { tenant: usize, back: u16, fraud: bool },
+    Message {
+        tenant: usize,
+        kind: usize,
+        again: u16,
+        refers: Option<u16>,
+        content: u32,
+        minor: i64,
+        off_ms: i64,
+    },
+    Label {
+        tenant: usize,
+        back: u16,
+        fraud: bool,
+    },
     Delta(&'static str, ListDelta),
     Publish(usize),
 }
@@ -109,12 +121,15 @@ pub fn steps(len: usize) -> impl Strategy<Value = Vec<(i64, Step)>> {
             minor,
             off_ms,
         });
-    let label = (tenant(), 0..80u16, any::<bool>())
-        .prop_map(|(tenant, back, fraud)| Step::Label { tenant, back, fraud });
+    let label = (tenant(), 0..80u16, any::<bool>()).prop_map(|(tenant, back, fraud)| Step::Label {
+        tenant,
+        back,
+        fraud,
+    });
     let delta = lists::delta().prop_map(|(_, tenant, delta)| Step::Delta(tenant, delta));
     let publish = (0..5usize).prop_map(|which| Step::Publish([0, 0, 1, 1, 2][which]));
-    let step = prop_oneof![60 => message, 6 => label, 4 => delta, 1 => publish];
-    let after = prop_oneof![40 => 0..20_000i64, 2 => 0..1_200_000i64, 1 => 0..5 * 3_600_000i64];
+    let step = prop_oneof![200 => message, 20 => label, 12 => delta, 2 => publish];
+    let after = prop_oneof![200 => 0..5_000i64, 6 => 0..600_000i64, 1 => 0..5 * 3_600_000i64];
     prop::collection::vec((after, step), len / 3..len)
 }
 

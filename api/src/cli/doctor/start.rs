@@ -21,8 +21,10 @@ pub(super) fn row(data: &Path, now_ms: i64) -> Row {
     let Some(image) = newest else {
         let all: u64 = journal.iter().map(|(_, bytes)| bytes).sum();
         let takes = Duration::from_secs(all / JOURNAL_PER_S);
-        let found = format!("no image of the state, {} MiB of journal: about {} s", all >> 20, takes.as_secs());
-        let advice = "One is written at a clean end, and while the node runs (docs/OPERATIONS.md, [snapshot]).";
+        let found =
+            format!("no image of the state, {} MiB of journal: about {} s", all >> 20, takes.as_secs());
+        let advice =
+            "One is written at a clean end, and while the node runs (docs/OPERATIONS.md, [snapshot]).";
         return Row::new("start", State::or(takes < LONG, State::Warn), found, advice);
     };
     let (about, bytes) = (image.about(), image.bytes());
@@ -37,7 +39,8 @@ pub(super) fn row(data: &Path, now_ms: i64) -> Row {
         behind >> 20,
         takes.as_secs()
     );
-    let advice = "Generations are built besides; what refuses an image (another version, other bounds) is in the log.";
+    let advice =
+        "Generations are built besides; what refuses an image (another version, other bounds) is in the log.";
     Row::new("start", State::or(takes < LONG, State::Warn), found, advice)
 }
 

@@ -61,13 +61,15 @@ impl Overlay {
             if usize::from(list) >= numbers {
                 return Err(senseless("an entry of a list that there is not"));
             }
-            let target = entry.overrides.as_deref().filter(|_| entry.effect == Effect::Override).map(Arc::from);
+            let target =
+                entry.overrides.as_deref().filter(|_| entry.effect == Effect::Override).map(Arc::from);
             let key = (list, entry.id);
             state.by_id.insert(key, Arc::new(Added { list, entry, target, visible_from }));
         }
         for _ in 0..from.count(OVERLAY_ENTRIES_MAX)? {
             let key = load_key(from)?;
-            let added = state.by_id.get(&key).cloned().ok_or_else(|| senseless("an entry that is not there"))?;
+            let added =
+                state.by_id.get(&key).cloned().ok_or_else(|| senseless("an entry that is not there"))?;
             state.live_again(added);
         }
         for _ in 0..from.count(OVERLAY_ENDED_MAX)? {
