@@ -11,7 +11,7 @@ work=$target/interdict-bench
 # comparison handler, alternating; RUNS of the replay and of each of DuckDB's and polars' cases;
 # CURVE_S is the length of one point of the curves.
 WARM_S=${WARM_S:-0.5} MEASURE_S=${MEASURE_S:-1} ROUNDS=${ROUNDS:-4} RATE=${RATE:-2000} RUNS=${RUNS:-2}
-CURVE_S=${CURVE_S:-4}
+CURVE_S=${CURVE_S:-4} RESTART_EVENTS=${RESTART_EVENTS:-1000000}
 SECONDS=0
 left_out=()
 step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
@@ -51,6 +51,9 @@ step "interdict serve beside the empty handler, $ROUNDS rounds"
 step "curves: parts of saturation, lanes 0, 1, 2, journal os and disk, beside the empty handler"
 "$target/release/interdict-bench" curves --binary "$target/release/interdict" --work "$work" \
   --seconds "$CURVE_S" --step-seconds 1
+
+step "a start with an image of the state and one from the journal, $RESTART_EVENTS payments"
+"$target/release/interdict-bench" restart --work "$work" --events "$RESTART_EVENTS" --runs 2
 
 windows=()
 if [ -n "$data" ]; then

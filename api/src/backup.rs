@@ -23,7 +23,7 @@ const RESTORING: &str = "restoring";
 /// Version of the manifest's format.
 const FORMAT: u32 = 1;
 /// The folders of a data folder that a backup may hold. The rest are caches, which a start makes again.
-const PARTS: [&str; 4] = ["journal", "generations", "dead-letters", "keys"];
+const PARTS: [&str; 5] = ["journal", "generations", "dead-letters", "keys", crate::node::snapshot::FOLDER];
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

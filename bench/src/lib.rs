@@ -5,4 +5,5 @@ pub mod sys;
 pub mod client;
 pub mod world;
 pub mod load;
+pub mod restart;
 pub mod results;

@@ -10,6 +10,7 @@ use interdict_bench::load::overload;
 use interdict_bench::load::saturation::{self, Limits};
 use interdict_bench::load::swap;
 use interdict_bench::load::{self, Arrival, LoadConfig, LoadReport};
+use interdict_bench::restart::{self, RestartConfig};
 use interdict_bench::results::machine::Stamp;
 use interdict_bench::results::orchestrate::{self, Plan};
 use interdict_bench::results::{self, criterion};
@@ -46,6 +47,8 @@ enum Command {
     RunAll(RunAllArgs),
     /// Measure latency and CPU time at parts of saturation, with 0, 1 and 2 lanes, journal os and disk; `report` draws
     Curves(CurvesArgs),
+    /// Measure a start with an image of the state and one from the journal, after so many payments
+    Restart(RestartArgs),
     /// Collect criterion's estimates and the last run-all into bench/results.json and bench/RESULTS.md
     Report(ReportArgs),
 }
@@ -238,6 +241,25 @@ struct CurvesArgs {
 }
 
 #[derive(Args)]
+struct RestartArgs {
+    /// The node's configuration
+    #[arg(long, default_value = "deploy/default.toml")]
+    config: PathBuf,
+    /// Where the data folder and restart.json go
+    #[arg(long, default_value = "target/interdict-bench")]
+    work: PathBuf,
+    /// Payments
+    #[arg(long, default_value_t = 1_000_000)]
+    events: u64,
+    /// Starts each way
+    #[arg(long, default_value_t = 1)]
+    runs: usize,
+    /// Leave the data folder there
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Args)]
 struct RunAllArgs {
     /// The interdict binary
     #[arg(long)]
@@ -283,6 +305,7 @@ fn main() -> ExitCode {
         Command::Empty(args) => serve_empty(&args),
         Command::RunAll(args) => run_all(args),
         Command::Curves(args) => curves(args),
+        Command::Restart(args) => restart(args),
         Command::Report(args) => report(&args),
     };
     match done {
@@ -530,6 +553,22 @@ fn curves(args: CurvesArgs) -> anyhow::Result<()> {
     results::curves::run(&plan, &args.lanes).map(drop)
 }
 
+fn restart(args: RestartArgs) -> anyhow::Result<()> {
+    let RestartArgs { config, work, events, runs, keep } = args;
+    anyhow::ensure!(events > 0 && runs > 0, "events {events}, runs {runs}: expected 1 or more");
+    let report = restart::run(&RestartConfig { config, work, events, runs, keep })?;
+    println!("{}", serde_json::to_string(&report)?);
+    let (image, journal) = (results::median(&report.image_s), results::median(&report.journal_s));
+    eprintln!(
+        "{events} payments: the state is there in {image:.2} s from an image of {} MiB, in {journal:.2} s from a \
+         journal of {} MiB, {:.0} times as long; the states are equal byte for byte",
+        report.image_bytes >> 20,
+        report.journal_bytes >> 20,
+        journal / image
+    );
+    Ok(())
+}
+
 fn report(args: &ReportArgs) -> anyhow::Result<()> {
     let stamp = Stamp::read();
     let mut all = results::read(&args.results)?;
@@ -539,6 +578,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<()> {
         all.extend(results::curves::results(&curves));
         results::curves::draw(&curves, &args.curves)?;
     }
+    all.extend(restart::results(&args.work, &stamp)?);
     if let Some(path) = &args.windows {
         all.extend(results::windows::read(path, &stamp)?);
         results::windows::beside_features(&mut all);

@@ -10,6 +10,8 @@ mod tenants;
 
 pub use cold::{Cold, ColdError, Drawer, Entry, Known};
 
+use crate::error::Error;
+use crate::image::{Reader, Writer};
 use crate::limits::IDENTITY_TENANTS_MAX;
 use drawers::{DISK_ENTRY_BYTES, DRAWERS};
 use std::sync::Arc;
@@ -141,6 +143,10 @@ impl Identity {
         self.shared.cold = Some(cold);
         self
     }
+    /// Its bounds.
+    pub fn limits(&self) -> &IdentityLimits {
+        &self.limits
+    }
     /// What is known of a key at a moment, in ms. What is older than the horizon is new, whether it is still kept or
     /// not. Changes nothing, so that answers do not depend on who asked before.
     pub fn look_up(&self, tenant: &str, key: u128, digest: u128, now_ms: i64) -> Seen {
@@ -186,6 +192,37 @@ impl Identity {
         // In order of arrival, so that what comes first is oldest everywhere, and a key's newest entry outlives others.
         known.table.push(Entry { key, known: Known { sequence, digest, arrival_ms: clock_ms } });
         self.tenants.keep_within(limits, shared);
+    }
+
+    /// Writes all but what lies in the cold store ([`Identity::each_cold`]) and how often that failed.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        let Evicted { age, room, tenants, failed } = self.shared.evicted;
+        to.u64s(&[self.shared.drawers, age, room, tenants, failed]);
+        self.tenants.save(to);
+    }
+    /// What [`Identity::save`] wrote, into empty tables under the same bounds, whose store holds already what it held
+    /// then.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot have been written; whatever the source returns.
+    pub fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Error> {
+        let mut counts = [0; 5];
+        from.u64s(&mut counts)?;
+        let [drawers, age, room, tenants, failed] = counts;
+        (self.shared.drawers, self.shared.evicted) = (drawers, Evicted { age, room, tenants, failed });
+        self.tenants = Tenants::load(from, &self.limits)?;
+        Ok(())
+    }
+    /// The drawers of the cold store that are in use, tenant by tenant by name, oldest first.
+    pub fn drawers(&self) -> impl Iterator<Item = Drawer> {
+        self.tenants.sorted().into_iter().flat_map(|(_, tenant)| tenant.drawers.names())
+    }
+    /// What the cold store holds of a drawer, each key once, in ascending order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn each_cold(&self, drawer: Drawer, each: &mut dyn FnMut(&Entry)) -> Result<(), ColdError> {
+        self.shared.cold.as_ref().map_or(Ok(()), |cold| cold.each(drawer, each))
     }
 
     /// Figures, for metrics; looks at every tenant.

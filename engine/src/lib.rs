@@ -8,6 +8,7 @@ pub mod limits;
 pub mod stage;
 pub mod error;
 pub mod calibration;
+pub mod image;
 pub mod domain;
 pub mod features;
 pub mod lists;

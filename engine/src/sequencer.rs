@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::features::{FeatureState, FollowKind, FollowUp, Found, StateLimits};
 use crate::generation::{Generation, View};
 use crate::identity::{Cold, Identity, IdentityLimits, Seen};
+use crate::image::{Reader, Writer};
 use crate::limits::REFERS_MAX;
 use crate::similarity::vectors::{Banks, Prints};
 use crate::waiting::{FollowUps, Waiting, WaitingLimits};
@@ -118,7 +119,10 @@ pub struct Sequencer {
     waiting: Waiting,
     banks: Banks,
     view: Arc<View>,
+    /// Of what is in the journal: the same live, restored and in an image.
     counts: SequencerCounts,
+    /// Labels that were refused, as their payment is not known; the journal has none of them.
+    refused: u64,
 }
 
 impl Sequencer {
@@ -134,6 +138,7 @@ impl Sequencer {
             banks: Banks::new(generation.banks().clone()),
             view: View::new(generation, 0),
             counts: SequencerCounts::default(),
+            refused: 0,
         }
     }
 
@@ -161,7 +166,7 @@ impl Sequencer {
     }
     /// Counts since the start.
     pub fn counts(&self) -> SequencerCounts {
-        self.counts
+        SequencerCounts { unmatched: self.counts.unmatched + self.refused, ..self.counts }
     }
     /// The feature state, for its statistics.
     pub fn features(&self) -> &FeatureState {
@@ -223,7 +228,7 @@ impl Sequencer {
             match original {
                 Some(sequence) => *target = sequence,
                 None => {
-                    self.counts.unmatched += 1;
+                    self.refused += 1;
                     return Taken::Refused(Error::new(
                         ErrorKind::NotFound,
                         "no payment with this id is known",
@@ -353,6 +358,41 @@ impl Sequencer {
             self.counts.follow_ups.of_mut(waiter.follow.kind).expired += 1;
             self.counts.unmatched += 1;
         }
+    }
+
+    /// All bounds that the state depends on, as a text: an image fits where it is the same.
+    pub fn bounds(&self) -> String {
+        let waiting = WaitingLimits::default();
+        format!("{}; {:?}; {waiting:?}", self.features.bounds(), self.identity.limits())
+    }
+    /// Writes the state (docs/formats/snapshot.md). What is left out is no part of it: how often a store failed, what
+    /// was refused, and what identity's cold store holds, which lies apart ([`Identity::each_cold`]).
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u64s(&[self.last_sequence, self.counts.unmatched]);
+        self.counts.follow_ups.save(to);
+        self.features.save(to);
+        self.identity.save(to);
+        self.waiting.save(to);
+        self.banks.save(to);
+        self.view.save(to);
+    }
+    /// What [`Sequencer::save`] wrote, into a sequencer of the same generation and bounds that has taken nothing yet,
+    /// whose cold store holds what it held then. What comes of events from here on is what would have come of them
+    /// there, byte for byte.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot have been written, and for another generation; whatever the source returns. The
+    /// sequencer is of no use then.
+    pub fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Error> {
+        assert_eq!(self.last_sequence, 0, "an image is the whole state");
+        (self.last_sequence, self.counts.unmatched) = (from.u64()?, from.u64()?);
+        self.counts.follow_ups = FollowUps::load(from)?;
+        self.features.load(from)?;
+        self.identity.load(from)?;
+        self.waiting = Waiting::load(from, WaitingLimits::default())?;
+        self.banks.load(from)?;
+        self.view = View::load(from, self.view.generation().clone(), self.banks.learned().clone())?;
+        Ok(())
     }
 
     /// Takes an accepted record of the journal again, at its own sequence, without asking identity. `generation`

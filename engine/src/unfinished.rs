@@ -1,7 +1,7 @@
 //! Payments whose verdict lacks stages, by cut-off: what is still to be finished, oldest first. Small, plain and bounded,
 //! so that it can be kept in an image of the state; what it lets go of is found again in the journal.
 
-use crate::domain::{Accepted, Body, Field, Value};
+use crate::domain::{Accepted, Body, Field, Value, Verdict};
 use crate::error::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,15 +99,7 @@ impl Unfinished {
     /// # Errors
     /// `Version` or `Corrupt`.
     pub fn decode(bytes: &[u8], max: usize) -> Result<Unfinished, Error> {
-        let corrupt = |what: String| Error::new(ErrorKind::Corrupt, format!("unfinished payments: {what}"));
-        let rest = match bytes.split_first() {
-            Some((&VERSION, rest)) => rest,
-            Some((version, _)) => {
-                let text = format!("unfinished payments: version {version}, known: {VERSION}");
-                return Err(Error::new(ErrorKind::Version, text));
-            }
-            None => return Err(corrupt("no bytes".into())),
-        };
+        let rest = versioned(bytes)?;
         let Encoded { lacks, all } = postcard::from_bytes(rest).map_err(|e| corrupt(e.to_string()))?;
         if !all.is_sorted_by(|a, b| a < b) {
             return Err(corrupt("not in the order of their cut-offs".into()));
@@ -120,6 +112,71 @@ impl Unfinished {
             unfinished.insert(cut_off_ms, sequence);
         }
         Ok(unfinished)
+    }
+}
+
+/// What the journal's records leave to be done, followed record by record: a part of an image of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Payments that are accepted and not decided: sequence and cut-off, ms since the Unix epoch.
+    pub open: BTreeMap<u64, i64>,
+    /// Payments that are decided with stages skipped and not finished.
+    pub unfinished: Unfinished,
+    /// When a payment settles that does not say so, in ms after its arrival.
+    pub cut_off_default_ms: i64,
+}
+
+impl Progress {
+    /// Of no record yet.
+    pub fn new(unfinished: Unfinished, cut_off_default_ms: i64) -> Progress {
+        Progress { open: BTreeMap::new(), unfinished, cut_off_default_ms }
+    }
+    /// A payment is accepted.
+    pub fn accepted(&mut self, accepted: &Accepted) {
+        let cut_off_ms = Unfinished::cut_off_ms(accepted, self.cut_off_default_ms);
+        self.open.insert(accepted.sequence, cut_off_ms);
+    }
+    /// A payment is decided.
+    pub fn decided(&mut self, verdict: &Verdict) {
+        let open = self.open.remove(&verdict.sequence);
+        if let Some(cut_off_ms) = open.filter(|_| !verdict.skipped.is_empty()) {
+            self.unfinished.insert(cut_off_ms, verdict.sequence);
+        }
+    }
+    /// A payment is finished.
+    pub fn finished(&mut self, sequence: u64) {
+        self.unfinished.remove(sequence);
+    }
+    /// Its bytes: version, what is open as pairs of sequence and cut-off, then those of what is unfinished.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = postcard::to_extend(&self.open, vec![VERSION]).expect("plain data always encodes");
+        out.extend(self.unfinished.encode());
+        out
+    }
+    /// That of its bytes, with a bound and a default of its own.
+    ///
+    /// # Errors
+    /// `Version` or `Corrupt`.
+    pub fn decode(bytes: &[u8], max: usize, cut_off_default_ms: i64) -> Result<Progress, Error> {
+        let rest = versioned(bytes)?;
+        let (open, rest) = postcard::take_from_bytes(rest).map_err(|e| corrupt(e.to_string()))?;
+        Ok(Progress { open, unfinished: Unfinished::decode(rest, max)?, cut_off_default_ms })
+    }
+}
+
+fn corrupt(what: String) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("unfinished payments: {what}"))
+}
+
+/// What is behind the version.
+fn versioned(bytes: &[u8]) -> Result<&[u8], Error> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => Ok(rest),
+        Some((version, _)) => {
+            let text = format!("unfinished payments: version {version}, known: {VERSION}");
+            Err(Error::new(ErrorKind::Version, text))
+        }
+        None => Err(corrupt("no bytes".into())),
     }
 }
 

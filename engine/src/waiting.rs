@@ -1,9 +1,11 @@
 //! Reversals and completions that came before their payment: they wait for it, bounded in number and in arrival time,
 //! and are handed out when it comes. A part of the sequencer's state, the same live and restored.
 
-use crate::domain::TransactionKind;
+use crate::domain::{Currency, TransactionKind};
+use crate::error::Error;
 use crate::features::{FollowKind, FollowUp};
-use crate::limits::{FOLLOW_UPS_PER_TENANT_MAX, FOLLOW_UPS_WAIT_MS, FOLLOW_UPS_WAITING_MAX};
+use crate::image::{Reader, Writer, senseless};
+use crate::limits::{FOLLOW_UPS_PER_TENANT_MAX, FOLLOW_UPS_WAIT_MS, FOLLOW_UPS_WAITING_MAX, REFERS_MAX};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -154,6 +156,50 @@ impl Waiting {
     }
 }
 
+impl Waiter {
+    fn save(&self, to: &mut Writer<'_>) {
+        let FollowUp { kind, sequence, amount_minor, currency } = self.follow;
+        to.text(&self.tenant);
+        to.count(self.keys.len());
+        self.keys.iter().for_each(|key| to.u128(*key));
+        to.i64(self.arrival_ms);
+        to.u8(kind as u8);
+        to.u64(sequence);
+        to.value(&(amount_minor, currency.as_ref().map(Currency::code)));
+    }
+    fn load(from: &mut Reader<'_>) -> Result<Waiter, Error> {
+        let tenant = from.text()?.into();
+        let keys = (0..from.count(REFERS_MAX)?).map(|_| from.u128()).collect::<Result<_, Error>>()?;
+        let (arrival_ms, kind) = (from.i64()?, from.u8()?);
+        let kind = FollowKind::ALL.get(usize::from(kind)).copied();
+        let kind = kind.ok_or_else(|| senseless("a message that follows in a way that there is not"))?;
+        let sequence = from.u64()?;
+        let (amount_minor, code): (Option<i64>, Option<String>) = from.value()?;
+        let parse = |code: String| Currency::parse(&code).ok_or_else(|| senseless("a currency"));
+        let currency = code.map(parse).transpose()?;
+        Ok(Waiter { tenant, keys, arrival_ms, follow: FollowUp { kind, sequence, amount_minor, currency } })
+    }
+}
+
+impl Waiting {
+    /// Writes the clock, and what waits in order of sequence.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.i64(self.clock_ms());
+        to.count(self.len());
+        self.iter().for_each(|waiter| waiter.save(to));
+    }
+    /// What [`Waiting::save`] wrote, under the same bounds.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot have been written; whatever the source returns.
+    pub fn load(from: &mut Reader<'_>, limits: WaitingLimits) -> Result<Waiting, Error> {
+        let clock_ms = from.i64()?;
+        let count = from.count(limits.all_max)?;
+        let waiters = (0..count).map(|_| Waiter::load(from)).collect::<Result<Vec<_>, Error>>()?;
+        Ok(Waiting::from_parts(limits, clock_ms, waiters))
+    }
+}
+
 /// What became of the messages of one kind that follow a payment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FollowUpCounts {
@@ -199,6 +245,35 @@ impl FollowUpCounts {
 pub struct FollowUps([FollowUpCounts; FollowKind::ALL.len()]);
 
 impl FollowUps {
+    fn fields(counts: &mut FollowUpCounts) -> [&mut u64; 9] {
+        let FollowUpCounts {
+            matched,
+            waited,
+            matched_later,
+            expired,
+            no_room,
+            forgotten,
+            other_kind,
+            no_original,
+            past_amount,
+        } = counts;
+        [matched, waited, matched_later, expired, no_room, forgotten, other_kind, no_original, past_amount]
+    }
+    /// Writes them.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        self.0.clone().iter_mut().flat_map(FollowUps::fields).for_each(|count| to.u64(*count));
+    }
+    /// What [`FollowUps::save`] wrote.
+    ///
+    /// # Errors
+    /// Whatever the source returns.
+    pub fn load(from: &mut Reader<'_>) -> Result<FollowUps, Error> {
+        let mut all = FollowUps::default();
+        for count in all.0.iter_mut().flat_map(FollowUps::fields) {
+            *count = from.u64()?;
+        }
+        Ok(all)
+    }
     /// The counts of a kind.
     pub fn of(&self, kind: FollowKind) -> &FollowUpCounts {
         &self.0[kind as usize]

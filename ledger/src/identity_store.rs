@@ -1,13 +1,14 @@
-//! Identity's cold store: `DIR/identity.redb`, one table a drawer. It is a cache of the journal, made anew by the
-//! replay at each start, so nothing is ever synced and whatever lay there is thrown away. Writes go on behind, on a
-//! thread of their own; what is not written yet is answered from memory.
+//! Identity's cold store: `DIR/identity.redb`, one table a drawer, over what an image of the state holds, which is read
+//! where it lies. It is a cache of the journal, made anew at each start, so nothing is ever synced and whatever lay
+//! there is thrown away. Writes go on behind, on a thread of their own; what is not written yet is answered from memory.
 
 mod file;
 
+use crate::snapshot::ColdPages;
 use file::Unsynced;
 use interdict_engine::identity::{Cold, ColdError, Drawer, Entry, Known};
-use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
-use std::collections::VecDeque;
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -76,6 +77,10 @@ struct Open {
 pub struct IdentityStore {
     path: PathBuf,
     open: Option<Open>,
+    /// What lay in the image that the state was read from; what is put to its drawers since goes before it.
+    base: Option<ColdPages>,
+    /// Drawers that something was put to.
+    put: HashSet<Drawer>,
     /// Why it could not be made; it is not tried again, since what it would have missed is gone.
     broken: Option<ColdError>,
 }
@@ -95,7 +100,12 @@ fn definition(name: &str) -> TableDefinition<'_, u128, Row> {
 impl IdentityStore {
     /// A store at a path, empty whatever lies there. Only the process that holds the journal's lock may have one.
     pub fn new(path: &Path) -> IdentityStore {
-        IdentityStore { path: path.to_owned(), open: None, broken: None }
+        IdentityStore { path: path.to_owned(), open: None, base: None, put: HashSet::new(), broken: None }
+    }
+    /// A store at a path that holds what an image does.
+    #[must_use]
+    pub fn over(path: &Path, base: ColdPages) -> IdentityStore {
+        IdentityStore { base: Some(base), ..IdentityStore::new(path) }
     }
 
     fn opened(&mut self) -> Result<&Open, ColdError> {
@@ -251,34 +261,119 @@ fn read(db: &Database, drawer: Drawer, key: u128) -> Result<Option<Known>, ColdE
     }))
 }
 
+/// What a drawer's table holds and a batch under way does not, merged with that, by key.
+fn read_all(
+    db: &Database,
+    drawer: Drawer,
+    waiting: &BTreeMap<u128, Known>,
+    each: &mut dyn FnMut(Entry),
+) -> Result<(), ColdError> {
+    let unreadable = |e: redb::StorageError| failed("reading", e);
+    let transaction = db.begin_read().map_err(|e| failed("reading", e))?;
+    let mut waiting = waiting.iter().map(|(key, known)| Entry { key: *key, known: *known }).peekable();
+    match transaction.open_table(definition(&name(drawer))) {
+        Ok(table) => {
+            for row in table.iter().map_err(unreadable)? {
+                let (key, row) = row.map_err(unreadable)?;
+                let (key, (sequence, digest, arrival_ms)) = (key.value(), row.value());
+                while let Some(before) = waiting.next_if(|entry| entry.key < key) {
+                    each(before);
+                }
+                let known = Known { sequence, digest, arrival_ms };
+                each(waiting.next_if(|entry| entry.key == key).unwrap_or(Entry { key, known }));
+            }
+        }
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(e) => return Err(failed("reading", e)),
+    }
+    waiting.for_each(each);
+    Ok(())
+}
+
 /// What a sorted batch holds under a key: of equal keys the last.
 fn waiting(batch: &[Entry], key: u128) -> Option<Known> {
     let after = batch.partition_point(|entry| entry.key <= key);
     batch[..after].last().filter(|entry| entry.key == key).map(|entry| entry.known)
 }
 
+impl IdentityStore {
+    /// What was put to a drawer, by key; of equal keys the last.
+    fn each_put(&self, drawer: Drawer, each: &mut dyn FnMut(Entry)) -> Result<(), ColdError> {
+        let Some(open) = self.open.as_ref().filter(|_| self.put.contains(&drawer)) else { return Ok(()) };
+        let mut waiting = BTreeMap::new();
+        // Before the table is looked at: what leaves the queue meanwhile is there, and the same.
+        for task in &open.shared.queue().tasks {
+            if let Task::Put(of, batch) = task
+                && *of == drawer
+            {
+                waiting.extend(batch.iter().map(|entry| (entry.key, entry.known)));
+            }
+        }
+        read_all(&open.shared.db, drawer, &waiting, each)
+    }
+}
+
 impl Cold for IdentityStore {
     fn get(&self, drawer: Drawer, key: u128) -> Result<Option<Known>, ColdError> {
-        let Some(open) = &self.open else {
-            return self.broken.clone().map_or(Ok(None), Err);
+        let in_base = || self.base.as_ref().map_or(Ok(None), |base| base.get(drawer, key));
+        let Some(open) = self.open.as_ref().filter(|_| self.put.contains(&drawer)) else {
+            // What could not be put is not asked for.
+            return self.broken.clone().filter(|_| self.base.is_none()).map_or_else(in_base, Err);
         };
         let newest = open.shared.queue().tasks.iter().rev().find_map(|task| match task {
             Task::Put(of, batch) if *of == drawer => waiting(batch, key),
             _ => None,
         });
         // Looked for on disk after the queue: what left the queue meanwhile is there.
-        newest.map_or_else(|| read(&open.shared.db, drawer, key), |known| Ok(Some(known)))
+        let put = newest.map_or_else(|| read(&open.shared.db, drawer, key), |known| Ok(Some(known)))?;
+        put.map_or_else(in_base, |known| Ok(Some(known)))
     }
     fn put_all(&mut self, drawer: Drawer, batch: Arc<[Entry]>) -> Result<(), ColdError> {
         let mut sorted = batch.to_vec();
         sorted.sort_by_key(|entry| entry.key);
-        self.opened()?.add(Task::Put(drawer, sorted.into()))
+        self.opened()?.add(Task::Put(drawer, sorted.into()))?;
+        self.put.insert(drawer);
+        Ok(())
     }
     fn forget(&mut self, drawer: Drawer) -> Result<(), ColdError> {
-        self.opened()?.add(Task::Forget(drawer))
+        if let Some(base) = &mut self.base {
+            base.forget(drawer);
+        }
+        match self.put.remove(&drawer) {
+            true => self.opened()?.add(Task::Forget(drawer)),
+            false => Ok(()),
+        }
+    }
+    fn each(&self, drawer: Drawer, each: &mut dyn FnMut(&Entry)) -> Result<(), ColdError> {
+        if let Some(broken) = self.broken.as_ref().filter(|_| self.base.is_none()) {
+            return Err(broken.clone());
+        }
+        let Some(base) = self.base.as_ref().filter(|base| base.has(drawer)) else {
+            return self.each_put(drawer, &mut |entry| each(&entry));
+        };
+        let (mut base, mut unreadable) = (base.entries(drawer).peekable(), None);
+        let mut before = |until: Option<u128>, each: &mut dyn FnMut(&Entry)| {
+            let is_before = |entry: &Result<Entry, ColdError>| {
+                entry.as_ref().map_or(true, |entry| until.is_none_or(|until| entry.key <= until))
+            };
+            while let Some(entry) = base.next_if(is_before) {
+                match entry {
+                    Ok(entry) if Some(entry.key) != until => each(&entry),
+                    Ok(_) => {}
+                    Err(e) => unreadable = Some(e),
+                }
+            }
+        };
+        self.each_put(drawer, &mut |entry| {
+            before(Some(entry.key), each);
+            each(&entry);
+        })?;
+        before(None, each);
+        unreadable.map_or(Ok(()), Err)
     }
     fn bytes(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.shared.bytes.load(Ordering::Relaxed))
+        let base = self.base.as_ref().map_or(0, ColdPages::bytes);
+        base + self.open.as_ref().map_or(0, |open| open.shared.bytes.load(Ordering::Relaxed))
     }
     fn lost(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.shared.lost.load(Ordering::Relaxed))

@@ -7,6 +7,7 @@ pub mod storage;
 pub mod faulty;
 pub mod journal;
 pub mod dead_letter;
+pub mod snapshot;
 pub mod identity_store;
 
 pub use error::{Error, ErrorKind, Place};

@@ -80,6 +80,8 @@ struct Round {
     lanes: u64,
     durability: &'static str,
     publishes: bool,
+    /// Events between two images of the state.
+    image_every: u64,
     end: End,
     tail: Tail,
 }
@@ -89,6 +91,7 @@ impl Round {
         let lanes = [0, 1, 0, 2][(number % 4) as usize];
         let durability = if dice.random_bool(0.3) { "disk" } else { "os" };
         let publishes = dice.random_bool(0.25);
+        let image_every = if dice.random_bool(0.7) { dice.random_range(20..400) } else { 1_000_000 };
         let end = match number % 8 {
             _ if last => End::Terminate(dice.random_range(30..150)),
             1 => End::FailPoint("lanes.before_give", dice.random_range(1..400)),
@@ -104,12 +107,13 @@ impl Round {
             _ if dice.random_bool(0.4) => Tail::Garbage(dice.random_range(1..3000)),
             _ => Tail::Left,
         };
-        Round { number, lanes, durability, publishes, end, tail }
+        Round { number, lanes, durability, publishes, image_every, end, tail }
     }
     fn start(&self, data: &Path) -> Start {
         let start = Start::new(BINARY, default_config(), data)
             .args(&["--lanes", &self.lanes.to_string()])
             .env("INTERDICT_JOURNAL__DURABILITY", self.durability)
+            .env("INTERDICT_SNAPSHOT__EVERY_EVENTS", &self.image_every.to_string())
             // On a loaded machine a deadline would make a verdict depend on the clock.
             .env("INTERDICT_DECISION__DEADLINE_MS", "60000");
         match self.end {
@@ -126,6 +130,9 @@ struct Told {
     recovered: u64,
     refused: usize,
     cut_off: usize,
+    /// Starts from an image, and images that a start did not use.
+    from_image: u64,
+    images_refused: usize,
 }
 
 fn one_folder(seed: u64, rounds: u64) {
@@ -139,6 +146,8 @@ fn one_folder(seed: u64, rounds: u64) {
         let round = Round::new(number, number + 1 == rounds, &mut dice);
         let node = round.start(&data).start().unwrap_or_else(|e| panic!("{round:?}: {e}"));
         told.recovered += checks::restarted(&node, &load, &mut dice, matches!(round.end, End::FailPoint(..)));
+        told.from_image += u64::from(node.logged("from_image=").is_some_and(|sequence| sequence != "0"));
+        told.images_refused += node.log().matches("is not used: ").count();
         let gave_up = run(node, &load, &round);
         told.fail_points += u64::from(gave_up);
         if gave_up && matches!(round.end, End::FailPoint("lanes.before_give", _)) {
@@ -153,6 +162,7 @@ fn one_folder(seed: u64, rounds: u64) {
     checks::restarted(&node, &load, &mut dice, false);
     checks::all_acknowledged(&node.client(), &load);
     assert!(node.terminate().unwrap().success(), "{}", node.log());
+    checks::equals_a_rebuild(&data);
     let summary = checks::verified(&data);
     checks::equals_a_run_without_crashes(&data, &load);
     let known = load.known();
@@ -163,6 +173,7 @@ fn one_folder(seed: u64, rounds: u64) {
         known.counts,
         began.elapsed().as_secs_f64(),
     );
+    assert!(told.from_image > 0, "no start came from an image: {told:?}");
     assert!(known.counts.retries > 0 && known.counts.deltas > 0, "{:?}", known.counts);
 }
 

@@ -4,11 +4,13 @@
 use super::files::{self, make_folder, sync_folder};
 use super::{FILES, FORMAT, Item, MANIFEST, Manifest, PARTS, is_hash};
 use crate::history::Folder;
+use crate::node::snapshot::FOLDER;
 use crate::node::{failpoint, now_ms};
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::generation::hex;
 use interdict_engine::sequencer::ENGINE;
-use interdict_ledger::journal::{Report, SegmentInfo, segment_name};
+use interdict_ledger::journal::{At, Report, SegmentInfo, segment_name};
+use interdict_ledger::snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -38,7 +40,13 @@ pub struct Made {
 /// # Errors
 /// A damaged journal or object; a folder that is no backup, or one of another journal; whatever cannot be read or
 /// written. The backup that was there before is whole then.
-pub fn backup(data: &Path, config: Option<&Path>, out: &Path, with_keys: bool) -> Result<Made> {
+pub fn backup(
+    data: &Path,
+    config: Option<&Path>,
+    out: &Path,
+    with_keys: bool,
+    with_snapshot: bool,
+) -> Result<Made> {
     let folder = Folder::open(data, config)?;
     let previous = open(out)?;
     let lock = fs::File::create(out.join(LOCK)).with_context(|| out.display().to_string())?;
@@ -52,6 +60,9 @@ pub fn backup(data: &Path, config: Option<&Path>, out: &Path, with_keys: bool) -
     }
     for name in files::names(&data.join("dead-letters"))? {
         making.optional(&format!("dead-letters/{name}"))?;
+    }
+    if with_snapshot {
+        making.image(&report)?;
     }
     if with_keys {
         making.keys(&folder.keys.dir)?;
@@ -183,6 +194,27 @@ impl Making<'_> {
                     bail!("{path}: its bytes do not match its name");
                 }
                 self.take(item);
+            }
+        }
+        Ok(())
+    }
+    /// The newest image of the state that the journal's copy holds all of. One that is removed meanwhile, or cannot be
+    /// read, is none: a start can do without.
+    fn image(&mut self, report: &Report) -> Result<()> {
+        let folder = self.data.join(FOLDER);
+        for (sequence, path) in snapshot::list(&folder).with_context(|| folder.display().to_string())? {
+            let holds = |at: &At| {
+                let segment = report.segments.iter().find(|info| info.number == at.segment());
+                segment.is_some_and(|info| at.offset() <= info.bytes)
+            };
+            let Ok(image) = snapshot::Image::open(&path) else { continue };
+            if sequence > report.last_sequence || !holds(&image.about().settled) {
+                continue;
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if let Some((item, _)) = self.keep(&path, &format!("{FOLDER}/{name}"), u64::MAX)? {
+                self.take(item);
+                return Ok(());
             }
         }
         Ok(())

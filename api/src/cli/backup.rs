@@ -22,6 +22,9 @@ pub struct Args {
     /// Put the keys in, too. Without them the backup is of no use to whoever steals it.
     #[arg(long)]
     with_keys: bool,
+    /// Leave the image of the state out: smaller, and a start from it reads the whole journal.
+    #[arg(long)]
+    without_snapshot: bool,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -33,7 +36,7 @@ pub struct Args {
 /// As [`backup`].
 pub fn run(args: Args) -> Result<ExitCode> {
     failpoint::arm_from_environment()?;
-    let made = backup(&args.data, args.config.as_deref(), &args.out, args.with_keys)?;
+    let made = backup(&args.data, args.config.as_deref(), &args.out, args.with_keys, !args.without_snapshot)?;
     let Made { manifest, copied, copied_bytes, removed } = &made;
     if args.json {
         let told = json!({

@@ -6,12 +6,14 @@ mod folder;
 mod machine;
 pub(super) mod measure;
 mod sources;
+mod start;
 
 use super::FINDING;
 use super::lists::working;
 use crate::config::profiles::{self, AUTO, Choice, Machine, choose};
 use crate::config::{Loaded, schema::Hardware};
 use crate::node::keys::key_folder;
+use crate::node::now_ms;
 use crate::node::publish::{checked_pack, read_pack_folder};
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -150,6 +152,7 @@ fn examine(args: &Args, folder: &Path) -> Result<(Vec<Row>, Duration)> {
             }
         });
     }
+    rows.extend(args.data.iter().map(|data| start::row(data, now_ms())));
     rows.extend(checked);
     let p99 = reachable(&wake, &sync, &durability, &hardware);
     rows.push(verdict(p99, &durability));

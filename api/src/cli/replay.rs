@@ -76,7 +76,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     {
         bail!("{} holds a journal already; give --out a new folder", args.out.display());
     }
-    let options = Options { full_stats: args.stats == "full", lanes: args.lanes, gpu: None };
+    let options = Options { full_stats: args.stats == "full", lanes: args.lanes, ..Options::default() };
     let node = Node::open(&args.out, loaded, &options, 0)?;
     let plan = Plan {
         feeds: args.feed,

@@ -74,7 +74,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(chosen) = &loaded.chosen {
         tracing::info!(profile = chosen.name, why = chosen.why, "chose a hardware profile");
     }
-    let options = Options { full_stats: args.stats == "full", lanes: args.lanes, gpu: None };
+    let options = Options { full_stats: args.stats == "full", lanes: args.lanes, gpu: None, snapshots: true };
     let threads = loaded.hardware.io_threads.max(1);
     let node = Node::open(&data, loaded, &options, now_ms())?;
     let found = &node.recovered;
@@ -88,6 +88,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     tracing::info!(
         records = found.records,
+        from_image = found.from_image,
+        took_ms = node.snapshots.figures().start.as_millis() as u64,
         last_sequence = found.last_sequence,
         decided_now = found.decided_now,
         restored_differently = found.restored_differently,

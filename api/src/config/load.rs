@@ -147,6 +147,15 @@ fn check(config: &Config) -> Result<()> {
     if !(1..=UNWRITTEN_MIB_MAX).contains(&unwritten_mib) {
         bail!("journal.unwritten_max_mib = {unwritten_mib}: expected 1 to {UNWRITTEN_MIB_MAX} MiB");
     }
+    let snapshot = &config.snapshot;
+    let least = [
+        ("every_events", snapshot.every_events),
+        ("every_s", snapshot.every_s),
+        ("keep", snapshot.keep as u64),
+    ];
+    if let Some((key, _)) = least.iter().find(|(_, value)| *value == 0) {
+        bail!("snapshot.{key} = 0: expected 1 or more; enabled = false turns images off");
+    }
     Ok(())
 }
 

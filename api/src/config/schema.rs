@@ -39,6 +39,8 @@ pub struct Config {
     pub journal: Journal,
     /// What was skipped for want of time, and is finished later.
     pub finish: FinishSection,
+    /// Images of the state, so that a start need not read the whole journal.
+    pub snapshot: Snapshot,
     /// What differs from tenant to tenant.
     pub tenants: BTreeMap<String, Tenant>,
 }
@@ -307,6 +309,25 @@ pub struct FinishSection {
 impl Default for FinishSection {
     fn default() -> Self {
         FinishSection { cut_off_h: 24, queue_max: UNFINISHED_MAX }
+    }
+}
+
+/// `[snapshot]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Snapshot {
+    /// Whether images are written, and used at start.
+    pub enabled: bool,
+    /// Events since the newest image after which the next is made, beside the path.
+    pub every_events: u64,
+    /// Seconds after which it is made though fewer have come.
+    pub every_s: u64,
+    /// How many are kept: an older one serves where the newest does not.
+    pub keep: usize,
+}
+impl Default for Snapshot {
+    fn default() -> Self {
+        Snapshot { enabled: true, every_events: 2_000_000, every_s: 900, keep: 2 }
     }
 }
 

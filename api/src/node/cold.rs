@@ -50,6 +50,9 @@ impl<C: Cold> Cold for Told<C> {
         let forgotten = self.store.forget(drawer);
         self.tell(forgotten)
     }
+    fn each(&self, drawer: Drawer, each: &mut dyn FnMut(&Entry)) -> Result<(), ColdError> {
+        self.store.each(drawer, each)
+    }
     fn bytes(&self) -> u64 {
         self.store.bytes()
     }

@@ -295,9 +295,9 @@ impl Core {
     pub fn journal(&self) -> Option<&Journal> {
         self.journal.as_ref()
     }
-    /// Takes the journal out, to close it.
-    pub fn into_journal(self) -> Option<Journal> {
-        self.journal
+    /// Takes the state and the journal out, to close them.
+    pub fn into_parts(self) -> (Sequencer, Option<Journal>) {
+        (self.sequencer, self.journal)
     }
 
     /// A micro-batch, all the way, on this thread; each payment's stages have until its deadline. `jobs` is emptied.

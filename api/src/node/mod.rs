@@ -28,6 +28,7 @@ pub mod sequencing;
 pub mod finish;
 pub mod lanes;
 pub mod recovery;
+pub mod snapshot;
 pub mod recall;
 pub mod lookup;
 
@@ -47,6 +48,7 @@ use self::lanes::{Lanes, Setting, Waits};
 use self::pace::Pace;
 use self::quota::Terms;
 use self::sequencing::Means;
+use self::snapshot::{Following, Snapshots};
 use self::store::Store;
 use self::tally::Tally;
 use crate::config::Loaded;
@@ -80,6 +82,9 @@ pub struct Options {
     pub lanes: Option<usize>,
     /// How a GPU is used, where that differs from configuration and environment: for tests.
     pub gpu: Option<gpu::Settings>,
+    /// Write images of the state, where the configuration lets it. A replay does not: its warm-up is not in the
+    /// journal.
+    pub snapshots: bool,
 }
 
 /// A node.
@@ -113,6 +118,9 @@ pub struct Node {
     core: Arc<Mutex<Core>>,
     watching: Mutex<Option<Watching>>,
     lanes: Option<Lanes>,
+    /// The images of its state.
+    pub snapshots: Arc<Snapshots>,
+    following: Mutex<Option<Following>>,
     folding: Mutex<Option<Folding>>,
     /// The device that searches banks, where one is used.
     pub gpu: Option<Arc<Gpu>>,
@@ -174,6 +182,16 @@ impl Node {
         let tally = Arc::new(Tally::new(lane_count, options.full_stats));
         let syncs = recovery::sync_histogram();
         let opened = recovery::open(data, &loaded, &keys, &store, limits(&loaded), &syncs)?;
+        let writes = options.snapshots && opened.snapshots.is_on();
+        let found = &opened.found;
+        if writes && (found.records >= loaded.config.snapshot.every_events || found.restored_differently > 0)
+        {
+            // The next start is spared what this one has read, whatever becomes of it. And where bounds have changed,
+            // the thread that follows from here finds no stamp that is not its own.
+            let published = opened.published.iter().copied().collect();
+            let unfinished = opened.unfinished.unfinished();
+            opened.snapshots.write_live(&opened.sequencer, &opened.journal, published, unfinished);
+        }
         let reader = opened.journal.reader();
         let pace = Arc::new(Pace::new(lane_count));
         pace.guess(&costs);
@@ -210,6 +228,8 @@ impl Node {
             core,
             watching: Mutex::default(),
             lanes,
+            snapshots: Arc::new(opened.snapshots),
+            following: Mutex::default(),
             folds: Folds::default(),
             folding: Mutex::default(),
             gpu,
@@ -238,6 +258,11 @@ impl Node {
         node.core.lock().fold_by(caller);
         let finishing = Finishing::start(&node);
         *node.finishing.lock() = Some(finishing);
+        if writes {
+            let (of_node, snapshots) = (Arc::downgrade(&node), node.snapshots.clone());
+            let following = Following::start(of_node, snapshots, node.store.clone(), node.reader.clone());
+            *node.following.lock() = Some(following);
+        }
         if let Some(gpu) = &node.gpu {
             // What the journal taught is on the device before the first payment comes.
             gpu.renew(&node.view());
@@ -442,6 +467,13 @@ impl Node {
         }
     }
 
+    /// A generation that is in memory.
+    fn is_built(&self, hash: &[u8; 32]) -> Option<Arc<Generation>> {
+        let view = self.view();
+        let in_force = (view.generation().hash() == *hash).then(|| view.generation().clone());
+        in_force.or_else(|| self.generations.lock().get(hash).cloned())
+    }
+
     /// Submits one event and waits for its answer on this thread.
     pub fn call(&self, submission: Submission) -> Answered {
         let (send, receive) = std::sync::mpsc::sync_channel(1);
@@ -461,6 +493,10 @@ impl Node {
     /// What the next transaction is judged by. Waits for nobody.
     pub fn view(&self) -> Arc<View> {
         self.shown.load_full()
+    }
+    /// The last sequence that the journal has. Waits for nobody.
+    pub fn written_sequence(&self) -> u64 {
+        self.reader.last_sequence()
     }
     /// Something of the core, under its lock: figures for metrics and status.
     pub fn with_core<T>(&self, f: impl FnOnce(&Core) -> T) -> T {
@@ -525,13 +561,22 @@ impl Node {
         folding.into_iter().for_each(Folding::end);
         let finishing = self.finishing.lock().take();
         finishing.into_iter().for_each(Finishing::end);
+        let following = self.following.lock().take();
+        let writes = following.is_some();
+        following.into_iter().for_each(Following::end);
         let watching = self.watching.lock().take();
         watching.into_iter().for_each(Watching::end);
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
         drop(node.lanes);
         let core = Arc::into_inner(node.core).context("a lane still holds the core")?.into_inner();
-        let Some(journal) = core.into_journal() else { return Ok(()) };
+        let (sequencer, Some(journal)) = core.into_parts() else { return Ok(()) };
         let waits = journal.unwritten_records();
+        if writes {
+            let published = node.published.into_inner().into_iter().collect();
+            let queue = node.finish.queue();
+            node.snapshots.write_live(&sequencer, &journal, published, queue.unfinished());
+        }
+        drop(sequencer);
         journal.close().map_err(|e| anyhow::anyhow!("{waits} records in memory could not be written: {e}"))
     }
 }

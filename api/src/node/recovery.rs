@@ -1,25 +1,23 @@
-//! Opening a data folder: the journal's records go through the sequencer again in their order, and what was accepted
-//! but not decided is decided now, marked `recovered`, so that a retry gets that verdict.
+//! Opening a data folder: the newest image of the state that fits is read (`snapshot/load.rs`), the journal's records
+//! behind it, or all of them, go through the sequencer again in their order, and what was accepted but not decided is
+//! decided now, marked `recovered`, so that a retry gets that verdict.
 
-use super::HOUR_MS;
-use super::cold::Told;
 use super::core::Records;
 use super::failpoint;
 use super::finish::queue::{Lacking, Queue};
 use super::keys::NodeKeys;
 use super::publish;
+use super::snapshot::{self, Began, Figures, Ground, Image, Newest, Reason, Snapshots};
 use super::store::Store;
 use crate::config::Loaded;
-use crate::config::schema::FinishSection;
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Decided, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
-use interdict_engine::unfinished::Unfinished;
+use interdict_engine::unfinished::{Progress, Unfinished};
 use interdict_ledger::MasterKey;
-use interdict_ledger::identity_store::IdentityStore;
-use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
+use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Resume, Stored, Torn};
 use interdict_ledger::storage::{FileStorage, Storage};
 use prometheus::{Histogram, HistogramOpts};
 use sha2::{Digest, Sha256};
@@ -27,6 +25,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What opening found.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +34,8 @@ pub struct Found {
     pub last_sequence: u64,
     /// Records read.
     pub records: u64,
+    /// The sequence of the image that the state was read from; 0 where it was none.
+    pub from_image: u64,
     /// Transactions that had no verdict and got it now.
     pub decided_now: u64,
     /// Stamped features that came out otherwise than the journal says.
@@ -57,6 +58,8 @@ pub struct Opened {
     pub generations: Built,
     /// Every generation that the journal names.
     pub published: BTreeSet<[u8; 32]>,
+    /// The images of the state.
+    pub snapshots: Snapshots,
 }
 
 /// Generations by hash.
@@ -71,6 +74,7 @@ pub struct Generations<'a> {
     built: RefCell<Built>,
     named: RefCell<BTreeSet<[u8; 32]>>,
     missing: RefCell<Option<String>>,
+    known: Option<&'a dyn Fn(&[u8; 32]) -> Option<Arc<Generation>>>,
 }
 
 impl<'a> Generations<'a> {
@@ -81,17 +85,28 @@ impl<'a> Generations<'a> {
             built: RefCell::default(),
             named: RefCell::default(),
             missing: RefCell::default(),
+            known: None,
         }
+    }
+    /// With somebody who may have some built already.
+    #[must_use]
+    pub fn known_by(self, known: &'a dyn Fn(&[u8; 32]) -> Option<Arc<Generation>>) -> Generations<'a> {
+        Generations { known: Some(known), ..self }
+    }
+    /// Notes generations that the journal names in a part that is not read.
+    pub fn named(&self, hashes: &[[u8; 32]]) {
+        self.named.borrow_mut().extend(hashes);
     }
     /// The generation of an id, where it is kept.
     pub fn get(&self, id: &GenerationId) -> Option<Arc<Generation>> {
         if let Some(known) = self.built.borrow().get(&id.hash) {
             return Some(known.clone());
         }
-        let built = match self.store.manifest(&id.hash) {
-            Ok(Some(manifest)) => publish::assemble(manifest, self.store),
-            Ok(None) => return None,
-            Err(e) => Err(e),
+        let built = match (self.known.and_then(|known| known(&id.hash)), self.store.manifest(&id.hash)) {
+            (Some(known), _) => Ok(known),
+            (None, Ok(Some(manifest))) => publish::assemble(manifest, self.store),
+            (None, Ok(None)) => return None,
+            (None, Err(e)) => Err(e),
         };
         match built {
             Ok(generation) => {
@@ -150,25 +165,8 @@ pub fn catalogue_hash() -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-/// What a journal is opened on, and what is rebuilt from it.
-pub struct Ground<'a> {
-    /// Where the journal lies.
-    pub storage: Arc<dyn Storage>,
-    /// What its data keys are wrapped with.
-    pub master: &'a MasterKey,
-    /// How it is written.
-    pub options: Options,
-    /// An empty sequencer, with its bounds.
-    pub sequencer: Sequencer,
-    /// How what was skipped is finished.
-    pub finish: &'a FinishSection,
-    /// The generation of an id, where it is kept.
-    pub generation: &'a dyn Fn(&GenerationId) -> Option<Arc<Generation>>,
-    /// Why the last generation that was not given could not be built, if it is kept at all.
-    pub why: &'a dyn Fn() -> Option<String>,
-}
-
-/// Opens the journal of a data folder and rebuilds the sequencer from it; `syncs` is told how long each sync takes.
+/// Opens the journal of a data folder and has the sequencer as it was, from an image of it or from the journal alone;
+/// `syncs` is told how long each sync takes.
 ///
 /// # Errors
 /// A damaged journal, a locked folder, a wrong key, a generation that the journal names and the store lacks.
@@ -180,26 +178,57 @@ pub fn open(
     limits: SequencerLimits,
     syncs: &Histogram,
 ) -> Result<Opened> {
+    let began = Instant::now();
     let storage = FileStorage::create(data.join("journal")).map_err(|e| anyhow!("{e}"))?;
     let generations = Generations::new(store);
-    let cold = Box::new(Told::new(IdentityStore::new(&data.join("identity.redb"))));
-    let tenants = loaded.config.tenants.iter();
-    let feature_keys =
-        tenants.filter_map(|(name, tenant)| Some((name.as_str().into(), tenant.feature_keys?)));
-    let sequencer = Sequencer::new(limits, empty_generation()).with_tenant_keys(feature_keys);
-    let ground = Ground {
+    let ground = Ground::new(data, loaded, limits);
+    let settings = loaded.config.snapshot.clone();
+    let mut figures = Figures { began: Began::Off, ..Figures::default() };
+    let image =
+        if settings.enabled { read_image(&ground, &storage, &generations, &mut figures) } else { None };
+    let (sequencer, resume, progress, from_image) = match image {
+        Some(Image { sequencer, resume, progress, about, .. }) => {
+            (sequencer, Some(resume), progress, about.sequence())
+        }
+        None => (ground.sequencer(empty_generation(), None), None, ground.progress(), 0),
+    };
+    let basis = Basis {
         storage: Arc::new(storage),
         master: &keys.master,
         options: options(loaded, syncs),
-        sequencer: sequencer.with_cold(cold),
-        finish: &loaded.config.finish,
+        sequencer,
+        resume,
+        progress,
         generation: &|id| generations.get(id),
         why: &|| generations.why(),
     };
-    let rebuilt = open_on(ground).map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
-    let Rebuilt { sequencer, journal, unfinished, found } = rebuilt;
+    let rebuilt = rebuild(basis).map_err(|e| anyhow!("journal of {}: {e}", data.display()))?;
+    let Rebuilt { sequencer, journal, unfinished, mut found } = rebuilt;
+    found.from_image = from_image;
+    figures.start = began.elapsed();
     let (generations, published) = generations.into_built();
-    Ok(Opened { sequencer, journal, unfinished, found, generations, published })
+    let snapshots = Snapshots::new(ground, settings, figures);
+    Ok(Opened { sequencer, journal, unfinished, found, generations, published, snapshots })
+}
+
+/// What a journal is opened on, and what is rebuilt from it.
+pub struct Basis<'a> {
+    /// Where the journal lies.
+    pub storage: Arc<dyn Storage>,
+    /// What its data keys are wrapped with.
+    pub master: &'a MasterKey,
+    /// How it is written.
+    pub options: Options,
+    /// The sequencer as it was at `resume`, or an empty one, with its bounds.
+    pub sequencer: Sequencer,
+    /// The journal's place from which it is read; `None`: from its beginning.
+    pub resume: Option<Resume>,
+    /// What was not decided and not finished there.
+    pub progress: Progress,
+    /// The generation of an id, where it is kept.
+    pub generation: &'a dyn Fn(&GenerationId) -> Option<Arc<Generation>>,
+    /// Why the last generation that was not given could not be built, if it is kept at all.
+    pub why: &'a dyn Fn() -> Option<String>,
 }
 
 /// What a journal came to.
@@ -218,54 +247,106 @@ pub struct Rebuilt {
 ///
 /// # Errors
 /// As [`open`]; damage is placed.
-pub fn open_on(ground: Ground<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
-    let Ground { storage, master, options, mut sequencer, finish, generation, why } = ground;
-    let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
-    let mut unfinished = Queue::new(Unfinished::new(finish.queue_max));
-    let cut_off_default_ms = finish.cut_off_h * HOUR_MS;
-    let opened = Journal::open_with(storage, master, options, &mut |stored: &Stored<'_>| {
-        let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
-        match stored.kind {
-            RecordKind::Decided => {
-                let work = undecided.remove(&stored.sequence);
-                // What does not decode is `verify`'s to tell.
-                let skipped =
-                    Decided::decode(stored.open()).is_ok_and(|decided| !decided.verdict.skipped.is_empty());
-                if let Some(work) = work.filter(|_| skipped) {
-                    let cut_off_ms = Unfinished::cut_off_ms(&work.accepted, cut_off_default_ms);
-                    let (sequence, view) = (stored.sequence, Some(work.view));
-                    unfinished.push(Lacking { cut_off_ms, sequence, view });
-                }
-            }
-            RecordKind::Finished => {
-                unfinished.remove(stored.sequence);
-            }
-            RecordKind::Accepted => {
-                let sealed = stored.sealed()?;
-                let accepted = Accepted::decode(stored.open(), sealed.as_deref())
-                    .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
-                let taken = sequencer.restore(accepted, generation).map_err(|e| {
-                    let why = why().map_or(String::new(), |why| format!(": {why}"));
-                    failed(format!("sequence {}: {e}{why}", stored.sequence))
-                })?;
-                if let Taken::Work(work) = taken {
-                    undecided.insert(stored.sequence, work);
-                }
-            }
-        }
-        Ok(())
+pub fn rebuild(basis: Basis<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
+    let Basis { storage, master, options, sequencer, resume, progress, generation, why } = basis;
+    let mut again = Again::new(sequencer, progress);
+    let opened = Journal::open_from(storage, master, options, resume, &mut |stored| {
+        again.take(stored, generation, why)
     });
     let (mut journal, recovery) = opened?;
+    let Again { sequencer, undecided, unfinished, .. } = again;
     let decided_now = undecided.len() as u64;
     decide_now(&mut journal, undecided)?;
     let found = Found {
         last_sequence: recovery.last_sequence,
         records: recovery.records,
+        from_image: 0,
         decided_now,
         restored_differently: sequencer.counts().restored_differently,
         torn: recovery.torn,
     };
     Ok(Rebuilt { sequencer, journal, unfinished, found })
+}
+
+/// The newest image that can be used; what became of it and of those that cannot goes into the figures.
+fn read_image(
+    ground: &Ground,
+    storage: &FileStorage,
+    generations: &Generations<'_>,
+    figures: &mut Figures,
+) -> Option<Image> {
+    let loading = snapshot::load(ground, storage, generations);
+    for refused in &loading.refused {
+        let reason = Reason::ALL.iter().position(|reason| *reason == refused.reason);
+        figures.refused[reason.expect("all reasons are there")] += 1;
+    }
+    figures.began = match &loading.image {
+        Some(_) => Began::Image,
+        None if loading.refused.is_empty() => Began::None,
+        None => Began::Refused,
+    };
+    figures.newest = loading.image.as_ref().map(|image| Newest {
+        sequence: image.about.sequence(),
+        created_ms: image.about.created_ms,
+        bytes: image.bytes,
+    });
+    loading.image
+}
+
+/// What takes the journal's records again.
+struct Again {
+    sequencer: Sequencer,
+    /// What was accepted and is not decided yet.
+    undecided: BTreeMap<u64, Work>,
+    /// The cut-offs of payments from before the image that are decided behind it, by sequence.
+    open: BTreeMap<u64, i64>,
+    unfinished: Queue,
+    cut_off_default_ms: i64,
+}
+
+impl Again {
+    fn new(sequencer: Sequencer, progress: Progress) -> Again {
+        let Progress { open, unfinished, cut_off_default_ms } = progress;
+        let (undecided, unfinished) = (BTreeMap::new(), Queue::new(unfinished));
+        Again { sequencer, undecided, open, unfinished, cut_off_default_ms }
+    }
+    fn take(
+        &mut self,
+        stored: &Stored<'_>,
+        generation: &dyn Fn(&GenerationId) -> Option<Arc<Generation>>,
+        why: &dyn Fn() -> Option<String>,
+    ) -> Result<(), interdict_ledger::Error> {
+        let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
+        match stored.kind {
+            RecordKind::Decided => self.decided(stored.sequence, stored.open()),
+            RecordKind::Finished => drop(self.unfinished.remove(stored.sequence)),
+            RecordKind::Accepted => {
+                let sealed = stored.sealed()?;
+                let accepted = Accepted::decode(stored.open(), sealed.as_deref())
+                    .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;
+                let taken = self.sequencer.restore(accepted, generation).map_err(|e| {
+                    let why = why().map_or(String::new(), |why| format!(": {why}"));
+                    failed(format!("sequence {}: {e}{why}", stored.sequence))
+                })?;
+                if let Taken::Work(work) = taken {
+                    self.undecided.insert(stored.sequence, work);
+                }
+            }
+        }
+        Ok(())
+    }
+    fn decided(&mut self, sequence: u64, record: &[u8]) {
+        let (work, open) = (self.undecided.remove(&sequence), self.open.remove(&sequence));
+        // What does not decode is `verify`'s to tell.
+        if !Decided::decode(record).is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
+            return;
+        }
+        let default_ms = self.cut_off_default_ms;
+        let of_work = work.as_ref().map(|work| Unfinished::cut_off_ms(&work.accepted, default_ms));
+        if let Some(cut_off_ms) = of_work.or(open) {
+            self.unfinished.push(Lacking { cut_off_ms, sequence, view: work.map(|work| work.view) });
+        }
+    }
 }
 
 fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<(), interdict_ledger::Error> {

@@ -3,6 +3,8 @@
 
 use super::kernels::{Kernel, Range, prefetch};
 use super::pool::Pool;
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use smallvec::SmallVec;
 
 /// An event as it is counted.
@@ -222,6 +224,14 @@ pub(crate) struct BlockAt {
     pub at: u32,
 }
 
+impl BlockAt {
+    /// Writes it; [`Blocks::load_at`] reads it.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u8(self.class);
+        to.u32(self.at);
+    }
+}
+
 /// The class of 64 lanes.
 pub(crate) const CLASS_MAX: u8 = 5;
 
@@ -316,6 +326,31 @@ impl<const N: usize> Block<N> {
             sequences: &mut self.sequences,
         }
     }
+    fn save(&self, to: &mut Writer<'_>) {
+        let Head { base_ms, live, fraud, unknown, value, last } = self.head;
+        to.i64(base_ms);
+        to.u64s(&[live, fraud, unknown, value, last]);
+        to.u32s(&self.times);
+        to.i64s(&self.amounts);
+        to.u32s(&self.values);
+        to.u32s(&self.sequences);
+    }
+    fn load(from: &mut Reader<'_>) -> Result<Block<N>, Error> {
+        let mut block = Block::default();
+        let (base_ms, mut marks) = (from.i64()?, [0; 5]);
+        from.u64s(&mut marks)?;
+        let [live, fraud, unknown, value, last] = marks;
+        block.head = Head { base_ms, live, fraud, unknown, value, last };
+        from.u32s(&mut block.times)?;
+        from.i64s(&mut block.amounts)?;
+        from.u32s(&mut block.values)?;
+        from.u32s(&mut block.sequences)?;
+        let (beyond, of_dead) = (u64::MAX.checked_shl(N as u32).unwrap_or(0), fraud | unknown | value | last);
+        if live & beyond != 0 || of_dead & !live != 0 {
+            return Err(senseless("marks of events that there are not"));
+        }
+        Ok(block)
+    }
 }
 
 /// Bytes of a block with `2 << class` lanes.
@@ -354,6 +389,37 @@ impl Blocks {
     #[inline]
     pub fn prefetch(&self, block: BlockAt) {
         by_class!(self, block.class, pool => prefetch(pool.get(block.at)));
+    }
+    /// Writes all of them.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.count(self.bytes);
+        self.c2.save(to, Block::save);
+        self.c4.save(to, Block::save);
+        self.c8.save(to, Block::save);
+        self.c16.save(to, Block::save);
+        self.c32.save(to, Block::save);
+        self.c64.save(to, Block::save);
+    }
+    /// What [`Blocks::save`] wrote.
+    pub fn load(from: &mut Reader<'_>) -> Result<Blocks, Error> {
+        Ok(Blocks {
+            bytes: from.count(usize::MAX)?,
+            c2: Pool::load(from, Block::load)?,
+            c4: Pool::load(from, Block::load)?,
+            c8: Pool::load(from, Block::load)?,
+            c16: Pool::load(from, Block::load)?,
+            c32: Pool::load(from, Block::load)?,
+            c64: Pool::load(from, Block::load)?,
+        })
+    }
+    /// A block's place, where there is one.
+    pub fn load_at(&self, from: &mut Reader<'_>) -> Result<BlockAt, Error> {
+        let block = BlockAt { class: from.u8()?, at: from.u32()? };
+        let end = match block.class {
+            0..=CLASS_MAX => by_class!(self, block.class, pool => pool.end()),
+            _ => 0,
+        };
+        if block.at < end { Ok(block) } else { Err(senseless("a block that there is not")) }
     }
     /// A block of a class with these lanes, which fit into it and into one base.
     pub fn with_lanes(&mut self, class: u8, lanes: &[Lane]) -> BlockAt {

@@ -7,6 +7,8 @@ use super::change::{Change, Target};
 use super::kernels::Kernel;
 use super::panes::{Fold, Panes};
 use super::window::{Folded, Series, Total, last_among, scan};
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
@@ -53,6 +55,38 @@ impl Chunks {
         }
         chunks.list.push_back(Chunk::of(blocks, block));
         chunks
+    }
+    /// Writes them; which event is the last of its value its block says.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.count(self.events);
+        to.count(self.list.len());
+        for Chunk { block, min_ms, max_ms, total } in &self.list {
+            block.save(to);
+            to.i64s(&[*min_ms, *max_ms]);
+            total.save(to);
+        }
+        to.bool(self.panes.is_some());
+        self.panes.iter().for_each(|panes| panes.save(to));
+    }
+    /// What [`Chunks::save`] wrote, over the same blocks.
+    pub fn load(from: &mut Reader<'_>, blocks: &Blocks) -> Result<Chunks, Error> {
+        let mut chunks = Chunks { events: from.count(usize::MAX)?, ..Chunks::default() };
+        for _ in 0..from.count(u32::MAX as usize)? {
+            let block = blocks.load_at(from)?;
+            if block.class != CLASS_MAX {
+                return Err(senseless("a chunk that is too small"));
+            }
+            let (min_ms, max_ms, total) = (from.i64()?, from.i64()?, Total::load(from)?);
+            chunks.list.push_back(Chunk { block, min_ms, max_ms, total });
+            let view = blocks.view(block);
+            for lane in lanes_of(view.head.last & view.head.value) {
+                chunks.lasts.insert(view.values[lane], (view.time_ms(lane), view.sequences[lane]));
+            }
+        }
+        if from.bool()? {
+            chunks.panes = Some(Box::new(Panes::load(from)?));
+        }
+        Ok(chunks)
     }
     /// How many events there are in blocks.
     pub fn events(&self) -> usize {

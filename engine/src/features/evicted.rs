@@ -1,6 +1,8 @@
 //! What is remembered of evicted keys, so that one that comes back is undecided as far back as its events are lost,
 //! while keys that were never seen stay decided.
 
+use crate::error::Error;
+use crate::image::{Reader, Writer};
 use crate::limits::FEATURE_EVICTED_MAX;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -15,6 +17,17 @@ pub(crate) struct Known {
     pub last_ms: i64,
     /// No event after this is lost.
     pub lost_ms: i64,
+}
+
+impl Known {
+    /// Writes it.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.i64s(&[self.first_ms, self.last_ms, self.lost_ms]);
+    }
+    /// What [`Known::save`] wrote.
+    pub fn load(from: &mut Reader<'_>) -> Result<Known, Error> {
+        Ok(Known { first_ms: from.i64()?, last_ms: from.i64()?, lost_ms: from.i64()? })
+    }
 }
 
 /// Stands for an unknown first event, and for "nothing lost".
@@ -66,6 +79,30 @@ impl Evicted {
             }
         }
         None
+    }
+    /// Writes them in the order in which they are forgotten, with the places of those that came back.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u32(self.next);
+        to.count(self.order.len());
+        for (key, number) in &self.order {
+            to.u128(*key);
+            to.u32(*number);
+            let current = self.known.get(key).filter(|(_, current)| current == number);
+            to.bool(current.is_some());
+            current.iter().for_each(|(known, _)| known.save(to));
+        }
+    }
+    /// What [`Evicted::save`] wrote, under the same bound.
+    pub fn load(from: &mut Reader<'_>, keys_max: usize) -> Result<Evicted, Error> {
+        let mut evicted = Evicted { next: from.u32()?, ..Evicted::new(keys_max) };
+        for _ in 0..from.count(evicted.max)? {
+            let (key, number) = (from.u128()?, from.u32()?);
+            evicted.order.push_back((key, number));
+            if from.bool()? {
+                evicted.known.insert(key, (Known::load(from)?, number));
+            }
+        }
+        Ok(evicted)
     }
     /// How many keys are remembered.
     pub fn len(&self) -> usize {

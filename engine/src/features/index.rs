@@ -2,6 +2,8 @@
 //! cannot), compares 32 bits of hash before it touches a header, and grows without touching any.
 
 use super::kernels::prefetch;
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 
 const NONE: u64 = 0;
 
@@ -84,6 +86,29 @@ impl Index {
         }
         self.slots[hole] = NONE;
         self.used -= 1;
+    }
+
+    /// Writes it as it lies, which is read back sooner than it is built again.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u32(self.slots.len().ilog2());
+        to.count(self.used);
+        to.u64s(&self.slots);
+    }
+    /// What [`Index::save`] wrote; its numbers are below `end`.
+    pub fn load(from: &mut Reader<'_>, end: u32) -> Result<Index, Error> {
+        let log2 = from.u32()?;
+        if !(4..=33).contains(&log2) {
+            return Err(senseless(format_args!("an index of 2^{log2} places")));
+        }
+        let used = from.count((1 << log2) / 2)?;
+        let mut slots = vec![NONE; 1 << log2];
+        from.u64s(&mut slots)?;
+        let taken = slots.iter().filter(|slot| **slot != NONE);
+        let is_whole = taken.clone().all(|slot| *slot as u32 != 0 && *slot as u32 <= end);
+        if !is_whole || taken.count() != used {
+            return Err(senseless("an index with a number that nothing has"));
+        }
+        Ok(Index { slots, used })
     }
 }
 

@@ -2,6 +2,8 @@
 //! it was counted under. A handle may outlive its key: then no lane there has the sequence, and nothing is changed.
 
 use crate::domain::TransactionKind;
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -112,6 +114,56 @@ impl Originals {
             Original { sequence, time_ms, first, count, fraud, kind, is_completed, left_minor, currency };
         self.list.push_back(original);
         self.handles.extend(handles);
+    }
+    /// Writes them, oldest first; what completes what in order of sequence.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u64(self.dropped);
+        to.count(self.handles.len());
+        for (space, header) in &self.handles {
+            to.u32s(&[*space, *header]);
+        }
+        to.count(self.list.len());
+        for original in &self.list {
+            let Original {
+                sequence, time_ms, count, fraud, kind, is_completed, left_minor, currency, ..
+            } = original;
+            to.u64(*sequence);
+            to.i64s(&[*time_ms, *left_minor]);
+            to.bytes(&[*count, *kind as u8, u8::from(*fraud) | u8::from(*is_completed) << 1]);
+            to.bytes(currency);
+        }
+        let mut completed: Vec<(u64, u64)> = self.completed.iter().map(|(of, by)| (*of, *by)).collect();
+        completed.sort_unstable();
+        to.count(completed.len());
+        completed.iter().for_each(|(completion, target)| to.u64s(&[*completion, *target]));
+    }
+    /// What [`Originals::save`] wrote, under the same bound.
+    pub fn load(from: &mut Reader<'_>, max: usize) -> Result<Originals, Error> {
+        let mut originals = Originals { dropped: from.u64()?, ..Originals::new(max) };
+        for _ in 0..from.count(originals.max.saturating_mul(usize::from(u8::MAX)))? {
+            originals.handles.push_back((from.u32()?, from.u32()?));
+        }
+        let mut first = originals.dropped;
+        for _ in 0..from.count(originals.max)? {
+            let (sequence, time_ms, left_minor) = (from.u64()?, from.i64()?, from.i64()?);
+            let mut small = [0; 6];
+            small.copy_from_slice(from.take(6)?);
+            let [count, kind, marks, currency @ ..] = small;
+            let kind = TransactionKind::ALL.get(usize::from(kind)).copied();
+            let kind = kind.ok_or_else(|| senseless("a kind of payment that there is not"))?;
+            let (fraud, is_completed) = (marks & 1 == 1, marks & 2 == 2);
+            let original =
+                Original { sequence, time_ms, first, count, fraud, kind, is_completed, left_minor, currency };
+            first += u64::from(count);
+            originals.list.push_back(original);
+        }
+        if first != originals.dropped + originals.handles.len() as u64 {
+            return Err(senseless("handles of payments that there are not"));
+        }
+        for _ in 0..from.count(usize::MAX)? {
+            originals.completed.insert(from.u64()?, from.u64()?);
+        }
+        Ok(originals)
     }
     /// The transaction of a sequence.
     pub fn find(&mut self, sequence: u64) -> Option<&mut Original> {

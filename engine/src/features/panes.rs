@@ -7,6 +7,8 @@ use super::block::Lane;
 use super::change::{Change, Target};
 use super::widths::{Interval, Widths};
 use super::window::{Folded, Series, Total};
+use crate::error::Error;
+use crate::image::{Reader, Writer};
 use crate::limits::{FEATURE_PANES_MAX, FEATURE_PANES_PER_WINDOW};
 use std::collections::VecDeque;
 
@@ -92,6 +94,32 @@ impl Pane {
 }
 
 impl Panes {
+    /// Writes them.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u64(self.first_sequence);
+        to.count(self.settle_at);
+        to.count(self.list.len());
+        for Pane { interval, min_ms, max_ms, total, is_bound } in &self.list {
+            to.i64s(&[interval.from_ms, *min_ms, *max_ms]);
+            to.u8(interval.log2);
+            to.bool(*is_bound);
+            total.save(to);
+        }
+    }
+    /// What [`Panes::save`] wrote.
+    pub fn load(from: &mut Reader<'_>) -> Result<Panes, Error> {
+        let (first_sequence, settle_at) = (from.u64()?, from.count(usize::MAX)?);
+        let mut list = VecDeque::new();
+        for _ in 0..from.count(FEATURE_PANES_MAX + SETTLE_EVERY)? {
+            let mut times = [0; 3];
+            from.i64s(&mut times)?;
+            let [from_ms, min_ms, max_ms] = times;
+            let interval = Interval::load(from_ms, from.u8()?)?;
+            let is_bound = from.bool()?;
+            list.push_back(Pane { interval, min_ms, max_ms, total: Total::load(from)?, is_bound });
+        }
+        Ok(Panes { list, first_sequence, settle_at })
+    }
     pub fn new() -> Panes {
         Panes { list: VecDeque::new(), first_sequence: u64::MAX, settle_at: SETTLE_EVERY }
     }

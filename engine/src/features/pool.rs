@@ -1,6 +1,9 @@
 //! Many values of one size, addressed by number, in pages: growing moves nothing, so it never stops the path for a
 //! copy of a gigabyte, and a number stays good for as long as its value lives.
 
+use crate::error::Error;
+use crate::image::{Reader, Writer, room, senseless};
+
 /// Pages hold 16, 32, … 512 values, then 1,024 each: thousands of tenants with a few keys each stay small.
 const FIRST: usize = 16;
 const PAGE: usize = 1024;
@@ -68,6 +71,39 @@ impl<T: Default> Pool<T> {
     /// One past the largest number ever handed out.
     pub fn end(&self) -> u32 {
         self.used
+    }
+
+    /// Writes every place, free ones too, by `each`, and in which order the free ones are used again.
+    pub fn save(&self, to: &mut Writer<'_>, each: impl Fn(&T, &mut Writer<'_>)) {
+        to.u32(self.used);
+        to.count(self.free.len());
+        to.u32s(&self.free);
+        let values = self.pages.iter().flat_map(|page| page.iter());
+        values.take(self.used as usize).for_each(|value| each(value, to));
+    }
+    /// What [`Pool::save`] wrote.
+    pub fn load(
+        from: &mut Reader<'_>,
+        mut each: impl FnMut(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<Pool<T>, Error> {
+        let used = from.u32()?;
+        let mut free = vec![0; from.count(used as usize)?];
+        from.u32s(&mut free)?;
+        if used == u32::MAX || free.iter().any(|at| *at >= used) {
+            return Err(senseless("a free place that there is not"));
+        }
+        let (mut pages, mut left) = (Vec::new(), used as usize);
+        while left > 0 {
+            let size = size_of_page(pages.len());
+            let mut page = room(size);
+            for _ in 0..size.min(left) {
+                page.push(each(from)?);
+            }
+            left -= page.len();
+            page.resize_with(size, T::default);
+            pages.push(page.into_boxed_slice());
+        }
+        Ok(Pool { pages, free, used })
     }
 }
 

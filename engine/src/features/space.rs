@@ -14,6 +14,8 @@ use super::plan::Group;
 use super::pool::Pool;
 use super::widths::Widths;
 use super::window::Total;
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use std::sync::Arc;
 
 /// Where a key's events are.
@@ -33,6 +35,38 @@ pub(super) struct Header {
     /// Sequence of the event last counted; 0 where the header is free.
     pub sequence: u64,
     pub place: Place,
+}
+
+impl Header {
+    fn save(&self, to: &mut Writer<'_>) {
+        to.u128(self.key);
+        self.known.save(to);
+        to.u64(self.sequence);
+        match self.place {
+            Place::Nowhere => to.u8(0),
+            Place::Block(block) => {
+                to.u8(1);
+                block.save(to);
+            }
+            Place::Chunks(at) => {
+                to.u8(2);
+                to.u32(at);
+            }
+        }
+    }
+    fn load(from: &mut Reader<'_>, blocks: &Blocks, chunks: &Pool<Chunks>) -> Result<Header, Error> {
+        let (key, known, sequence) = (from.u128()?, Known::load(from)?, from.u64()?);
+        let place = match from.u8()? {
+            0 => Place::Nowhere,
+            1 => Place::Block(blocks.load_at(from)?),
+            2 => Place::Chunks(from.u32()?),
+            other => return Err(senseless(format_args!("a key's place of kind {other}"))),
+        };
+        match place {
+            Place::Chunks(at) if at >= chunks.end() => Err(senseless("chunks that there are not")),
+            place => Ok(Header { key, known, sequence, place }),
+        }
+    }
 }
 
 impl Default for Header {
@@ -104,6 +138,60 @@ impl Space {
             evictions: 0,
             late: 0,
         }
+    }
+    /// Writes all of it.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u32(self.uid);
+        self.blocks.save(to);
+        self.chunks.save(to, Chunks::save);
+        to.count(self.chunk_bytes);
+        self.headers.save(to, Header::save);
+        self.index.save(to);
+        self.evicted.save(to);
+        to.bool(self.coverage_ms.is_some());
+        to.i64s(&[self.coverage_ms.unwrap_or(0), self.lost_ms]);
+        to.u32(self.hand);
+        self.widths.save(to);
+        to.u64s(&[self.keys as u64, self.events as u64, self.evictions, self.late]);
+    }
+    /// What [`Space::save`] wrote, under the same bounds.
+    pub fn load(from: &mut Reader<'_>, limits: &StateLimits) -> Result<Space, Error> {
+        let uid = from.u32()?;
+        let blocks = Blocks::load(from)?;
+        let chunks = Pool::load(from, |from| Chunks::load(from, &blocks))?;
+        let chunk_bytes = from.count(usize::MAX)?;
+        let headers = Pool::load(from, |from| Header::load(from, &blocks, &chunks))?;
+        let index = Index::load(from, headers.end())?;
+        let evicted = Evicted::load(from, limits.keys_max)?;
+        let has_begun = from.bool()?;
+        let coverage_ms = Some(from.i64()?).filter(|_| has_begun);
+        let (lost_ms, hand, widths) = (from.i64()?, from.u32()?, Widths::load(from)?);
+        if hand > headers.end() {
+            return Err(senseless("a hand beyond the last key"));
+        }
+        let mut counts = [0; 4];
+        from.u64s(&mut counts)?;
+        let [keys, events, evictions, late] = counts;
+        let (keys, events) = (keys as usize, events as usize);
+        let totals = [Vec::new(), Vec::new()];
+        Ok(Space {
+            uid,
+            index,
+            headers,
+            blocks,
+            chunks,
+            chunk_bytes,
+            evicted,
+            coverage_ms,
+            lost_ms,
+            hand,
+            widths,
+            totals,
+            keys,
+            events,
+            evictions,
+            late,
+        })
     }
     /// Bytes of keys and events.
     pub fn bytes(&self) -> usize {

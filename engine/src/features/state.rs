@@ -12,10 +12,13 @@ use super::plan::{FeaturePlan, Group, Rates};
 use super::space::{Hashed, Now, Run, Space, hash_of, horizon_ms};
 use crate::domain::record::Stamp;
 use crate::domain::{Currency, Field, KeyId, Label, OnReversal, Transaction};
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use crate::limits::{FEATURE_AMOUNT_MINOR_MAX, FEATURE_TENANTS_MAX, SPACES_MAX};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The features of every tenant.
@@ -82,6 +85,49 @@ impl FeatureState {
             }
         }
         self.plan = plan;
+    }
+    /// Its bounds, and those of tenants that have others, as a text.
+    pub fn bounds(&self) -> String {
+        let own: BTreeMap<_, _> = self.keys_max.iter().collect();
+        format!("{:?} {own:?}", self.limits)
+    }
+    /// Writes all of it, the tenants in the order in which they came.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        let mut names = vec![""; self.tenants.len()];
+        self.by_name.iter().for_each(|(name, number)| names[*number] = name);
+        to.u32(self.next_uid);
+        to.u64(self.unknown_targets);
+        to.count(self.tenants.len());
+        for (name, tenant) in names.into_iter().zip(&self.tenants) {
+            to.text(name);
+            to.i64(tenant.high_ms);
+            tenant.originals.save(to);
+            to.count(tenant.runs.len());
+            tenant.runs.iter().for_each(|(_, space)| space.save(to));
+        }
+    }
+    /// What [`FeatureState::save`] wrote, into a state without tenants, of the same plan and bounds.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot have been written; whatever the source returns.
+    pub fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Error> {
+        assert!(self.tenants.is_empty(), "an image is the whole state");
+        (self.next_uid, self.unknown_targets) = (from.u32()?, from.u64()?);
+        for number in 0..from.count(FEATURE_TENANTS_MAX)? {
+            let name: Arc<str> = from.text()?.into();
+            let limits = self.limits_of(&name);
+            let high_ms = from.i64()?;
+            let originals = Originals::load(from, limits.originals_max)?;
+            let plan = self.plan.clone();
+            if from.count(SPACES_MAX)? != plan.groups().len() {
+                return Err(senseless("other feature groups than its generation has"));
+            }
+            let space = |group: &Arc<Group>| Ok((group.clone(), Space::load(from, &limits)?));
+            let runs = plan.groups().iter().map(space).collect::<Result<_, Error>>()?;
+            self.tenants.push(Tenant { high_ms, runs, originals, limits });
+            self.by_name.insert(name, number);
+        }
+        Ok(())
     }
     /// Fetches into the cache what `apply` of these transactions will read. Changes no result.
     pub fn prefetch(&self, batch: &[&Transaction]) {
@@ -162,14 +208,18 @@ impl FeatureState {
         if self.tenants.len() >= FEATURE_TENANTS_MAX {
             return None;
         }
-        let own_max = self.keys_max.get(name).copied().unwrap_or(usize::MAX);
-        let limits = StateLimits { keys_max: self.limits.keys_max.min(own_max), ..self.limits };
+        let limits = self.limits_of(name);
         let new = |group: &Arc<Group>| (group.clone(), new_space(&mut self.next_uid, group, &limits));
         let runs = self.plan.groups().iter().map(new).collect();
         let originals = Originals::new(self.limits.originals_max);
         self.tenants.push(Tenant { high_ms: i64::MIN, runs, originals, limits });
         self.by_name.insert(name.clone(), self.tenants.len() - 1);
         Some(self.tenants.len() - 1)
+    }
+
+    fn limits_of(&self, name: &str) -> StateLimits {
+        let own_max = self.keys_max.get(name).copied().unwrap_or(usize::MAX);
+        StateLimits { keys_max: self.limits.keys_max.min(own_max), ..self.limits }
     }
 
     /// Slots, of those that the latest `apply` stamped, whose value is approximate: their window reaches past the

@@ -3,6 +3,8 @@
 
 use super::figures::StateLimits;
 use super::plan::Group;
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use crate::limits::{FEATURE_PANES_MAX, FEATURE_PANES_PER_WINDOW};
 
 /// The instants after `from_ms` up to `from_ms + 2^log2`. Widths are powers of two and intervals begin at multiples
@@ -14,6 +16,10 @@ pub(crate) struct Interval {
 }
 
 impl Interval {
+    /// One that was written.
+    pub fn load(from_ms: i64, log2: u8) -> Result<Interval, Error> {
+        if log2 < 63 { Ok(Interval { from_ms, log2 }) } else { Err(senseless("a pane without end")) }
+    }
     /// The interval of a width that holds an instant.
     fn of(time_ms: i64, log2: u8) -> Interval {
         Interval { from_ms: time_ms.saturating_sub(1) >> log2 << log2, log2 }
@@ -47,6 +53,25 @@ const PLANNED: i64 = FEATURE_PANES_MAX as i64 / 2;
 const ANY: u8 = 20;
 
 impl Widths {
+    /// Writes them: a group that a newer plan has taken over keeps those that it was made with.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.count(self.steps.len());
+        for (age_ms, log2) in &self.steps {
+            to.i64(*age_ms);
+            to.u8(*log2);
+        }
+    }
+    /// What [`Widths::save`] wrote.
+    pub fn load(from: &mut Reader<'_>) -> Result<Widths, Error> {
+        let mut steps = Vec::new();
+        for _ in 0..from.count(1 << 10)? {
+            steps.push((from.i64()?, from.u8()?));
+        }
+        if steps.is_empty() || steps.iter().any(|(_, log2)| *log2 >= 63) {
+            return Err(senseless("widths of panes that are none"));
+        }
+        Ok(Widths { steps })
+    }
     pub fn of(group: &Group, limits: &StateLimits) -> Widths {
         let delay_ms = group.spec.delay_ms;
         let mut ends = Vec::new();

@@ -5,6 +5,8 @@ use super::block::{View, lanes_of};
 use super::kernels::{Kernel, Range};
 use crate::domain::Aggregate;
 use crate::domain::record::Stamp;
+use crate::error::Error;
+use crate::image::{Reader, Writer};
 use crate::limits::WINDOWS_PER_SPACE_MAX;
 use smallvec::SmallVec;
 
@@ -67,6 +69,19 @@ impl Folded {
 }
 
 impl Total {
+    /// Writes it.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u64s(&[self.count, self.unknown, self.fraud, self.distinct]);
+        to.i128(self.sum);
+        to.i64(self.max);
+    }
+    /// What [`Total::save`] wrote.
+    pub fn load(from: &mut Reader<'_>) -> Result<Total, Error> {
+        let mut counts = [0; 4];
+        from.u64s(&mut counts)?;
+        let [count, unknown, fraud, distinct] = counts;
+        Ok(Total { count, unknown, fraud, distinct, sum: from.i128()?, max: from.i64()? })
+    }
     #[inline]
     pub fn add(&mut self, other: &Total) {
         self.count += other.count;

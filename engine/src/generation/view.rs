@@ -4,6 +4,7 @@ use super::Generation;
 use crate::domain::{GenerationId, ListDelta, Transaction};
 use crate::error::Error;
 use crate::freshness::{Freshness, WhenStale};
+use crate::image::{Reader, Writer, senseless};
 use crate::lists::{ListMeta, ListView, Overlay};
 use crate::packs::ListDecl;
 use crate::similarity::vectors::Learned;
@@ -109,6 +110,32 @@ impl View {
         let overlay = self.overlay.rebase(self.generation.lists(), generation.lists(), folded)?;
         let id = GenerationId { hash: generation.hash(), overlay: sequence };
         let (learned, touched) = (self.learned.clone(), self.touched.clone());
+        Ok(Arc::new(View { generation, overlay, learned, touched, id }))
+    }
+
+    /// Writes what lies over the generation, but for what banks have learned, which is theirs to write.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.bytes(&self.id.hash);
+        to.u64(self.id.overlay);
+        self.overlay.save(to);
+        to.value(&*self.touched);
+    }
+    /// What [`View::save`] wrote, over the same generation.
+    ///
+    /// # Errors
+    /// `Corrupt` for another generation, and for what cannot have been written; whatever the source returns.
+    pub fn load(
+        from: &mut Reader<'_>,
+        generation: Arc<Generation>,
+        learned: Learned,
+    ) -> Result<Arc<View>, Error> {
+        let hash = generation.hash();
+        if from.take(hash.len())? != hash {
+            return Err(senseless("of another generation"));
+        }
+        let id = GenerationId { hash, overlay: from.u64()? };
+        let overlay = Overlay::load(from, generation.lists())?;
+        let touched = Arc::new(from.value()?);
         Ok(Arc::new(View { generation, overlay, learned, touched, id }))
     }
 }

@@ -1,6 +1,8 @@
 //! The place beyond memory where identity keeps what it pushed out: drawers of keys, filled in order of time and
 //! thrown away whole. The engine does no I/O; whoever builds a sequencer gives it one of these.
 
+use crate::error::Error;
+use crate::image::{Reader, Writer};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -22,6 +24,24 @@ pub struct Entry {
     pub key: u128,
     /// What is known.
     pub known: Known,
+}
+
+impl Entry {
+    /// Writes it, in 48 bytes.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u128(self.key);
+        to.u64(self.known.sequence);
+        to.u128(self.known.digest);
+        to.i64(self.known.arrival_ms);
+    }
+    /// What [`Entry::save`] wrote.
+    ///
+    /// # Errors
+    /// Whatever the source returns.
+    pub fn load(from: &mut Reader<'_>) -> Result<Entry, Error> {
+        let (key, sequence, digest, arrival_ms) = (from.u128()?, from.u64()?, from.u128()?, from.i64()?);
+        Ok(Entry { key, known: Known { sequence, digest, arrival_ms } })
+    }
 }
 
 /// Names a drawer; never given twice by one [`super::Identity`].
@@ -51,6 +71,11 @@ pub trait Cold: Debug + Send {
     /// # Errors
     /// When the store cannot; its room is then not given back.
     fn forget(&mut self, drawer: Drawer) -> Result<(), ColdError>;
+    /// Gives each key of a drawer once, in ascending order, as [`Cold::get`] would: for an image of the state.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn each(&self, drawer: Drawer, each: &mut dyn FnMut(&Entry)) -> Result<(), ColdError>;
     /// Bytes it holds on disk.
     fn bytes(&self) -> u64 {
         0

@@ -4,6 +4,8 @@
 use super::Shared;
 use super::cold::{Drawer, Entry, Known};
 use super::filter::Filter;
+use crate::error::Error;
+use crate::image::{Reader, Writer};
 use std::collections::VecDeque;
 
 /// Bytes a key costs on disk at most (measured in `ledger/src/identity_store.rs`: pages of a tree of 48-byte entries
@@ -32,6 +34,31 @@ pub(super) struct Drawers {
 }
 
 impl Drawers {
+    /// Writes all but what lies in the store.
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.count(self.held.len());
+        for Held { drawer, filter, keys, keys_max, newest_ms } in &self.held {
+            to.u64s(&[drawer.0, *keys as u64, *keys_max as u64]);
+            to.i64(*newest_ms);
+            filter.save(to);
+        }
+    }
+    /// What [`Drawers::save`] wrote, with at most so many keys.
+    pub(super) fn load(from: &mut Reader<'_>, most: usize) -> Result<Drawers, Error> {
+        let mut drawers = Drawers::default();
+        for _ in 0..from.count(most)? {
+            let drawer = Drawer(from.u64()?);
+            let (keys, keys_max, newest_ms) = (from.count(most)?, from.count(most)?, from.i64()?);
+            let filter = Filter::load(from, keys_max)?;
+            drawers.keys += keys;
+            drawers.held.push_back(Held { drawer, filter, keys, keys_max, newest_ms });
+        }
+        Ok(drawers)
+    }
+    /// Their names, oldest first.
+    pub(super) fn names(&self) -> impl Iterator<Item = Drawer> {
+        self.held.iter().map(|held| held.drawer)
+    }
     /// Keys in them.
     pub(super) fn len(&self) -> usize {
         self.keys

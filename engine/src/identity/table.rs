@@ -3,6 +3,8 @@
 
 use super::cold::{Entry, Known};
 use super::filter::spread;
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use hashbrown::HashTable;
 use hashbrown::hash_table;
 use std::collections::VecDeque;
@@ -68,6 +70,28 @@ impl Table {
             hash_table::Entry::Occupied(mut known) => *known.get_mut() = slot,
             hash_table::Entry::Vacant(free) => drop(free.insert(slot)),
         }
+    }
+    /// Writes its places, oldest first; which of them a look-up finds follows from their order.
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.u32(self.first);
+        to.count(self.left);
+        to.count(self.places());
+        self.chunks.iter().flatten().skip(self.left).for_each(|entry| entry.save(to));
+    }
+    /// What [`Table::save`] wrote, with so many entries a chunk and places at most.
+    pub(super) fn load(from: &mut Reader<'_>, chunk: usize, most: usize) -> Result<Table, Error> {
+        let mut table = Table { first: from.u32()?, left: from.count(chunk)?, ..Table::new(chunk) };
+        let (left, places) = (table.left, from.count(most)?);
+        if left == chunk || (places == 0 && left > 0) {
+            return Err(senseless("a chunk of keys that has left"));
+        }
+        let gone = Entry { key: 0, known: Known { sequence: 0, digest: 0, arrival_ms: 0 } };
+        table.chunks.extend((left > 0).then(|| vec![gone; left]));
+        table.index.reserve(places.min(1 << 20), |_| 0);
+        for _ in 0..places {
+            table.push(Entry::load(from)?);
+        }
+        Ok(table)
     }
     /// The latest arrival time of the oldest chunk; entries come in order of arrival.
     pub(super) fn front_newest_ms(&self) -> Option<i64> {

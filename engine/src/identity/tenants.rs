@@ -4,6 +4,8 @@
 use super::drawers::Drawers;
 use super::table::Table;
 use super::{IdentityLimits, Shared};
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use crate::limits::IDENTITY_TENANTS_KNOWN;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
@@ -42,6 +44,28 @@ impl Tenant {
         batch.retain(|entry| clock_ms.saturating_sub(entry.known.arrival_ms) <= limits.horizon_ms);
         shared.evicted.age += (before - batch.len()) as u64;
         self.drawers.put(batch, limits.disk_keys(), shared);
+    }
+}
+
+impl Tenant {
+    fn save(&self, to: &mut Writer<'_>) {
+        to.i64(self.clock_ms);
+        to.u64(self.used);
+        to.u8(self.state as u8);
+        self.table.save(to);
+        self.drawers.save(to);
+    }
+    fn load(from: &mut Reader<'_>, limits: &IdentityLimits) -> Result<Tenant, Error> {
+        let (clock_ms, used) = (from.i64()?, from.u64()?);
+        let state = match from.u8()? {
+            0 => State::Hot,
+            1 => State::Leaving,
+            2 => State::Cold,
+            other => return Err(senseless(format_args!("a tenant in state {other}"))),
+        };
+        let table = Table::load(from, limits.chunk_keys(), limits.memory_keys())?;
+        let drawers = Drawers::load(from, limits.disk_keys())?;
+        Ok(Tenant { clock_ms, table, drawers, used, state })
     }
 }
 
@@ -98,6 +122,50 @@ impl Tenants {
                 }
             }
         }
+    }
+    /// Names and tables, by name.
+    pub(super) fn sorted(&self) -> Vec<(&Arc<str>, &Tenant)> {
+        let mut all: Vec<_> = self.by_name.iter().collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all
+    }
+    /// Writes all of them, by name. Which are cold their states say.
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.u64(self.ticks);
+        to.count(self.by_name.len());
+        for (name, tenant) in self.sorted() {
+            to.text(name);
+            tenant.save(to);
+        }
+        let mut hot: Vec<_> = self.hot.iter().collect();
+        hot.sort_unstable();
+        to.count(hot.len());
+        for Reverse((used, name)) in hot {
+            to.u64(*used);
+            to.text(name);
+        }
+        to.count(self.leaving.len());
+        self.leaving.iter().for_each(|name| to.text(name));
+    }
+    /// What [`Tenants::save`] wrote, under the same bounds.
+    pub(super) fn load(from: &mut Reader<'_>, limits: &IdentityLimits) -> Result<Tenants, Error> {
+        let mut tenants = Tenants { ticks: from.u64()?, ..Tenants::default() };
+        let known_max = limits.tenants_max.max(1).saturating_mul(IDENTITY_TENANTS_KNOWN);
+        for _ in 0..from.count(known_max)? {
+            let name: Arc<str> = from.text()?.into();
+            let tenant = Tenant::load(from, limits)?;
+            if tenant.state == State::Cold {
+                tenants.cold.insert((tenant.used, name.clone()));
+            }
+            tenants.by_name.insert(name, tenant);
+        }
+        for _ in 0..from.count(known_max)? {
+            tenants.hot.push(Reverse((from.u64()?, from.text()?.into())));
+        }
+        for _ in 0..from.count(usize::MAX)? {
+            tenants.leaving.push_back(from.text()?.into());
+        }
+        Ok(tenants)
     }
     /// Takes memory from the tenant unused for longest.
     fn retire(&mut self, to_disk: bool, shared: &mut Shared) {

@@ -37,6 +37,13 @@ impl Cold for Shelf {
         self.drawers.remove(&drawer).expect("a drawer that was put to");
         self.check()
     }
+    fn each(&self, drawer: Drawer, each: &mut dyn FnMut(&Entry)) -> Result<(), ColdError> {
+        self.check()?;
+        let drawer = self.drawers.get(&drawer).expect("a drawer that was put to");
+        let by_key: std::collections::BTreeMap<u128, &Entry> = drawer.iter().map(|e| (e.key, e)).collect();
+        by_key.values().for_each(|entry| each(entry));
+        Ok(())
+    }
     fn bytes(&self) -> u64 {
         self.drawers.values().map(|drawer| drawer.len() as u64).sum()
     }

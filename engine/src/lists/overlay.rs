@@ -2,6 +2,8 @@
 //! old one as it was, and a clone is one reference count, so a lane reads exactly the overlay of its transaction's
 //! sequence, without a lock, whatever comes after.
 
+mod image;
+
 use super::check;
 use super::filter::SharedFilter;
 use super::hash::hash;

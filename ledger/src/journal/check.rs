@@ -42,7 +42,7 @@ pub struct Report {
 pub fn check(storage: &dyn Storage, key: &MasterKey) -> Result<Report, Error> {
     let wrap = WrapKey::new(key);
     let mut counts = Counts::default();
-    let walked = walk(storage, &wrap, true, &mut |header, frame, key| {
+    let walked = walk(storage, &wrap, true, None, &mut |header, frame, key| {
         counts.batches += 1;
         for stored in frame.records(key) {
             let place = |e: Error| e.at(header.number, frame.at);

@@ -3,7 +3,9 @@
 
 use super::format::Header;
 use super::kept::{Cut, Kept};
+use super::place::At;
 use super::{KeyState, RecordKind, SegmentInfo};
+use interdict_engine::image::{Reader, Writer};
 
 /// A block ends with the first batch that takes it to this many bytes.
 const BLOCK_BYTES: u64 = 64 << 10;
@@ -18,6 +20,12 @@ pub(crate) struct Span {
 impl Span {
     const EMPTY: Span = Span { least: u64::MAX, greatest: 0 };
 
+    fn save(self, to: &mut Writer<'_>) {
+        to.u64s(&[self.least, self.greatest]);
+    }
+    fn load(from: &mut Reader<'_>) -> Result<Span, interdict_engine::Error> {
+        Ok(Span { least: from.u64()?, greatest: from.u64()? })
+    }
     fn add(&mut self, sequence: u64) {
         self.least = self.least.min(sequence);
         self.greatest = self.greatest.max(sequence);
@@ -38,6 +46,14 @@ pub(crate) struct Block {
 /// By kind of record.
 type Spans = [Span; RecordKind::COUNT];
 
+fn load_spans(from: &mut Reader<'_>) -> Result<Spans, interdict_engine::Error> {
+    let mut spans = [Span::EMPTY; RecordKind::COUNT];
+    for span in &mut spans {
+        *span = Span::load(from)?;
+    }
+    Ok(spans)
+}
+
 impl Block {
     /// Whether some record may have a sequence of `from` or more.
     fn reaches(&self, from: u64) -> bool {
@@ -46,6 +62,7 @@ impl Block {
 }
 
 /// A segment's blocks.
+#[derive(Clone)]
 pub(crate) struct SegmentIndex {
     pub info: SegmentInfo,
     spans: Spans,
@@ -91,6 +108,73 @@ impl SegmentIndex {
         }
         self.info.batches += 1;
         self.info.bytes = at + bytes;
+    }
+
+    /// As it was when the journal ended at a place in it. Blocks may say that they reach sequences they do not.
+    pub(crate) fn cut_at(&mut self, at: &At) {
+        let end = at.scanned.end;
+        self.blocks.retain(|block| block.offset < end);
+        if let Some(last) = self.blocks.last_mut() {
+            last.bytes = last.bytes.min(end - last.offset);
+        }
+        let footer = u64::from(at.scanned.closed);
+        let info = &mut self.info;
+        (info.batches, info.records) = (u64::from(at.scanned.frames) - footer, at.scanned.records);
+        (info.bytes, info.excess_bytes, info.closed) = (end, 0, at.scanned.closed);
+        info.last_sequence = at.last_sequence.max(info.first_sequence.saturating_sub(1));
+    }
+    /// Writes it.
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        let info = &self.info;
+        to.u64s(&[info.number, info.epoch, info.first_sequence, info.last_sequence]);
+        to.u64s(&[info.bytes, info.excess_bytes, info.batches, info.records]);
+        to.i64(info.created_ms);
+        to.text(&info.engine);
+        to.bytes(&info.catalogue);
+        to.bytes(&info.origin);
+        to.bool(info.closed);
+        to.bool(info.key == KeyState::Destroyed);
+        self.spans.iter().for_each(|span| span.save(to));
+        to.count(self.blocks.len());
+        for Block { offset, bytes, spans } in &self.blocks {
+            to.u64s(&[*offset, *bytes]);
+            spans.iter().for_each(|span| span.save(to));
+        }
+    }
+    /// What [`SegmentIndex::save`] wrote.
+    pub(crate) fn load(from: &mut Reader<'_>) -> Result<SegmentIndex, interdict_engine::Error> {
+        let mut words = [0; 8];
+        from.u64s(&mut words)?;
+        let [number, epoch, first_sequence, last_sequence, bytes, excess_bytes, batches, records] = words;
+        let (created_ms, engine) = (from.i64()?, from.text()?);
+        let (mut catalogue, mut origin) = ([0; 32], [0; 32]);
+        catalogue.copy_from_slice(from.take(32)?);
+        origin.copy_from_slice(from.take(32)?);
+        let (closed, is_destroyed) = (from.bool()?, from.bool()?);
+        let key = if is_destroyed { KeyState::Destroyed } else { KeyState::Present };
+        let spans = load_spans(from)?;
+        let mut blocks = Vec::new();
+        for _ in 0..from.count(1 << 40)? {
+            let (offset, bytes) = (from.u64()?, from.u64()?);
+            blocks.push(Block { offset, bytes, spans: load_spans(from)? });
+        }
+        let info = SegmentInfo {
+            number,
+            epoch,
+            created_ms,
+            engine,
+            catalogue,
+            first_sequence,
+            last_sequence,
+            bytes,
+            excess_bytes,
+            batches,
+            records,
+            closed,
+            key,
+            origin,
+        };
+        Ok(SegmentIndex { info, spans, blocks })
     }
 
     /// What lies behind an offset counts no more. Blocks may still say that they reach sequences they do not.

@@ -150,6 +150,10 @@ impl Kept {
         cut
     }
 
+    /// Where the first batch begins that is written and not safe yet, in the segment being written.
+    pub(crate) fn unsafe_from(&self) -> Option<u64> {
+        self.entries.front().and_then(|entry| entry.written).map(|before| before.at)
+    }
     /// A record of a batch that is not written; of equal ones the first, as in the journal.
     pub(crate) fn find_unwritten(&self, kind: RecordKind, sequence: u64) -> Option<OwnedRecord> {
         self.entries.iter().skip(self.written).find_map(|entry| entry.batch.find(kind, sequence))

@@ -6,6 +6,7 @@ mod format;
 mod frame;
 mod index;
 mod scan;
+mod place;
 mod walk;
 mod syncer;
 mod recover;
@@ -14,13 +15,16 @@ mod segments;
 mod writer;
 mod retention;
 mod read;
+mod follow;
 mod check;
 #[cfg(test)]
 mod tests;
 
 pub use check::{Report, check};
+pub use follow::Go;
 pub use format::SUMMED as ORIGIN_BYTES;
 pub use frame::{OwnedRecord, Stored};
+pub use place::{At, Resume};
 pub use read::Reader;
 pub use syncer::{Durable, OnSync, Syncer};
 pub use walk::segment_name;

@@ -17,8 +17,8 @@ use std::sync::{Arc, RwLock};
 /// but what this reader sees is what was there when it was opened.
 #[derive(Clone)]
 pub struct Reader {
-    storage: Arc<dyn Storage>,
-    wrap: Arc<WrapKey>,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) wrap: Arc<WrapKey>,
     index: Arc<RwLock<Index>>,
 }
 
@@ -42,10 +42,14 @@ impl Reader {
     /// `Corrupt` and `Version` (placed), `WrongKey`, `Io`.
     pub fn open(storage: Arc<dyn Storage>, key: &MasterKey) -> Result<Reader, Error> {
         let wrap = Arc::new(WrapKey::new(key));
-        let walk = walk(&*storage, &wrap, false, &mut |_, _, _| Ok(()))?;
+        let walk = walk(&*storage, &wrap, false, None, &mut |_, _, _| Ok(()))?;
         Ok(Reader { storage, wrap, index: Arc::new(RwLock::new(walk.index)) })
     }
 
+    /// Sequence of the last `accepted` that is written; 0 where there is none.
+    pub fn last_sequence(&self) -> u64 {
+        self.index().segments.last().map_or(0, |segment| segment.info.last_sequence)
+    }
     /// What is known of each segment, in order.
     pub fn segments(&self) -> Vec<SegmentInfo> {
         self.index().infos()
@@ -142,7 +146,7 @@ impl Reader {
         Ok(())
     }
 
-    fn index(&self) -> std::sync::RwLockReadGuard<'_, Index> {
+    pub(super) fn index(&self) -> std::sync::RwLockReadGuard<'_, Index> {
         self.index.read().expect("no holder of this lock panics")
     }
     fn next_block(&self, segment: u64, offset: u64, from: u64) -> Option<(u64, Block)> {

@@ -16,14 +16,19 @@ pub(crate) struct Break {
     pub why: NoFrame,
 }
 
-/// What a scan found.
+/// What a scan found, or where one goes on.
+#[derive(Debug, Clone)]
 pub(crate) struct Scanned {
     /// End of the last good frame, in bytes of the file.
     pub end: u64,
+    /// Where that frame begins; 0 before the first.
+    pub last: u64,
     /// The chain hash there.
     pub chain: [u8; 32],
     /// Frames so far, the footer included.
     pub frames: u32,
+    /// Records so far.
+    pub records: u64,
     /// Whether the last good frame is a footer.
     pub closed: bool,
     /// How much of the file the frames say was on disk; 0 under `Os`.
@@ -32,7 +37,23 @@ pub(crate) struct Scanned {
     pub broken: Option<Break>,
 }
 
-/// Reads all frames of a segment up to `end` bytes and hands each batch to `each`. With `chained`, every chain hash is
+impl Scanned {
+    /// Before a segment's first frame.
+    pub(crate) fn start(header: &Header) -> Scanned {
+        Scanned {
+            end: HEADER_BYTES as u64,
+            last: 0,
+            chain: header.chain(),
+            frames: 0,
+            records: 0,
+            closed: false,
+            durable: 0,
+            broken: None,
+        }
+    }
+}
+
+/// Reads the frames of a segment behind `found` and up to `end` bytes and hands each batch to `each`. With `chained`, every chain hash is
 /// computed anew; otherwise the stored ones are taken, as their checksums cover them.
 ///
 /// # Errors
@@ -42,15 +63,12 @@ pub(crate) fn scan(
     header: &Header,
     end: u64,
     chained: bool,
+    mut found: Scanned,
     each: &mut dyn FnMut(&Frame<'_>) -> Result<(), Error>,
 ) -> Result<Scanned, Error> {
     let corrupt = |at: u64, what: &str| Error::new(ErrorKind::Corrupt, what).at(header.number, at);
     let seed = header.seed();
-    let mut window = Window { file, end, base: HEADER_BYTES as u64, bytes: Vec::new(), at: 0 };
-    let start = HEADER_BYTES as u64;
-    let mut found =
-        Scanned { end: start, chain: header.chain(), frames: 0, closed: false, durable: 0, broken: None };
-    let mut records = 0;
+    let mut window = Window { file, end, base: found.end, bytes: Vec::new(), at: 0 };
     loop {
         let frame =
             match window.next(seed).map_err(|e| Error::io("reading", &e).at(header.number, found.end))? {
@@ -73,17 +91,19 @@ pub(crate) fn scan(
         }
         if frame.count() == 0 {
             let (counted, _) = frame.footer().ok_or_else(|| corrupt(frame.at, "a footer of unknown form"))?;
-            if counted != records {
-                let text = format!("the footer counts {counted} records, the segment has {records}");
+            if counted != found.records {
+                let has = found.records;
+                let text = format!("the footer counts {counted} records, the segment has {has}");
                 return Err(corrupt(frame.at, &text));
             }
             found.closed = true;
         } else {
             each(&frame)?;
-            records += u64::from(frame.count());
+            found.records += u64::from(frame.count());
         }
         found.durable = found.durable.max(frame.durable());
-        (found.chain, found.frames, found.end) = (frame.chain(), found.frames + 1, frame.at + frame.len());
+        (found.chain, found.frames) = (frame.chain(), found.frames + 1);
+        (found.last, found.end) = (frame.at, frame.at + frame.len());
     }
 }
 

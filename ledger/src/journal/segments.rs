@@ -5,6 +5,8 @@ use super::format::{HEADER_BYTES, Header, SegmentKey};
 use super::frame::{Stamp, batch_bytes, encode_batch, encode_footer};
 use super::index::SegmentIndex;
 use super::kept::{Batch, Before};
+use super::place::At;
+use super::scan::Scanned;
 use super::walk::{Tail, in_order, segment_name};
 use super::writer::{Journal, write};
 use super::{Durability, Position, Record};
@@ -23,6 +25,8 @@ pub(super) struct OpenSegment {
     chain: [u8; 32],
     frames: u32,
     records: u64,
+    /// Where the last frame begins; 0 before the first.
+    last: u64,
 }
 
 impl Journal {
@@ -59,6 +63,7 @@ impl Journal {
         }
         let len = self.buffer.len() as u64;
         (open.chain, open.frames, open.bytes) = (chain, open.frames + 1, before.at + len);
+        open.last = before.at;
         open.records += batch.len() as u64;
         let (number, end) = (open.number, open.bytes);
         for record in batch {
@@ -200,12 +205,27 @@ impl Journal {
             self.syncer.target(file.clone(), number, bytes);
         }
         let (seed, chain) = (header.seed(), header.chain());
-        self.open = Some(OpenSegment { file, number, seed, key, bytes, chain, frames: 0, records: 0 });
+        self.open =
+            Some(OpenSegment { file, number, seed, key, bytes, chain, frames: 0, records: 0, last: 0 });
         Ok(())
     }
 }
 
 impl OpenSegment {
+    /// Its end.
+    pub(super) fn at(&self, last_sequence: u64) -> At {
+        let scanned = Scanned {
+            end: self.bytes,
+            last: self.last,
+            chain: self.chain,
+            frames: self.frames,
+            records: self.records,
+            closed: false,
+            durable: 0,
+            broken: None,
+        };
+        At { segment: self.number, scanned, last_sequence }
+    }
     fn tail(&self) -> Tail {
         Tail { number: self.number, bytes: self.bytes, chain: self.chain }
     }

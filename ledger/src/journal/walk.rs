@@ -4,6 +4,7 @@
 use super::format::{HEADER_BYTES, Header, SegmentKey, WrapKey};
 use super::frame::{Frame, Stored};
 use super::index::{Index, SegmentIndex};
+use super::place::Resume;
 use super::scan::{Break, Scanned, proof_of_damage, scan};
 use super::{RecordKind, Torn};
 use crate::error::{Error, ErrorKind};
@@ -87,7 +88,8 @@ pub(crate) fn numbers(storage: &dyn Storage) -> Result<Vec<u64>, Error> {
 /// Gets every batch, with its segment's header and key.
 pub(crate) type Each<'e> = dyn FnMut(&Header, &Frame<'_>, Option<&SegmentKey>) -> Result<(), Error> + 'e;
 
-/// Goes over all segments. `each` gets every batch with its segment's key, in order.
+/// Goes over all segments. `each` gets every batch with its segment's key, in order; with a place to resume from, only
+/// those behind it: of the segments before only the headers are read, and must be those that were there.
 ///
 /// # Errors
 /// `Corrupt`, `Version` (placed), `WrongKey`, `Io`; whatever `each` returns. A torn tail is not an error.
@@ -95,9 +97,10 @@ pub(crate) fn walk(
     storage: &dyn Storage,
     wrap: &WrapKey,
     chained: bool,
+    resume: Option<Resume>,
     each: &mut Each<'_>,
 ) -> Result<Walk, Error> {
-    let mut numbers = numbers(storage)?.into_iter();
+    let all = numbers(storage)?;
     let mut walk = Walk {
         index: Index::default(),
         last: None,
@@ -106,6 +109,12 @@ pub(crate) fn walk(
         epoch: 0,
         last_sequence: 0,
     };
+    let mut start = None;
+    let mut numbers = all.into_iter();
+    if let Some(resume) = resume {
+        let at = resume.at.segment;
+        start = Some(skip(&mut walk, storage, resume, &mut numbers)?).map(|start| (at, start));
+    }
     let mut next = numbers.next().map(|number| open_segment(storage, number).map(|found| (number, found)));
     while let Some(found) = next.take() {
         let (number, (found, len)) = found?;
@@ -123,16 +132,54 @@ pub(crate) fn walk(
             Some(Err(_)) | Some(Ok((_, (None, _)))) | None => None,
         };
         let is_last = !matches!(next, Some(Err(_))) && successor.is_none();
-        walk_segment(&mut walk, found, successor.as_ref(), is_last, wrap, chained, each)?;
+        let begin = start.take_if(|(at, _)| *at == number).map(|(_, start)| start);
+        walk_segment(&mut walk, (found, begin), (successor.as_ref(), is_last), wrap, chained, each)?;
     }
     Ok(walk)
 }
 
+/// A segment that is read from a place in it.
+type Begun = (SegmentIndex, Scanned);
+
+/// Takes the segments before a place over, by their headers; gives the one that it is in, as far as it goes. Segments
+/// that were removed since, from the oldest on, are forgotten.
+fn skip(
+    walk: &mut Walk,
+    storage: &dyn Storage,
+    resume: Resume,
+    numbers: &mut std::vec::IntoIter<u64>,
+) -> Result<Begun, Error> {
+    let Resume { at, segments } = resume;
+    walk.last_sequence = at.last_sequence;
+    let first = numbers.as_slice().first().copied().unwrap_or(u64::MAX);
+    for mut known in segments.into_iter().filter(|known| known.info.number >= first) {
+        let number = known.info.number;
+        let corrupt = |offset, what: &str| Err(Error::new(ErrorKind::Corrupt, what).at(number, offset));
+        let (Some(found), len) = open_segment(storage, number)? else {
+            return corrupt(0, "segment header: not whole");
+        };
+        if found.header.chain() != known.info.origin {
+            return corrupt(0, "segment header: not the one that was there when the image was written");
+        }
+        if len < known.info.bytes {
+            return corrupt(len, "the segment is shorter than when the image was written");
+        }
+        known.info.key = SegmentIndex::new(&found.header).info.key;
+        walk.epoch = found.header.epoch;
+        if number == at.segment {
+            return Ok((known, at.scanned));
+        }
+        known.info.excess_bytes = len - known.info.bytes;
+        walk.index.segments.push(known);
+        numbers.next();
+    }
+    Err(Error::new(ErrorKind::Corrupt, "the segment that the image rests on is gone").at(at.segment, 0))
+}
+
 fn walk_segment(
     walk: &mut Walk,
-    found: Found,
-    successor: Option<&Header>,
-    is_last: bool,
+    (found, begun): (Found, Option<Begun>),
+    (successor, is_last): (Option<&Header>, bool),
     wrap: &WrapKey,
     chained: bool,
     each: &mut Each<'_>,
@@ -145,11 +192,11 @@ fn walk_segment(
         return Err(corrupt(0, format!("epoch {} after epoch {}", header.epoch, walk.epoch)));
     }
     walk.epoch = header.epoch;
-    if walk.last.is_none() {
+    if walk.last.is_none() && begun.is_none() {
         // Older segments were removed, or this is the first: nothing to compare with.
         walk.last_sequence = header.first_sequence.saturating_sub(1);
     }
-    if header.first_sequence != walk.last_sequence + 1 {
+    if begun.is_none() && header.first_sequence != walk.last_sequence + 1 {
         let text =
             format!("begins with sequence {}, expected {}", header.first_sequence, walk.last_sequence + 1);
         return Err(corrupt(0, text));
@@ -158,9 +205,12 @@ fn walk_segment(
     if end > found.len || end < HEADER_BYTES as u64 {
         return Err(corrupt(found.len, format!("{} bytes, the next segment says {end}", found.len)));
     }
-    let mut index = SegmentIndex::new(header);
+    let (mut index, start) = begun.unwrap_or_else(|| (SegmentIndex::new(header), Scanned::start(header)));
+    if end < start.end {
+        return Err(corrupt(end, "the segment ends before the place that the image rests on".to_owned()));
+    }
     let mut last_sequence = walk.last_sequence;
-    let scanned = scan(&*found.file, header, end, chained, &mut |frame| {
+    let scanned = scan(&*found.file, header, end, chained, start, &mut |frame| {
         let mut seen = Vec::with_capacity(frame.count() as usize);
         for stored in frame.records(key.as_ref()) {
             let stored: Stored<'_> = stored.map_err(|what| corrupt(frame.at, what.to_owned()))?;

@@ -6,6 +6,7 @@ use super::format::{ENGINE_BYTES_MAX, WrapKey};
 use super::frame::{Stored, batch_bytes};
 use super::index::Index;
 use super::kept::Batch;
+use super::place::{At, Resume};
 use super::read::Reader;
 use super::recover::recover_tail;
 use super::segments::OpenSegment;
@@ -71,6 +72,21 @@ impl Journal {
         options: Options,
         each: &mut dyn FnMut(&Stored<'_>) -> Result<(), Error>,
     ) -> Result<(Journal, Recovery), Error> {
+        Journal::open_from(storage, key, options, None, each)
+    }
+
+    /// As [`Journal::open_with`], reading only what lies behind a place that [`At::check`] has found in it: of the
+    /// segments before, the headers.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_from(
+        storage: Arc<dyn Storage>,
+        key: &MasterKey,
+        options: Options,
+        resume: Option<Resume>,
+        each: &mut dyn FnMut(&Stored<'_>) -> Result<(), Error>,
+    ) -> Result<(Journal, Recovery), Error> {
         if options.engine.len() > ENGINE_BYTES_MAX || options.engine.contains('\0') {
             let text =
                 format!("engine version {:?}: at most {ENGINE_BYTES_MAX} bytes without NUL", options.engine);
@@ -79,7 +95,7 @@ impl Journal {
         let lock = storage.lock()?;
         let wrap = Arc::new(WrapKey::new(key));
         let mut records = 0;
-        let walked = walk(&*storage, &wrap, false, &mut |_, frame, key| {
+        let walked = walk(&*storage, &wrap, false, resume, &mut |_, frame, key| {
             records += u64::from(frame.count());
             frame.records(key).try_for_each(|stored| match stored {
                 Ok(stored) => each(&stored),
@@ -302,6 +318,17 @@ impl Journal {
     /// Whether a position is durable.
     pub fn durable(&self, position: Position) -> bool {
         self.syncer.is_durable(position)
+    }
+    /// Where it ends, with all that is in it; `None` while something waits to be written, or to be synced.
+    pub fn at(&self) -> Option<At> {
+        let open = self.open.as_ref().filter(|_| !self.needs_flush() && self.unwritten_records() == 0)?;
+        let is_safe =
+            self.options.durability == Durability::Os || self.syncer.is_durable(Position(self.batches));
+        is_safe.then(|| open.at(self.written_sequence))
+    }
+    /// A place of it, from which it can be opened again.
+    pub fn resume(&self, at: At) -> Resume {
+        Resume::new(at, &self.index.read().expect("no holder of this lock panics"))
     }
     /// Sequence of the last `accepted`; 0 where there is none.
     pub fn last_sequence(&self) -> u64 {

@@ -6,7 +6,6 @@ use super::clock::Ticking;
 use super::lanes::Lanes;
 use super::packs;
 use super::plan::Plan;
-use interdict::config::schema::FinishSection;
 use interdict::node::clock::Clock;
 use interdict::node::combining::combine;
 use interdict::node::core::{Answered, Core, Job, Reply, Waiting};
@@ -14,13 +13,14 @@ use interdict::node::disk::Watch;
 use interdict::node::intake::Intake;
 use interdict::node::pace::Pace;
 use interdict::node::quota::Terms;
-use interdict::node::recovery::{self, Found, Ground, Rebuilt, catalogue_hash};
+use interdict::node::recovery::{self, Basis, Found, Rebuilt, catalogue_hash};
 use interdict::node::sequencing::{Means, Sequencing};
 use interdict::node::tally::Tally;
 use interdict_engine::domain::{Body, Event, GenerationId};
 use interdict_engine::generation::Generation;
 use interdict_engine::identity::IdentityLimits;
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits};
+use interdict_engine::unfinished::{Progress, Unfinished};
 use interdict_ledger::faulty::MemoryStorage;
 use interdict_ledger::journal::{Durability, Options, Reader, Syncer};
 use interdict_ledger::{Error, MasterKey};
@@ -76,16 +76,17 @@ impl Node {
         let mut options = Options::new(durability, ENGINE, catalogue_hash());
         (options.segment_bytes, options.stepped) = (plan.segment_bytes, true);
         options.clock = Arc::new(|| 1_700_000_000_000);
-        let ground = Ground {
+        let basis = Basis {
             storage: Arc::new(storage.clone()),
             master: &key(),
             options,
             sequencer: Sequencer::new(limits(), recovery::empty_generation()),
-            finish: &FinishSection::default(),
+            resume: None,
+            progress: Progress::new(Unfinished::new(1 << 16), 86_400_000),
             generation: &packs::generation,
             why: &|| None,
         };
-        let Rebuilt { sequencer, journal, found, .. } = recovery::open_on(ground)?;
+        let Rebuilt { sequencer, journal, found, .. } = recovery::rebuild(basis)?;
         let (reader, syncer) = (journal.reader(), journal.syncer());
         let (pace, tally) = (Arc::new(Pace::new(plan.lanes)), Arc::new(Tally::new(plan.lanes, false)));
         let core = Core::new(sequencer, Some(journal), tally.clone()).timed(pace.clone(), clock.clone());
@@ -184,6 +185,6 @@ impl Node {
         let Node { core, sequencing, .. } = self;
         drop(sequencing);
         let core = Arc::into_inner(core).expect("nobody else has the core").into_inner();
-        core.into_journal().map_or(Ok(()), |journal| journal.close())
+        core.into_parts().1.map_or(Ok(()), |journal| journal.close())
     }
 }

@@ -1,6 +1,7 @@
 //! What must hold of a data folder after crashes: by the node's own answers, by `verify`, and against an engine that
 //! never crashed.
 
+use super::BINARY;
 use super::load::{Known, Load, canonical, submit};
 use interdict::config;
 use interdict::history::Folder;
@@ -11,7 +12,8 @@ use interdict_engine::lane::{Gate, Scratch, decide};
 use interdict_engine::sequencer::{Refers, Sequencer, Submission, Taken};
 use interdict_engine::{SkipReason, Stage};
 use interdict_ledger::journal::RecordKind;
-use interdict_tests::node::{Client, Running, default_config};
+use interdict_ledger::snapshot::{Image, list};
+use interdict_tests::node::{Client, Running, Start, default_config};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -25,6 +27,22 @@ const READ_ONE_BY_ONE: usize = 40;
 const ASKED_AGAIN: usize = 600;
 /// Payments in one request.
 const BATCH: usize = 100;
+
+/// The newest image, which a clean end wrote, is what a start makes of the whole journal, byte for byte.
+pub fn equals_a_rebuild(data: &Path) {
+    let images = data.join("snapshots");
+    let digest = || {
+        let (_, newest) = list(&images).unwrap().swap_remove(0);
+        let image = Image::open(&newest).unwrap();
+        (image.about().sequence(), image.digest().unwrap())
+    };
+    let ended = digest();
+    std::fs::remove_dir_all(&images).unwrap();
+    let mut node = Start::new(BINARY, default_config(), data).start().unwrap();
+    assert_eq!(node.logged("from_image=").as_deref(), Some("0"));
+    assert!(node.terminate().unwrap().success(), "{}", node.log());
+    assert!(digest() == ended, "the state that lived through all this is not the one that the journal gives");
+}
 
 /// After a restart: recovery told nothing wrong; the last round's acknowledged verdicts and some older ones are there
 /// as they were; what got no answer gets one now. `may_end`: a

@@ -2,8 +2,10 @@
 //! them. What was learned up to a sequence is a version that lanes share.
 
 use super::contents::Contents;
-use super::plan::{BankPlan, Prints};
+use super::plan::{BankPlan, Print, Prints};
 use crate::domain::{Label, Stamp, Transaction};
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
 use crate::limits::BANK_WAITING_MAX;
 use imbl::shared_ptr::DefaultSharedPtr;
 use std::collections::VecDeque;
@@ -150,6 +152,62 @@ impl Banks {
             }
         }
         self.plan = plan;
+    }
+}
+
+impl Banks {
+    /// Writes the payments that wait for a label, and what was learned, by tenant.
+    pub fn save(&self, to: &mut Writer<'_>) {
+        to.u64s(&[self.counts.learned, self.counts.forgotten]);
+        to.count(self.waiting.len());
+        for Waiting { sequence, tenant, prints, label } in &self.waiting {
+            to.u64(*sequence);
+            to.text(tenant);
+            to.u8(label.map_or(0, |label| 1 + label as u8));
+            for print in prints.iter() {
+                to.bool(print.is_some());
+                print.iter().for_each(|print| print.save(to));
+            }
+        }
+        let mut learned: Vec<_> = self.learned.0.iter().collect();
+        learned.sort_unstable_by_key(|(tenant, _)| *tenant);
+        to.count(learned.len());
+        for (tenant, banks) in learned {
+            to.text(tenant);
+            banks.iter().for_each(|bank| bank.save(to));
+        }
+    }
+    /// What [`Banks::save`] wrote, into empty banks of the same plan.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot have been written; whatever the source returns.
+    pub fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Error> {
+        (self.counts.learned, self.counts.forgotten) = (from.u64()?, from.u64()?);
+        let plan = self.plan.clone();
+        let mut tenants: Vec<Arc<str>> = Vec::new();
+        for _ in 0..from.count(self.waiting_max)? {
+            let (sequence, name) = (from.u64()?, from.text()?);
+            // Tenants are few: one name each, not one a payment.
+            let tenant = tenants.iter().find(|known| ***known == *name).cloned().unwrap_or_else(|| {
+                tenants.push(name.into());
+                tenants[tenants.len() - 1].clone()
+            });
+            let label = match from.u8()? {
+                0 => None,
+                1 => Some(Label::Fraud),
+                2 => Some(Label::Good),
+                other => return Err(senseless(format_args!("a label of {other}"))),
+            };
+            let mut print = |decl| from.bool()?.then(|| Print::load(from, decl)).transpose();
+            let prints = plan.banks().map(&mut print).collect::<Result<Prints, Error>>()?;
+            self.waiting.push_back(Waiting { sequence, tenant, prints: Arc::new(prints), label });
+        }
+        for _ in 0..from.count(usize::MAX)? {
+            let tenant = from.text()?.into();
+            let banks = plan.banks().map(|decl| Contents::load(from, decl)).collect::<Result<_, Error>>()?;
+            self.learned.0.insert(tenant, banks);
+        }
+        Ok(())
     }
 }
 

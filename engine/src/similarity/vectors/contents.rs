@@ -5,6 +5,9 @@ use super::VectorScratch;
 use super::frozen::Frozen;
 use super::plan::Print;
 use crate::domain::Label;
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
+use crate::limits::BANK_CAPACITY_MAX;
 use crate::packs::{BankDecl, Likeness};
 use interdict_shaders::{FingerprintBank, HammingHit, Kernel, VectorBank};
 use interdict_shaders::{dot_topk, hamming_range, hamming_topk};
@@ -115,6 +118,37 @@ const fn id_of(sequence: u64, label: Label) -> u64 {
 }
 
 impl Contents {
+    /// Writes what it holds; what only tells copies on a device apart is of this process and is not written.
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        to.count(self.capacity);
+        to.count(self.pieces.len());
+        for Piece { segment, .. } in &self.pieces {
+            to.count(segment.len());
+            for (at, id) in segment.ids().iter().enumerate() {
+                to.u64(*id);
+                segment.print(at).save(to);
+            }
+        }
+    }
+    /// What [`Contents::save`] wrote, of a bank of the same declaration.
+    pub(super) fn load(from: &mut Reader<'_>, decl: &BankDecl) -> Result<Contents, Error> {
+        let mut contents = Contents { capacity: from.count(usize::MAX)?, ..Contents::default() };
+        for _ in 0..from.count(BANK_CAPACITY_MAX as usize)? {
+            let mut piece: Option<Piece> = None;
+            for _ in 0..from.count(SEGMENT)? {
+                let (id, print) = (from.u64()?, Print::load(from, decl)?);
+                let new = || Piece { seal: 0, gone: None, segment: Arc::new(Segment::of(&print)) };
+                piece.get_or_insert_with(new).push(id, &print);
+            }
+            let piece = piece.ok_or_else(|| senseless("an empty part of a bank"))?;
+            contents.len += piece.segment.len();
+            contents.pieces.push(piece);
+        }
+        if contents.capacity > 0 {
+            contents.line = fresh();
+        }
+        Ok(contents)
+    }
     /// How many payments it holds.
     pub fn len(&self) -> usize {
         self.len

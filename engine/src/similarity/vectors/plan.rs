@@ -3,6 +3,7 @@
 use super::fingerprint::{Fingerprint, Votes};
 use crate::domain::{Field, KeyId, Schema, SlotId, Stamp, Transaction, Value, ValueType};
 use crate::error::{Error, ErrorKind, nearest};
+use crate::image::{Reader, Writer};
 use crate::limits::BANK_DIMENSIONS;
 use crate::packs::{BankDecl, Likeness};
 
@@ -30,6 +31,30 @@ pub enum Print {
     Fingerprint(Fingerprint),
     /// Near numbers.
     Vector([i8; BANK_DIMENSIONS]),
+}
+
+impl Print {
+    pub(super) fn save(&self, to: &mut Writer<'_>) {
+        match self {
+            Print::Fingerprint(words) => to.u64s(words),
+            Print::Vector(numbers) => to.bytes(&numbers.map(i8::cast_unsigned)),
+        }
+    }
+    /// One of the kind that a bank is declared to have.
+    pub(super) fn load(from: &mut Reader<'_>, decl: &BankDecl) -> Result<Print, Error> {
+        match decl.likeness {
+            Likeness::Fingerprint { .. } => {
+                let mut words = Fingerprint::default();
+                from.u64s(&mut words)?;
+                Ok(Print::Fingerprint(words))
+            }
+            Likeness::Vector { .. } => {
+                let bytes: [u8; BANK_DIMENSIONS] =
+                    from.take(BANK_DIMENSIONS)?.try_into().expect("as many were taken");
+                Ok(Print::Vector(bytes.map(u8::cast_signed)))
+            }
+        }
+    }
 }
 
 /// One payment as each bank of its generation compares it; `None` where it has none of what the bank looks at.
