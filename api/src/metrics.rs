@@ -1,6 +1,8 @@
 //! Every metric in one table: names, units, labels from closed sets. `docs/OPERATIONS.md` lists the same, and a test
 //! compares them. No label ever holds an identifier, a name or a caller's text.
 
+mod keys;
+
 use crate::answer::Source;
 use crate::node::{Answered, Node};
 use interdict_engine::domain::{Outcome, ReasonSource};
@@ -314,6 +316,7 @@ impl Reading<'_> {
         self.gpu(node);
         self.sequencer(node);
         self.journal(node);
+        self.keys(node);
         self.generation(node);
     }
 

@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod key;
+pub mod sealing;
 pub mod storage;
 pub mod faulty;
 pub mod journal;
@@ -10,4 +11,5 @@ pub mod dead_letter;
 pub mod identity_store;
 
 pub use error::{Error, ErrorKind, Place};
-pub use key::MasterKey;
+pub use key::{KeyIdent, MasterKey};
+pub use sealing::Sealing;

@@ -166,7 +166,7 @@ pub fn open(
     let mut undecided: BTreeMap<u64, Work> = BTreeMap::new();
     let opened = Journal::open_with(
         Arc::new(storage),
-        &keys.master,
+        &keys.sealing,
         options(loaded, syncs),
         &mut |stored: &Stored<'_>| {
             let failed =

@@ -66,6 +66,7 @@ impl SegmentIndex {
             records: 0,
             closed: false,
             key,
+            key_id: header.key_id,
             origin: header.chain(),
         };
         SegmentIndex { info, spans: [Span::EMPTY; 2], blocks: Vec::new() }
