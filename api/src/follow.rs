@@ -32,6 +32,7 @@ impl Following {
     /// # Errors
     /// When the file cannot be opened, or the config's column mapping is wrong.
     pub fn start(app: &Arc<App>, path: &Path) -> Result<Following> {
+        app.node.follows.store(true, Ordering::Release);
         let options = FileOptions { columns: columns(&app.node.loaded)?, default_tenant: "default".into() };
         let stop = Arc::new(AtomicBool::new(false));
         let feed = FileFeed::follow(path, app.decoder.clone(), &options, stop.clone());

@@ -50,14 +50,14 @@ impl Folder {
     /// # Errors
     /// When the check cannot be done. Damage is in the report.
     pub fn check(&self) -> Result<Report> {
-        journal::check(&*self.storage, &self.keys.master).map_err(|e| anyhow!("{e}"))
+        journal::check(&*self.storage, &self.keys.sealing).map_err(|e| anyhow!("{e}"))
     }
     /// The journal, to be read.
     ///
     /// # Errors
     /// A damaged journal.
     pub fn reader(&self) -> Result<Reader> {
-        Reader::open(self.storage.clone(), &self.keys.master).map_err(|e| anyhow!("{e}"))
+        Reader::open(self.storage.clone(), &self.keys.sealing).map_err(|e| anyhow!("{e}"))
     }
 }
 

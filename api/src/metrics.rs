@@ -1,6 +1,8 @@
 //! Every metric in one table: names, units, labels from closed sets. `docs/OPERATIONS.md` lists the same, and a test
 //! compares them. No label ever holds an identifier, a name or a caller's text.
 
+mod keys;
+
 use crate::answer::Source;
 use crate::node::snapshot::{Began, Outcome as Written, Reason};
 use crate::node::{Answered, Node, finish, now_ms};
@@ -315,6 +317,7 @@ impl Reading<'_> {
         self.gpu(node);
         self.sequencer(node);
         self.journal(node);
+        self.keys(node);
         self.generation(node);
     }
 

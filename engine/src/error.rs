@@ -51,6 +51,8 @@ pub enum ErrorKind {
     Version,
     /// Something named is not there.
     NotFound,
+    /// It was read under other tag keys than those in force now: it is to be read again. Nothing was changed.
+    OtherKeys,
 }
 
 /// An error: kind, place, message. Lower case, no full stop.

@@ -22,6 +22,7 @@ pub mod generation;
 pub mod identity;
 pub mod rates;
 pub mod waiting;
+pub mod keys;
 pub mod sequencer;
 pub mod lane;
 pub mod decision;

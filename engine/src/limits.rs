@@ -93,8 +93,10 @@ pub const FOLLOW_UPS_WAITING_MAX: usize = 1 << 18;
 pub const FOLLOW_UPS_PER_TENANT_MAX: usize = 1 << 14;
 /// How long they wait, in ms of arrival time; then they are let go, and counted.
 pub const FOLLOW_UPS_WAIT_MS: i64 = 7 * 86_400_000;
-/// Most payments that a message may mean by what it refers to (the classes of an id).
-pub const REFERS_MAX: usize = 8;
+/// Most payments that a message may mean by what it refers to (the classes of an id, under each tag key).
+pub const REFERS_MAX: usize = 4 * (1 + TAG_KEYS_EARLIER_MAX);
+/// Most tag keys under which tags are made beside the one in force, after rotations.
+pub const TAG_KEYS_EARLIER_MAX: usize = 2;
 /// Longest rule expression, in bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 /// Deepest nesting of a rule expression's syntax tree.

@@ -57,7 +57,7 @@ impl Past {
                 self.banks.replan(view.generation().banks().clone());
                 self.view = view.with_learned(self.banks.learned().clone());
             }
-            Body::Outcome { .. } | Body::Hold { .. } | Body::Release { .. } => {}
+            Body::Key(_) | Body::Outcome { .. } | Body::Hold { .. } | Body::Release { .. } => {}
         }
         Ok(())
     }

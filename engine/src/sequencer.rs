@@ -7,6 +7,7 @@ use crate::features::{FeatureState, FollowKind, FollowUp, Found, StateLimits};
 use crate::generation::{Generation, View};
 use crate::identity::{Cold, Identity, IdentityLimits, Seen};
 use crate::image::{Reader, Writer};
+use crate::keys::Keys;
 use crate::limits::REFERS_MAX;
 use crate::similarity::vectors::{Banks, Prints};
 use crate::waiting::{FollowUps, Waiting, WaitingLimits};
@@ -119,6 +120,7 @@ pub struct Sequencer {
     waiting: Waiting,
     banks: Banks,
     view: Arc<View>,
+    keys: Keys,
     /// Of what is in the journal: the same live, restored and in an image.
     counts: SequencerCounts,
     /// Labels that were refused, as their payment is not known; the journal has none of them.
@@ -137,6 +139,7 @@ impl Sequencer {
             waiting: Waiting::new(WaitingLimits::default()),
             banks: Banks::new(generation.banks().clone()),
             view: View::new(generation, 0),
+            keys: Keys::default(),
             counts: SequencerCounts::default(),
             refused: 0,
         }
@@ -159,6 +162,10 @@ impl Sequencer {
     /// What the next transaction is judged by.
     pub fn view(&self) -> &Arc<View> {
         &self.view
+    }
+    /// The keys of the node's ring that are in force.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
     /// The last sequence given.
     pub fn last_sequence(&self) -> u64 {
@@ -213,11 +220,19 @@ impl Sequencer {
     fn take(&mut self, submission: Submission, publishes: Option<Arc<Generation>>) -> Taken {
         let Submission { mut event, identity, alias, payment_digest, refers_to } = submission;
         let tenant = event.tenant.clone();
-        if let (Body::Payment(_), Some(key)) = (&event.body, identity) {
-            match self.identity.look_up(&tenant, key, payment_digest, event.arrival_ms) {
-                Seen::New => {}
-                Seen::Same(sequence) => return Taken::Same(sequence),
-                Seen::Different(sequence) => return Taken::Different(sequence),
+        if let Body::Payment(tx) = &event.body {
+            if tx.keyed().rotations != self.keys.rotations() {
+                let message = "the tag keys were rotated while it was on its way; it is to be read again";
+                return Taken::Refused(Error::new(ErrorKind::OtherKeys, message));
+            }
+            let now = identity.map(|key| (key, payment_digest));
+            let earlier = tx.keyed().earlier.iter().filter_map(|one| Some((one.identity?, one.digest)));
+            for (key, digest) in now.into_iter().chain(earlier) {
+                match self.identity.look_up(&tenant, key, digest, event.arrival_ms) {
+                    Seen::New => {}
+                    Seen::Same(sequence) => return Taken::Same(sequence),
+                    Seen::Different(sequence) => return Taken::Different(sequence),
+                }
             }
         }
         let known = |key: &u128| self.identity.sequence_at(&tenant, *key, event.arrival_ms);
@@ -281,7 +296,9 @@ impl Sequencer {
                     self.identity.remember(&tenant, key, accepted.payment_digest, sequence, arrival_ms);
                 }
                 if !self.waiting.is_empty() {
-                    let keys = [accepted.identity, accepted.alias].into_iter().flatten();
+                    let now = [accepted.identity, accepted.alias].into_iter();
+                    let earlier = tx.keyed().earlier.iter().flat_map(|one| [one.identity, one.alias]);
+                    let keys = now.chain(earlier).flatten();
                     for waiter in self.waiting.take(&tenant, keys, tx.kind) {
                         self.follow(&tenant, sequence, &waiter.follow, true);
                     }
@@ -321,6 +338,7 @@ impl Sequencer {
                 self.banks.replan(view.generation().banks().clone());
                 self.view = view.with_learned(self.banks.learned().clone());
             }
+            Body::Key(taken) => self.keys.take(taken, accepted.event.arrival_ms)?,
             Body::Outcome { .. } | Body::Hold { .. } | Body::Release { .. } => {}
         }
         self.last_sequence = sequence;
@@ -370,6 +388,7 @@ impl Sequencer {
     pub fn save(&self, to: &mut Writer<'_>) {
         to.u64s(&[self.last_sequence, self.counts.unmatched]);
         self.counts.follow_ups.save(to);
+        to.value(&self.keys);
         self.features.save(to);
         self.identity.save(to);
         self.waiting.save(to);
@@ -387,6 +406,7 @@ impl Sequencer {
         assert_eq!(self.last_sequence, 0, "an image is the whole state");
         (self.last_sequence, self.counts.unmatched) = (from.u64()?, from.u64()?);
         self.counts.follow_ups = FollowUps::load(from)?;
+        self.keys = from.value()?;
         self.features.load(from)?;
         self.identity.load(from)?;
         self.waiting = Waiting::load(from, WaitingLimits::default())?;

@@ -11,6 +11,30 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use zeroize::Zeroizing;
 
+/// Names a master key: 8 bytes derived from it, which say nothing about it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyIdent(pub [u8; 8]);
+
+impl fmt::Display for KeyIdent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+impl fmt::Debug for KeyIdent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+impl std::str::FromStr for KeyIdent {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<KeyIdent, Error> {
+        let is_hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = is_hex.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        let wrong = || Error::new(ErrorKind::KeyFile, format!("key id {text:?}: expected 16 hex digits"));
+        number.map(|number| KeyIdent(number.to_be_bytes())).ok_or_else(wrong)
+    }
+}
+
 /// The master key, wiped when dropped. It is never printed and never leaves its file and this type.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
@@ -89,6 +113,22 @@ impl MasterKey {
         linked.and(removed)?;
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::File::open(dir)?.sync_all()
+    }
+
+    /// Stores a fresh key as a file of mode 0600 where none is; it lasts when this returns.
+    ///
+    /// # Errors
+    /// `Io`, also where there is a file of that name already.
+    pub fn create(path: &Path) -> Result<MasterKey, Error> {
+        let key = MasterKey::generate()?;
+        key.store(path).map_err(|e| Error::io(format_args!("key file {}", path.display()), &e))?;
+        Ok(key)
+    }
+
+    /// Which key this is.
+    pub fn ident(&self) -> KeyIdent {
+        let bytes = self.derive("journal/key-id/1");
+        KeyIdent(bytes[..8].try_into().expect("a key has 32 bytes"))
     }
 
     /// The key of a purpose: one block of HKDF-Expand (RFC 5869) with SHA-256; the master key is uniform already,

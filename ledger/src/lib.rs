@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod key;
+pub mod sealing;
 pub mod storage;
 pub mod faulty;
 pub mod journal;
@@ -11,4 +12,5 @@ pub mod snapshot;
 pub mod identity_store;
 
 pub use error::{Error, ErrorKind, Place};
-pub use key::MasterKey;
+pub use key::{KeyIdent, MasterKey};
+pub use sealing::Sealing;

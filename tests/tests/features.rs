@@ -8,6 +8,8 @@ mod bounds;
 mod handbook;
 #[path = "features/panes.rs"]
 mod panes;
+#[path = "features/rotation.rs"]
+mod rotation;
 #[path = "features/streams.rs"]
 mod streams;
 

@@ -358,12 +358,13 @@ fn forge(data: &Path, engine: &str, verdict: impl Fn(&mut Decided), is_decided: 
     let storage = || Arc::new(FileStorage::open(data.join("journal")).unwrap());
     let options = journal::Options::new(Durability::Os, ENGINE, interdict::node::recovery::catalogue_hash());
     let (mut last, mut decided) = (None, None);
-    let (mut journal, _) = Journal::open_with(storage(), &keys.master, options, &mut |stored| {
+    let (mut journal, _) = Journal::open_with(storage(), &keys.sealing, options, &mut |stored| {
         match stored.kind {
             RecordKind::Accepted => {
                 last = Some(Accepted::decode(stored.open(), stored.sealed()?.as_deref()).unwrap())
             }
             RecordKind::Decided => decided = Some(Decided::decode(stored.open()).unwrap()),
+            RecordKind::Finished => {}
         }
         Ok(())
     })
@@ -427,7 +428,7 @@ fn texts_whose_key_was_destroyed_are_said_to_be_gone() {
     let keys = interdict::node::keys::NodeKeys::open(&data.join("keys"), false).unwrap();
     let storage = Arc::new(FileStorage::open(data.join("journal")).unwrap());
     let options = journal::Options::new(Durability::Os, ENGINE, interdict::node::recovery::catalogue_hash());
-    let (mut journal, _) = Journal::open(storage, &keys.master, options).unwrap();
+    let (mut journal, _) = Journal::open(storage, &keys.sealing, options).unwrap();
     journal.destroy_key(1).unwrap();
     journal.close().unwrap();
     let (code, found) = verify(&data, &[]);

@@ -264,7 +264,7 @@ fn afterwards(accepted: &Accepted, sequence: u64) -> Option<(u64, String)> {
             };
             (*target, format!("{end} at sequence {sequence}"))
         }
-        Body::ListDelta(_) | Body::Publish { .. } => return None,
+        Body::ListDelta(_) | Body::Publish { .. } | Body::Key(_) => return None,
     };
     Some(told)
 }
@@ -278,5 +278,6 @@ const fn name_of(body: &Body) -> &'static str {
         Body::Publish { .. } => "a publication",
         Body::Hold { .. } => "a hold",
         Body::Release { .. } => "a release",
+        Body::Key(_) => "a key that was taken up",
     }
 }

@@ -1,5 +1,7 @@
-//! `interdict keys`: API keys. A key is shown once; the file has its hash only, and is replaced whole or not at all,
-//! since a half-written one would lock every caller out.
+//! `interdict keys`: API keys, and the ring of master keys (`ring.rs`). An API key is shown once; the file has its hash
+//! only, and is replaced whole or not at all, since a half-written one would lock every caller out.
+
+mod ring;
 
 use crate::config::Loaded;
 use crate::node::keys::{NodeKeys, key_folder};
@@ -51,6 +53,36 @@ enum Verb {
         /// Print one JSON object a key instead of text.
         #[arg(long)]
         json: bool,
+    },
+    /// Make another master key; the node takes it up by POST /v1/keys/rotate, or at its next start.
+    #[command(group = clap::ArgGroup::new("purpose").required(true).multiple(true).args(["sealing", "tags"]))]
+    Rotate {
+        /// Names and texts are sealed under it from then on.
+        #[arg(long)]
+        sealing: bool,
+        /// Identifiers are tagged under it from then on, for a time beside the key before.
+        #[arg(long)]
+        tags: bool,
+        #[command(flatten)]
+        place: DataFolder,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The master keys: numbers, purposes, since when, and what still needs each.
+    Ring {
+        #[command(flatten)]
+        place: DataFolder,
+        /// Print one JSON object a key instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Destroy a master key that nothing needs any more.
+    Retire {
+        /// Its number, as `keys ring` shows it.
+        number: u32,
+        #[command(flatten)]
+        place: DataFolder,
     },
 }
 
@@ -115,6 +147,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.verb {
         Verb::Add { name, role, tenant, place, json } => add(&Row { name, role, tenant }, &place, json)?,
         Verb::List { place, json } => list(&place, json)?,
+        Verb::Rotate { sealing, tags, place, json } => ring::rotate(&place, sealing, tags, json)?,
+        Verb::Ring { place, json } => ring::show(&place, json)?,
+        Verb::Retire { number, place } => ring::retire(&place, number)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,7 +26,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let keys = args.place.keys(loaded.as_ref(), false)?;
     // `serve` and `replay` keep them there.
     let folder = args.place.data.join("dead-letters");
-    let letters = interdict_ledger::dead_letter::read(&folder, &keys.master).map_err(|e| anyhow!("{e}"))?;
+    let letters = interdict_ledger::dead_letter::read(&folder, &keys.sealing).map_err(|e| anyhow!("{e}"))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for (number, letter) in (1..).zip(&letters) {
         let (about, record) = letter.split_once('\n').unwrap_or((letter, ""));

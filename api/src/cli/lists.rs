@@ -11,15 +11,13 @@ use crate::config::schema::List;
 use crate::node::keys::NodeKeys;
 use crate::node::publish::{checked_pack, list_meta, read_pack_folder};
 use crate::node::store::write_whole;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use indicatif::ProgressBar;
 use interdict_engine::domain::Entry;
 use interdict_engine::generation::hex;
 use interdict_engine::lists::{ListMeta, Snapshot};
-use interdict_ingest::TagKeys;
 use interdict_ingest::watchlists::bank::is_built;
-use interdict_ledger::MasterKey;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -186,9 +184,7 @@ impl Input {
 
 /// Keys for this once, where nothing of what is tagged is kept.
 pub(super) fn passing_keys() -> Result<NodeKeys> {
-    let master = MasterKey::generate().map_err(|e| anyhow!("{e}"))?;
-    let tags = Arc::new(TagKeys::new(&master.derive("tags/1")));
-    Ok(NodeKeys { dir: PathBuf::new(), master, tags })
+    NodeKeys::temporary()
 }
 
 fn import(input: &Input, config: Option<&Path>) -> Result<()> {

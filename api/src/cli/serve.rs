@@ -96,13 +96,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
         generation = node.view().id().to_string(),
         "recovered"
     );
-    let letters = DeadLetters::open(&data.join("dead-letters"), &node.keys.master, LETTERS_BYTES_MAX)
+    let letters = DeadLetters::open(&data.join("dead-letters"), &node.keys.sealing, LETTERS_BYTES_MAX)
         .map_err(|e| anyhow::anyhow!("{e}"))?;
+    let letters = Arc::new(Mutex::new(letters));
+    node.keeping.keep_letters(letters.clone());
     let app = Arc::new(App {
         decoder: Decoder::new(node.keys.tags.clone()),
         keys: api_keys,
         metrics: Metrics::new(),
-        letters: Mutex::new(letters),
+        letters,
         lag: Lag::default(),
         node: node.clone(),
     });

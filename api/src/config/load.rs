@@ -13,6 +13,10 @@ use std::path::{Path, PathBuf};
 const UNWRITTEN_MIB_MAX: u64 = 64 << 10;
 /// Latest cut-off of a payment that does not say when it settles, in hours after its arrival.
 const CUT_OFF_H_MAX: i64 = 24 * 400;
+/// Longest retention of text, in days: a century.
+const RETAIN_DAYS_MAX: u32 = 36_525;
+/// Longest that a segment takes records, in hours: a year.
+const SEGMENT_HOURS_MAX: u32 = 8_784;
 
 /// A configuration with where it came from.
 #[derive(Debug, Clone)]
@@ -155,6 +159,13 @@ fn check(config: &Config) -> Result<()> {
     ];
     if let Some((key, _)) = least.iter().find(|(_, value)| *value == 0) {
         bail!("snapshot.{key} = 0: expected 1 or more; enabled = false turns images off");
+    }
+    if let Some(days) = config.journal.retain_text_days.filter(|days| !(1..=RETAIN_DAYS_MAX).contains(days)) {
+        bail!("journal.retain_text_days = {days}: expected 1 to {RETAIN_DAYS_MAX} days");
+    }
+    let hours = config.journal.segment_max_h;
+    if !(1..=SEGMENT_HOURS_MAX).contains(&hours) {
+        bail!("journal.segment_max_h = {hours}: expected 1 to {SEGMENT_HOURS_MAX} hours");
     }
     Ok(())
 }
@@ -330,6 +341,18 @@ mod tests {
         assert!(error.contains("c.toml:2") && error.contains("`answer`"), "{error}");
         let error = format!("{:#}", load_text("[journal]\nunwritten_max_mib = 0\n").unwrap_err());
         assert!(error.contains("journal.unwritten_max_mib = 0: expected 1 to 65536"), "{error}");
+    }
+
+    #[test]
+    fn how_long_text_is_kept_has_bounds() {
+        let journal = |text: &str| load_text(&format!("[journal]\n{text}\n")).map(|l| l.config.journal);
+        let kept = journal("retain_text_days = 30\nsegment_max_h = 6").unwrap();
+        assert_eq!((kept.retain_text_days, kept.segment_max_h), (Some(30), 6));
+        assert_eq!(journal("").unwrap().retain_text_days, None);
+        for wrong in ["retain_text_days = 0", "retain_text_days = 40000", "segment_max_h = 0"] {
+            let error = format!("{:#}", journal(wrong).unwrap_err());
+            assert!(error.contains(&format!("journal.{wrong}: expected 1 to ")), "{error}");
+        }
     }
 
     #[test]

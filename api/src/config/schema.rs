@@ -281,6 +281,10 @@ pub struct Journal {
     pub sync_late: SyncLate,
     /// Most of it that may be in memory and not safe on the disk, in MiB; at it payments are refused.
     pub unwritten_max_mib: u64,
+    /// How long names and free text are kept, in days after the newest of their segment; for ever by default.
+    pub retain_text_days: Option<u32>,
+    /// How long a segment takes records, in hours; then it is closed, so that its text can be destroyed in time.
+    pub segment_max_h: u32,
 }
 impl Default for Journal {
     fn default() -> Self {
@@ -291,6 +295,8 @@ impl Default for Journal {
             when_unwritable: WhenUnwritable::default(),
             sync_late: SyncLate::default(),
             unwritten_max_mib: JOURNAL_UNWRITTEN_BYTES_MAX >> 20,
+            retain_text_days: None,
+            segment_max_h: 24,
         }
     }
 }

@@ -179,7 +179,7 @@ fn delta(
     };
     let keys = app.decoder.keys();
     let of_tenant = keys.tenant(tenant);
-    let key = if shared { keys.shared() } else { &of_tenant.state };
+    let key = if shared { keys.shared() } else { of_tenant.lists() };
     let mut delta = ListDelta { list: name, shared, add: Vec::new(), remove: Vec::new() };
     if removes {
         delta.remove = decode_subjects(body, key)?;

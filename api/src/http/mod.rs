@@ -7,6 +7,7 @@ pub mod decisions;
 pub mod labels;
 pub mod lists;
 pub mod packs;
+pub mod keys;
 pub mod ops;
 pub mod openapi;
 pub mod server;
@@ -50,7 +51,7 @@ pub struct App {
     /// What is counted.
     pub metrics: Metrics,
     /// Where wrong records go.
-    pub letters: Mutex<DeadLetters>,
+    pub letters: Arc<Mutex<DeadLetters>>,
     /// How late requests are read.
     pub lag: Lag,
 }
@@ -69,6 +70,7 @@ pub fn router(app: Arc<App>) -> Router {
             get(packs::all).post(packs::upload).layer(DefaultBodyLimit::max(ARCHIVE_BYTES_MAX)),
         )
         .route("/v1/generations", post(packs::publish))
+        .route("/v1/keys/rotate", post(keys::rotate))
         .route("/v1/status", get(ops::status))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

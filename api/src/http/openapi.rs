@@ -251,6 +251,12 @@ fn upload_pack() {}
 #[allow(dead_code)]
 fn publish() {}
 
+#[utoipa::path(post, path = "/v1/keys/rotate",
+    responses((status = 200, body = crate::node::rotate::InForce, description = "The keys in force from here on"),
+              (status = 409, body = problem::Problem, description = "What of the ring cannot be taken up")))]
+#[allow(dead_code)]
+fn rotate_keys() {}
+
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, body = ops::Status, description = "Status")))]
 #[allow(dead_code)]
 fn status() {}
@@ -282,6 +288,7 @@ fn metrics() {}
         all_packs,
         upload_pack,
         publish,
+        rotate_keys,
         status,
         healthz,
         readyz,

@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub const VARIABLE: &str = "INTERDICT_FAILPOINT";
 
 /// Every place there is.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 15] = [
     "journal.before_append",
     "journal.after_append",
     "answer.before_reply",
     "lanes.before_give",
     "publish.before_append",
     "publish.before_mark",
+    "keys.before_append",
+    "keys.after_append",
     "recovery.before_append",
     "recovery.after_append",
     "finish.before_append",

@@ -1,21 +1,30 @@
-//! The node's keys: one master key file, from which everything else is derived by purpose, and the API keys' file.
+//! The node's keys: a ring of master keys, from which everything else is derived by purpose.
 
+use super::ring::Ring;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::domain::Entry;
 use interdict_engine::lists::ListMeta;
 use interdict_ingest::TagKeys;
-use interdict_ledger::MasterKey;
+use interdict_ledger::{MasterKey, Sealing};
+use parking_lot::Mutex;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The purpose that tag keys are derived by.
+pub const TAGS: &str = "tags/1";
+
 /// The keys of a node.
 pub struct NodeKeys {
     /// The folder they lie in.
     pub dir: PathBuf,
-    /// The master key.
+    /// The first master key: lists are tagged under it.
     pub master: MasterKey,
+    /// All master keys, as the folder had them when it was last read.
+    pub ring: Mutex<Ring>,
+    /// What names and texts are sealed under.
+    pub sealing: Sealing,
     /// The keys that identifiers are tagged under.
     pub tags: Arc<TagKeys>,
 }
@@ -34,15 +43,27 @@ impl NodeKeys {
                 .create(dir)
                 .with_context(|| dir.display().to_string())?;
         }
+        // One that a ring names is lost, not yet to be made.
+        let create = create && !dir.join(super::ring::RING).exists();
         let master = if create { MasterKey::load_or_create(&path) } else { MasterKey::load(&path) };
         let master = master.map_err(|e| anyhow!("{e}"))?;
-        let tags = Arc::new(TagKeys::new(&master.derive("tags/1")));
-        Ok(NodeKeys { dir: dir.to_owned(), master, tags })
+        let ring = Ring::open(dir)?;
+        let tags = Arc::new(TagKeys::new(&master.derive(TAGS)));
+        Ok(NodeKeys { dir: dir.to_owned(), master, sealing: ring.sealing(), ring: Mutex::new(ring), tags })
+    }
+    /// Keys of nobody's folder, which last as long as the value.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn temporary() -> Result<NodeKeys> {
+        let (dir, master) = (PathBuf::new(), MasterKey::generate().map_err(|e| anyhow!("{e}"))?);
+        let (sealing, tags) = (Sealing::from(&master), Arc::new(TagKeys::new(&master.derive(TAGS))));
+        Ok(NodeKeys { dir, master, ring: Mutex::default(), sealing, tags })
     }
     /// Fingerprint of the key that a tenant's own lists, or the shared ones (`None`), are tagged under.
     pub fn list_check(&self, tenant: Option<&str>) -> u64 {
         match tenant {
-            Some(tenant) => self.tags.tenant(tenant).state.key_check(),
+            Some(tenant) => self.tags.tenant(tenant).lists().key_check(),
             None => self.tags.shared().key_check(),
         }
     }
@@ -52,7 +73,7 @@ impl NodeKeys {
     /// Every wrong line, with its column and what was expected.
     pub fn import(&self, file: &str, bytes: &[u8], meta: &ListMeta) -> Result<Vec<Entry>> {
         let tenant = meta.tenant.as_deref().map(|tenant| self.tags.tenant(tenant));
-        let key = tenant.as_ref().map_or_else(|| self.tags.shared(), |keys| &keys.state);
+        let key = tenant.as_ref().map_or_else(|| self.tags.shared(), |keys| keys.lists());
         let read = if file.ends_with(".jsonl") || file.ends_with(".ndjson") {
             interdict_ingest::lists::jsonl::read_entries(bytes, file, key, file)
         } else {

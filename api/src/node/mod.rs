@@ -2,6 +2,7 @@
 //! it; neither has a path of its own.
 
 pub mod keys;
+pub mod ring;
 pub mod cache;
 pub mod cold;
 pub mod store;
@@ -31,6 +32,8 @@ pub mod recovery;
 pub mod snapshot;
 pub mod recall;
 pub mod lookup;
+pub mod retention;
+pub mod rotate;
 
 pub use self::core::{Answered, Job, Reply, Settled, Waiting};
 pub use self::outage::Unwritable;
@@ -47,6 +50,7 @@ use self::keys::NodeKeys;
 use self::lanes::{Lanes, Setting, Waits};
 use self::pace::Pace;
 use self::quota::Terms;
+use self::retention::{Keeping, Retaining};
 use self::sequencing::Means;
 use self::snapshot::{Following, Snapshots};
 use self::store::Store;
@@ -139,6 +143,13 @@ pub struct Node {
     list_times: Mutex<BTreeMap<String, i64>>,
     draining: AtomicBool,
     micro_batch: usize,
+    /// What is destroyed when its retention has passed.
+    pub keeping: Keeping,
+    retaining: Mutex<Option<Retaining>>,
+    /// Held while keys of the ring are taken up.
+    rotating: Mutex<()>,
+    /// Whether a file is followed: what was read of it cannot be read again under another tag key.
+    pub follows: AtomicBool,
     /// Held from the count of a tenant's list entries to the delta that adds to them.
     pub list_quota: tokio::sync::Mutex<()>,
 }
@@ -192,7 +203,8 @@ impl Node {
             let unfinished = opened.unfinished.unfinished();
             opened.snapshots.write_live(&opened.sequencer, &opened.journal, published, unfinished);
         }
-        let reader = opened.journal.reader();
+        let (reader, keeping) = (opened.journal.reader(), Keeping::new(opened.journal.retention()));
+        rotate::check_ring(&keys, opened.sequencer.keys())?;
         let pace = Arc::new(Pace::new(lane_count));
         pace.guess(&costs);
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
@@ -244,6 +256,10 @@ impl Node {
             draining: AtomicBool::new(false),
             micro_batch,
             list_quota: tokio::sync::Mutex::default(),
+            keeping,
+            retaining: Mutex::default(),
+            rotating: Mutex::default(),
+            follows: AtomicBool::new(false),
             loaded,
         });
         // Held for the look only, so that whoever closes the node finds itself its last holder.
@@ -253,6 +269,9 @@ impl Node {
         *node.watching.lock() = Some(watching);
         node.core.lock().watched(node.loaded.disk_policy(), watcher);
         node.publish_configured(wanted, now_ms)?;
+        node.refresh_tags(now_ms);
+        node.take_up_keys("start", now_ms)?;
+        *node.retaining.lock() = Some(Retaining::start(Arc::downgrade(&node)));
         let (folding, caller) = Folding::start(Arc::downgrade(&node), node.loaded.config.lists.fold_at);
         *node.folding.lock() = Some(folding);
         node.core.lock().fold_by(caller);
@@ -505,6 +524,12 @@ impl Node {
         self.work();
         found
     }
+    /// Closes the journal's open segment and begins the next.
+    fn roll(&self) {
+        self.core.lock().roll();
+        // As above.
+        self.work();
+    }
     /// Writes what waits for the disk; whether anything still does.
     fn write_again(&self) -> bool {
         let mut core = self.core.lock();
@@ -564,6 +589,8 @@ impl Node {
         let following = self.following.lock().take();
         let writes = following.is_some();
         following.into_iter().for_each(Following::end);
+        let retaining = self.retaining.lock().take();
+        retaining.into_iter().for_each(Retaining::end);
         let watching = self.watching.lock().take();
         watching.into_iter().for_each(Watching::end);
         let node = Arc::into_inner(self).context("somebody still holds the node")?;

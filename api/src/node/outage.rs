@@ -88,6 +88,16 @@ impl Core {
         }
         Some(why)
     }
+    /// Closes the journal's open segment and begins the next; where the disk does not take that, the next write does.
+    pub fn roll(&mut self) {
+        let Some(journal) = self.journal.as_mut().filter(|journal| journal.trouble().is_none()) else {
+            return;
+        };
+        if let Err(e) = journal.roll() {
+            tracing::warn!("a segment of the journal could not be closed: {e}");
+        }
+        self.look_after();
+    }
     /// Whether something waits for the disk to take it.
     pub fn is_troubled(&self) -> bool {
         self.journal.as_ref().is_some_and(Journal::needs_flush)
@@ -118,19 +128,19 @@ pub(super) fn cannot_write(error: &interdict_ledger::Error) -> String {
     format!("the journal cannot write: {error}")
 }
 
-/// A publication that the journal could not write.
+/// A publication, or a key that is taken up, that the journal could not write.
 #[derive(Debug)]
 pub struct Unwritable {
     /// Why it cannot.
     pub why: String,
-    /// Whether the generation is in force all the same, and written when the disk takes it; else nothing was changed.
+    /// Whether it is in force all the same, and written when the disk takes it; else nothing was changed.
     pub is_kept: bool,
 }
 
 impl std::fmt::Display for Unwritable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kept = match self.is_kept {
-            true => "; the generation is in force and is written when the disk takes it",
+            true => "; what was asked for is in force and is written when the disk takes it",
             false => "; nothing was changed",
         };
         write!(f, "{}{kept}", self.why)

@@ -16,7 +16,7 @@ use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
 use interdict_engine::unfinished::{Progress, Unfinished};
-use interdict_ledger::MasterKey;
+use interdict_ledger::Sealing;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Resume, Stored, Torn};
 use interdict_ledger::storage::{FileStorage, Storage};
 use prometheus::{Histogram, HistogramOpts};
@@ -194,7 +194,7 @@ pub fn open(
     };
     let basis = Basis {
         storage: Arc::new(storage),
-        master: &keys.master,
+        sealing: &keys.sealing,
         options: options(loaded, syncs),
         sequencer,
         resume,
@@ -216,7 +216,7 @@ pub struct Basis<'a> {
     /// Where the journal lies.
     pub storage: Arc<dyn Storage>,
     /// What its data keys are wrapped with.
-    pub master: &'a MasterKey,
+    pub sealing: &'a Sealing,
     /// How it is written.
     pub options: Options,
     /// The sequencer as it was at `resume`, or an empty one, with its bounds.
@@ -248,9 +248,9 @@ pub struct Rebuilt {
 /// # Errors
 /// As [`open`]; damage is placed.
 pub fn rebuild(basis: Basis<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
-    let Basis { storage, master, options, sequencer, resume, progress, generation, why } = basis;
+    let Basis { storage, sealing, options, sequencer, resume, progress, generation, why } = basis;
     let mut again = Again::new(sequencer, progress);
-    let opened = Journal::open_from(storage, master, options, resume, &mut |stored| {
+    let opened = Journal::open_from(storage, sealing, options, resume, &mut |stored| {
         again.take(stored, generation, why)
     });
     let (mut journal, recovery) = opened?;

@@ -69,7 +69,7 @@ impl Source {
         }
         let chunk = if plan.follow.is_some() { 1 } else { CHUNK };
         let dir = node.data.join("dead-letters");
-        let letters = DeadLetters::open(&dir, &node.keys.master, crate::cli::serve::LETTERS_BYTES_MAX);
+        let letters = DeadLetters::open(&dir, &node.keys.sealing, crate::cli::serve::LETTERS_BYTES_MAX);
         Ok(Source { feeds, chunk, letters: letters.map_err(|e| anyhow!("{e}"))? })
     }
     /// How many records the files say they have; `None` where one does not say.

@@ -36,11 +36,13 @@ pub enum EventKind {
     Hold = 10,
     /// A held payment is released, confirmed or expired.
     Release = 11,
+    /// A key of the node's ring was taken up.
+    Key = 12,
 }
 
 impl EventKind {
     /// All kinds, by number.
-    pub const ALL: [EventKind; 12] = [
+    pub const ALL: [EventKind; 13] = [
         Self::Transaction,
         Self::Advice,
         Self::Reversal,
@@ -53,6 +55,7 @@ impl EventKind {
         Self::Publish,
         Self::Hold,
         Self::Release,
+        Self::Key,
     ];
 }
 
@@ -120,6 +123,42 @@ pub enum Body {
         /// How.
         end: HoldEnd,
     },
+    /// A key of the node's ring was taken up.
+    Key(Box<KeyTaken>),
+}
+
+/// What a key of the ring was taken up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyUse {
+    /// What is written from now on is sealed under it.
+    Sealing,
+    /// Identifiers are tagged under it from the next payment on, and under the ones before too for a time.
+    Tags,
+}
+
+impl KeyUse {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sealing => "sealing",
+            Self::Tags => "tags",
+        }
+    }
+}
+
+/// A key of the node's ring that was taken up; nothing of the key itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyTaken {
+    /// What for.
+    pub used_for: KeyUse,
+    /// Its number in the ring.
+    pub number: u32,
+    /// Names it, and says nothing about it.
+    pub ident: [u8; 8],
+    /// Of tags: until when those under the key before are made too, ms since the Unix epoch; no earlier.
+    pub until_ms: Option<i64>,
+    /// Who had it taken up: the name of an API key, or what the node calls itself.
+    pub by: String,
 }
 
 /// A change of one list.
@@ -164,6 +203,7 @@ impl Event {
             Body::Publish { .. } => EventKind::Publish,
             Body::Hold { .. } => EventKind::Hold,
             Body::Release { .. } => EventKind::Release,
+            Body::Key(_) => EventKind::Key,
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::decision::Outcome;
 use super::decision::{GenerationId, Verdict};
-use super::event::{Body, Event, EventKind, HoldEnd, Label, ListDelta};
-use super::transaction::Transaction;
+use super::event::{Body, Event, EventKind, HoldEnd, KeyTaken, Label, ListDelta};
+use super::transaction::{Earlier, Keyed, Transaction};
 use crate::error::{Error, ErrorKind};
-use crate::limits::BANKS_MAX;
+use crate::limits::{BANKS_MAX, TAG_KEYS_EARLIER_MAX};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -50,6 +50,10 @@ pub const RECORD_VERSION_APPROXIMATE: u8 = 2;
 /// stand before the rest.
 pub const RECORD_VERSION_WAITS: u8 = 3;
 
+/// Version of an accepted record of a payment that was tagged under earlier keys too: positions and identities to wait
+/// for, which may be none, then what it is known by under each of those keys stand before the rest.
+pub const RECORD_VERSION_EARLIER: u8 = 4;
+
 #[derive(Serialize, Deserialize)]
 struct Header<'a> {
     sequence: u64,
@@ -85,6 +89,7 @@ enum OtherBody {
     Publish { generation: GenerationId },
     Hold { target: u64, until_ms: Option<i64> },
     Release { target: u64, end: HoldEnd },
+    Key(KeyTaken),
 }
 
 fn corrupt(what: impl std::fmt::Display) -> Error {
@@ -115,6 +120,7 @@ impl Accepted {
                     Body::Publish { generation } => OtherBody::Publish { generation },
                     Body::Hold { target, until_ms } => OtherBody::Hold { target, until_ms },
                     Body::Release { target, end } => OtherBody::Release { target, end },
+                    Body::Key(taken) => OtherBody::Key(*taken),
                 };
                 postcard::to_stdvec(&other).expect("plain data always encodes")
             }
@@ -134,15 +140,27 @@ impl Accepted {
             body: &body,
         };
         let mut out = vec![RECORD_VERSION];
-        if !self.approximate.is_empty() || !self.waits_for.is_empty() {
+        let earlier = self.earlier();
+        let waits = !self.waits_for.is_empty() || !earlier.is_empty();
+        if !self.approximate.is_empty() || waits {
             out[0] = RECORD_VERSION_APPROXIMATE;
             out = postcard::to_extend(&self.approximate, out).expect("plain data always encodes");
         }
-        if !self.waits_for.is_empty() {
+        if waits {
             out[0] = RECORD_VERSION_WAITS;
             out = postcard::to_extend(&self.waits_for, out).expect("plain data always encodes");
         }
+        if !earlier.is_empty() {
+            out[0] = RECORD_VERSION_EARLIER;
+            out = postcard::to_extend(earlier, out).expect("plain data always encodes");
+        }
         postcard::to_extend(&header, out).expect("plain data always encodes")
+    }
+    fn earlier(&self) -> &[Earlier] {
+        match &self.event.body {
+            Body::Payment(tx) => &tx.keyed().earlier,
+            _ => &[],
+        }
     }
     /// The sealed part: names and free text; empty where there is none.
     pub fn encode_sealed(&self) -> Vec<u8> {
@@ -156,16 +174,22 @@ impl Accepted {
     /// # Errors
     /// `Version` or `Corrupt`.
     pub fn decode(open: &[u8], sealed: Option<&[u8]>) -> Result<Accepted, Error> {
-        let ((approximate, waits_for), header) = match open.split_first() {
+        type Front = (Vec<u16>, Vec<u128>, Vec<Earlier>);
+        let ((approximate, waits_for, earlier), header): (Front, &[u8]) = match open.split_first() {
             Some((&RECORD_VERSION_APPROXIMATE, rest)) => {
                 let (approximate, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
-                ((approximate, Vec::new()), rest)
+                ((approximate, Vec::new(), Vec::new()), rest)
             }
             Some((&RECORD_VERSION_WAITS, rest)) => {
-                postcard::take_from_bytes::<(Vec<u16>, Vec<u128>)>(rest).map_err(corrupt)?
+                let ((approximate, waits_for), rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
+                ((approximate, waits_for, Vec::new()), rest)
             }
+            Some((&RECORD_VERSION_EARLIER, rest)) => postcard::take_from_bytes(rest).map_err(corrupt)?,
             _ => (Default::default(), strip_version(open)?),
         };
+        if earlier.len() > TAG_KEYS_EARLIER_MAX {
+            return Err(corrupt("more earlier tag keys than there may be"));
+        }
         let header: Header<'_> = postcard::from_bytes(header).map_err(corrupt)?;
         if approximate.iter().any(|at| usize::from(*at) >= header.features.len()) {
             return Err(corrupt("an approximate value that is not there"));
@@ -178,7 +202,11 @@ impl Accepted {
             | EventKind::Repeat
             | EventKind::Completion
             | EventKind::Refund => {
-                Body::Payment(Box::new(Transaction::decode(tenant.clone(), header.body, sealed)?))
+                let mut tx = Transaction::decode(tenant.clone(), header.body, sealed)?;
+                if !earlier.is_empty() {
+                    tx.set_keyed(Keyed { rotations: 0, earlier });
+                }
+                Body::Payment(Box::new(tx))
             }
             _ => match postcard::from_bytes(header.body).map_err(corrupt)? {
                 OtherBody::Outcome { target, outcome } => Body::Outcome { target, outcome },
@@ -187,6 +215,7 @@ impl Accepted {
                 OtherBody::Publish { generation } => Body::Publish { generation },
                 OtherBody::Hold { target, until_ms } => Body::Hold { target, until_ms },
                 OtherBody::Release { target, end } => Body::Release { target, end },
+                OtherBody::Key(taken) => Body::Key(Box::new(taken)),
             },
         };
         let event = Event { tenant, arrival_ms: header.arrival_ms, body };
@@ -378,7 +407,52 @@ mod tests {
         }
         let error = Accepted::decode(&accepted(&[3]).encode_open(), Some(&[])).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Corrupt);
-        let error = Accepted::decode(&[4, 0], Some(&[])).unwrap_err();
+        let error = Accepted::decode(&[5, 0], Some(&[])).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Version);
+    }
+
+    #[test]
+    fn what_a_payment_is_known_by_under_earlier_keys_is_kept_and_records_without_are_as_before() {
+        let one = Earlier { identity: Some(7), alias: None, digest: 5 };
+        let two = Earlier { identity: None, alias: Some(u128::MAX), digest: 6 };
+        for (approximate, waits_for, earlier) in [
+            (&[][..], vec![], vec![one]),
+            (&[1], vec![], vec![one, two]),
+            (&[], vec![9], vec![Earlier::default()]),
+        ] {
+            let mut rotated = accepted(approximate);
+            rotated.waits_for = waits_for;
+            let Body::Payment(tx) = &mut rotated.event.body else { panic!() };
+            tx.set_keyed(Keyed { rotations: 3, earlier: earlier.clone() });
+            let bytes = rotated.encode_open();
+            assert_eq!(bytes[0], RECORD_VERSION_EARLIER);
+            assert!(bytes.ends_with(&accepted(&[]).encode_open()[1..]));
+            let back = Accepted::decode(&bytes, Some(&[])).unwrap();
+            assert_eq!(back, rotated);
+            let Body::Payment(tx) = &back.event.body else { panic!() };
+            let recorded = |one: &Earlier| Earlier { digest: 0, ..*one };
+            assert_eq!(tx.keyed().earlier, earlier.iter().map(recorded).collect::<Vec<_>>());
+            assert_eq!(back.encode_open(), bytes);
+            for cut in 0..bytes.len() {
+                assert!(Accepted::decode(&bytes[..cut], Some(&[])).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_taken_up_is_an_event() {
+        use crate::domain::KeyUse;
+        let taken = KeyTaken {
+            used_for: KeyUse::Tags,
+            number: 2,
+            ident: [7; 8],
+            until_ms: Some(9),
+            by: "ops".into(),
+        };
+        let mut record = accepted(&[]);
+        record.event.body = Body::Key(Box::new(taken));
+        let bytes = record.encode_open();
+        assert_eq!(Accepted::decode(&bytes, Some(&[])).unwrap(), record);
+        assert!(record.encode_sealed().is_empty());
     }
 }

@@ -106,6 +106,28 @@ pub struct Transaction {
     values: Vec<(Field, Slot)>,
     arena: String,
     tags: Vec<(Field, KeyId, Tag)>,
+    keyed: Keyed,
+}
+
+/// Which tag keys a payment was read under.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Keyed {
+    /// How often they had been rotated; not recorded, since the order of events says it.
+    pub rotations: u32,
+    /// What it is known by under each of the keys before that state may hang on, newest first.
+    pub earlier: Vec<Earlier>,
+}
+
+/// What a payment is known by under an earlier tag key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Its identity.
+    pub identity: Option<u128>,
+    /// Its second key.
+    pub alias: Option<u128>,
+    /// The digest of what identity compares; not recorded, since nothing that is recorded is compared again.
+    #[serde(skip)]
+    pub digest: u128,
 }
 
 impl Transaction {
@@ -120,6 +142,7 @@ impl Transaction {
             values: Vec::with_capacity(24),
             arena: String::with_capacity(128),
             tags: Vec::with_capacity(12),
+            keyed: Keyed::default(),
         }
     }
 
@@ -159,6 +182,24 @@ impl Transaction {
     pub fn add_tag(&mut self, field: Field, key: KeyId, tag: Tag) {
         assert_eq!(field.def().ty, ValueType::Tag);
         self.tags.push((field, key, tag));
+    }
+
+    /// The tag keys it was read under.
+    pub fn keyed(&self) -> &Keyed {
+        &self.keyed
+    }
+    /// Says which tag keys it was read under, where they were rotated before.
+    pub fn set_keyed(&mut self, keyed: Keyed) {
+        self.keyed = keyed;
+    }
+    /// The tag of an identifier under the key that is never rotated: lists and banks go by it.
+    pub fn lasting_tag(&self, field: Field) -> Option<Tag> {
+        let is_state = |(f, k, _): &(Field, KeyId, Tag)| *f == field && *k == KeyId::STATE;
+        let at = self.tags.iter().position(is_state)?;
+        // The tags of one identifier lie side by side.
+        let rest = self.tags[at..].iter().take_while(|(f, ..)| *f == field);
+        let lasting = rest.filter(|(_, key, _)| *key == KeyId::LISTS).map(|(.., tag)| *tag).next();
+        lasting.or(Some(self.tags[at].2))
     }
 
     /// The tag of an identifier under a key.

@@ -2,7 +2,7 @@
 
 use super::kernels::Kernel;
 use super::plan::Group;
-use super::space::{Now, Place, Space};
+use super::space::{Key, Now, Place, Space};
 use super::window::{Folded, Series, Total, accumulate, last_among, scan};
 use crate::domain::Aggregate;
 use crate::domain::record::Stamp;
@@ -37,7 +37,7 @@ impl<'a> Stamps<'a> {
 
 impl Space {
     /// Ms since the key's latest event up to the current one; asked before the current one is counted.
-    pub(super) fn since_last(&self, now: &Now, key: u128, at: Option<u32>, cutoff_ms: i64) -> Stamp {
+    pub(super) fn since_last(&self, now: &Now, key: Key<'_>, at: Option<u32>, cutoff_ms: i64) -> Stamp {
         let known = self.known(key, at, cutoff_ms);
         let latest_ms = match at.map(|number| self.headers.get(number).place) {
             _ if known.last_ms <= cutoff_ms => None,
@@ -56,7 +56,7 @@ impl Space {
         &mut self,
         now: &Now,
         group: &Group,
-        key: u128,
+        key: Key<'_>,
         at: Option<u32>,
         cutoff_ms: i64,
         out: &mut Stamps<'_>,

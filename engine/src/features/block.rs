@@ -199,6 +199,10 @@ impl ViewMut<'_> {
         self.head.value |= bit(new.event.value.is_some());
         self.head.last |= bit(new.last);
     }
+    /// Sets the values of some lanes that have one.
+    pub fn set_values(&mut self, lanes: u64, value: u32) {
+        lanes_of(lanes).for_each(|lane| self.values[lane] = value);
+    }
     /// Lets all lanes outside `lanes` die.
     pub fn keep(&mut self, lanes: u64) {
         self.head.live &= lanes;

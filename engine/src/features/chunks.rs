@@ -213,6 +213,26 @@ impl Chunks {
         }
     }
 
+    /// Gives the events of a value another (the two are one value under two tag keys).
+    pub fn rename(&mut self, kernel: Kernel, blocks: &mut Blocks, from: u32, to: u32) {
+        // A value without a last event has none.
+        let Some(last) = self.lasts.remove(&from) else { return };
+        if let Some(other) = self.lasts.get(&to).copied() {
+            // Two values whose fingerprints are the same now: the later event is the last of both.
+            let (lost, kept) = if other < last { (other, last) } else { (last, other) };
+            if let Some((at, lane)) = self.find(kernel, blocks, lost.0, lost.1) {
+                blocks.view_mut(self.list[at].block).head.last &= !(1 << lane);
+                self.list[at].total.distinct -= 1;
+            }
+            self.lasts.insert(to, kept);
+        } else {
+            self.lasts.insert(to, last);
+        }
+        for chunk in &mut self.list {
+            chunk.total.distinct -= blocks.view_mut(chunk.block).rename(kernel, from, to);
+        }
+    }
+
     /// The latest event in (after, until].
     pub fn latest(&self, kernel: Kernel, blocks: &Blocks, after_ms: i64, until_ms: i64) -> Option<i64> {
         let end = self.list.partition_point(|chunk| chunk.min_ms <= until_ms);

@@ -15,6 +15,7 @@ mod index;
 mod originals;
 mod panes;
 mod pool;
+mod rename;
 mod space;
 pub mod figures;
 pub mod state;

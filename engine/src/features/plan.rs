@@ -201,12 +201,16 @@ impl Group {
 
     /// The transaction's key in this group; `None` when it lacks a part of it.
     pub fn key(&self, tx: &Transaction) -> Option<u128> {
+        self.key_under(tx, KeyId::STATE)
+    }
+    /// What its key is under a tag key.
+    pub fn key_under(&self, tx: &Transaction, under: KeyId) -> Option<u128> {
         if let [part] = self.parts.as_slice() {
-            return part.of(tx);
+            return part.of(tx, under);
         }
         let mut key = (0, 0);
         for part in &self.parts {
-            let part = part.of(tx)?;
+            let part = part.of(tx, under)?;
             key = (LOW.hash_one((key, part)), HIGH.hash_one((key, part)));
         }
         Some(u128::from(key.0) | u128::from(key.1) << 64)
@@ -224,9 +228,9 @@ const LOW: FixedState = FixedState::with_seed(0x0001_5eed);
 const HIGH: FixedState = FixedState::with_seed(0x0002_5eed);
 
 impl Part {
-    fn of(self, tx: &Transaction) -> Option<u128> {
+    fn of(self, tx: &Transaction, under: KeyId) -> Option<u128> {
         match self {
-            Part::Identifier(field) => tx.tag(field, KeyId::STATE).map(|tag| tag.0),
+            Part::Identifier(field) => tx.tag(field, under).map(|tag| tag.0),
             Part::IpPrefix => match tx.get(Field::DeviceIp)? {
                 crate::domain::Value::Ip(ip) => Some(prefix(ip)),
                 _ => None,

@@ -93,6 +93,21 @@ pub(crate) struct Now {
 /// A key with its hash.
 pub(crate) type Hashed = (u128, u32);
 
+/// The current transaction's key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key<'k> {
+    pub hashed: Hashed,
+    /// The same under earlier tag keys, newest first; empty but for a time after a rotation.
+    pub was: &'k [u128],
+}
+
+impl Key<'_> {
+    /// It, and what it was.
+    pub fn all(&self) -> impl Iterator<Item = u128> + '_ {
+        std::iter::once(self.hashed.0).chain(self.was.iter().copied())
+    }
+}
+
 /// The keys and events of one group of one tenant.
 #[derive(Debug)]
 pub(crate) struct Space {
@@ -230,16 +245,17 @@ impl Space {
         &mut self,
         now: &Now,
         group: &Group,
-        key: Option<Hashed>,
+        key: Option<Key<'_>>,
         event: Option<Event>,
         out: &mut Stamps<'_>,
     ) -> Option<u32> {
-        let Some((key, hash)) = key else {
+        let Some(key) = key else {
             out.undecided(group.slots);
             return None;
         };
+        let hash = key.hashed.1;
         let cutoff_ms = now.high_ms.saturating_sub(horizon_ms(group, &now.limits));
-        let mut at = self.index.find(hash, |number| self.headers.get(number).key == key);
+        let mut at = self.find(key.hashed);
         if let Some(number) = at.filter(|number| self.headers.get(*number).known.last_ms <= cutoff_ms) {
             self.remove(number, hash);
             at = None;
@@ -249,7 +265,7 @@ impl Space {
         if let Some(event) = event {
             self.late += u64::from(now.time_ms <= now.high_ms.saturating_sub(now.limits.lateness_ms));
             if now.time_ms > cutoff_ms {
-                let number = at.unwrap_or_else(|| self.create(now, (key, hash), cutoff_ms));
+                let number = at.unwrap_or_else(|| self.create(now, key, cutoff_ms));
                 self.count(now, number, cutoff_ms, event);
                 self.bound(now, number, cutoff_ms);
                 (at, counted) = (Some(number), Some(number));
@@ -270,7 +286,7 @@ impl Space {
     }
 
     /// What is known of a key beside its events held. A key never seen has its first event yet to come.
-    pub(super) fn known(&self, key: u128, at: Option<u32>, cutoff_ms: i64) -> Known {
+    pub(super) fn known(&self, key: Key<'_>, at: Option<u32>, cutoff_ms: i64) -> Known {
         if let Some(number) = at {
             return self.headers.get(number).known;
         }
@@ -279,16 +295,25 @@ impl Space {
             last_ms: UNKNOWN_MS,
             lost_ms: self.lost_ms,
         };
-        self.evicted.get(key).filter(|known| known.last_ms > cutoff_ms).unwrap_or_else(never)
+        let evicted = key.all().find_map(|key| self.evicted.get(key));
+        evicted.filter(|known| known.last_ms > cutoff_ms).unwrap_or_else(never)
     }
 
-    fn create(&mut self, now: &Now, (key, hash): Hashed, cutoff_ms: i64) -> u32 {
+    /// The number of a key that is held.
+    pub(super) fn find(&self, (key, hash): Hashed) -> Option<u32> {
+        self.index.find(hash, |number| self.headers.get(number).key == key)
+    }
+
+    fn create(&mut self, now: &Now, key: Key<'_>, cutoff_ms: i64) -> u32 {
         while self.keys > 0 && self.keys >= now.limits.keys_max.max(1) {
             self.evict(now, None, cutoff_ms);
         }
         let known = self.known(key, None, cutoff_ms);
-        self.evicted.take(key);
+        for key in key.all() {
+            self.evicted.take(key);
+        }
         let number = self.headers.take();
+        let (key, hash) = key.hashed;
         *self.headers.get_mut(number) = Header { key, known, sequence: now.sequence, place: Place::Nowhere };
         self.index.insert(hash, number);
         self.keys += 1;

@@ -9,7 +9,8 @@ use super::follow::{FollowKind, FollowUp};
 use super::kernels::Kernel;
 use super::originals::{Handle, Original, Originals};
 use super::plan::{FeaturePlan, Group, Rates};
-use super::space::{Hashed, Now, Run, Space, hash_of, horizon_ms};
+use super::rename::Value;
+use super::space::{Hashed, Key, Now, Run, Space, hash_of, horizon_ms};
 use crate::domain::record::Stamp;
 use crate::domain::{Currency, Field, KeyId, Label, OnReversal, Transaction};
 use crate::error::Error;
@@ -177,6 +178,12 @@ impl FeatureState {
             }
             self.keys.push(key);
         }
+        // None but for a time after a rotation of the tag keys.
+        let earlier = tx.keyed().earlier.len().min(KeyId::EARLIER.len());
+        let was: SmallVec<[SmallVec<[u128; KeyId::EARLIER.len()]>; SPACES_MAX]> = match earlier {
+            0 => SmallVec::new(),
+            _ => rename(tenant, self.kernel, tx, &KeyId::EARLIER[..earlier], &self.keys),
+        };
         let headers: SmallVec<[Option<u32>; SPACES_MAX]> = tenant
             .runs
             .iter()
@@ -190,11 +197,13 @@ impl FeatureState {
         }
         let mut handles: SmallVec<[Handle; SPACES_MAX]> = SmallVec::new();
         let mut stamps = Stamps::new(out, &mut self.approximate);
-        for ((group, space), key) in tenant.runs.iter_mut().zip(&self.keys) {
+        for (at, ((group, space), key)) in tenant.runs.iter_mut().zip(&self.keys).enumerate() {
             space.begin(time_ms);
+            let was = was.get(at).map_or(&[][..], |was| was.as_slice());
+            let key = key.map(|hashed| Key { hashed, was });
             let event =
                 (key.is_some() && group.counts(tx)).then(|| event(group, self.plan.rates(), sequence, tx));
-            if let Some(header) = space.apply(&now, group, *key, event, &mut stamps) {
+            if let Some(header) = space.apply(&now, group, key, event, &mut stamps) {
                 handles.push((space.uid, header));
             }
         }
@@ -337,6 +346,33 @@ impl FeatureState {
             groups: groups.collect(),
         }
     }
+}
+
+/// Moves what a transaction's keys were under earlier tag keys; what they were, by group.
+#[cold]
+fn rename(
+    tenant: &mut Tenant,
+    kernel: Kernel,
+    tx: &Transaction,
+    earlier: &[KeyId],
+    keys: &[Option<Hashed>],
+) -> SmallVec<[SmallVec<[u128; KeyId::EARLIER.len()]>; SPACES_MAX]> {
+    let mut all = SmallVec::new();
+    for ((group, space), hashed) in tenant.runs.iter_mut().zip(keys) {
+        let Some(hashed) = *hashed else {
+            all.push(SmallVec::new());
+            continue;
+        };
+        let under = earlier.iter().filter_map(|under| group.key_under(tx, *under));
+        let was: SmallVec<[u128; KeyId::EARLIER.len()]> = under.filter(|was| *was != hashed.0).collect();
+        let value = |under| group.distinct.and_then(|field| tx.tag(field, under)).map(|tag| hash_of(tag.0));
+        let values: SmallVec<[u32; KeyId::EARLIER.len()]> =
+            earlier.iter().filter_map(|under| value(*under)).collect();
+        let value = value(KeyId::STATE).map(|now| Value { now, was: &values });
+        space.rename(kernel, Key { hashed, was: &was }, value);
+        all.push(was);
+    }
+    all
 }
 
 fn new_space(next_uid: &mut u32, group: &Group, limits: &StateLimits) -> Space {

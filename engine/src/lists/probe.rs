@@ -92,9 +92,9 @@ impl<'a> ListView<'a> {
     pub fn prefetch(&self, transactions: &[&Transaction]) {
         for transaction in transactions {
             for (field, key, tag) in transaction.tags() {
-                if let Some(kind) = SubjectKind::of_field(*field) {
+                if let (Some(kind), Some(key)) = (SubjectKind::of_field(*field), probed(*key)) {
                     let subject = Subject::Tag { kind, tag: *tag };
-                    self.base.prefetch(*key, &subject);
+                    self.base.prefetch(key, &subject);
                     self.overlay.prefetch(&subject);
                 }
             }
@@ -106,7 +106,7 @@ impl<'a> ListView<'a> {
         hits.0.clear();
         let mut probe = Probe { view: *self, transaction, field: Field::Kind, hits: &mut hits.0 };
         for &(field, key, tag) in transaction.tags() {
-            if let Some(kind) = SubjectKind::of_field(field) {
+            if let (Some(kind), Some(key)) = (SubjectKind::of_field(field), probed(key)) {
                 probe.field = field;
                 probe.tag(key, &Subject::Tag { kind, tag });
             }
@@ -190,6 +190,17 @@ impl<'a> ListView<'a> {
         let mut out: Vec<Entry> = kept.chain(added).collect();
         out.sort_unstable_by_key(|entry| entry.subject);
         out
+    }
+}
+
+/// The key that lists say of a tag made under `key`: a tenant's lists stay under its first state key when that is
+/// rotated. `None`: no list is under it.
+#[inline]
+fn probed(key: KeyId) -> Option<KeyId> {
+    match key {
+        KeyId::STATE | KeyId::SHARED => Some(key),
+        KeyId::LISTS => Some(KeyId::STATE),
+        _ => None,
     }
 }
 

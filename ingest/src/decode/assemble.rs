@@ -8,11 +8,13 @@ use super::shape::Leaf;
 use super::values::Values;
 use crate::error::FieldError;
 use crate::normalise::identifiers::{self as ids, Iban, Pan};
-use crate::normalise::keys::{TagKeys, TenantKeys};
+use crate::normalise::keys::{TagKey, TagKeys, TenantKeys};
 use crate::normalise::text::{Checked, fold_name, free_text, identifier};
 use crate::normalise::{money, time};
 use interdict_engine::domain::transaction::CHANNELS;
-use interdict_engine::domain::{Field, KeyId, SubjectKind, Tag, Transaction, TransactionKind};
+use interdict_engine::domain::{
+    Earlier, Field, KeyId, Keyed, SubjectKind, Tag, Transaction, TransactionKind,
+};
 use interdict_engine::limits::IDENTIFIER_BYTES_MAX;
 use std::borrow::Cow;
 use zeroize::Zeroizing;
@@ -126,6 +128,16 @@ impl Assembly<'_, '_> {
     fn tag(&mut self, field: Field, kind: SubjectKind, canonical: &str) {
         self.tx.add_tag(field, KeyId::STATE, self.keys.state.tag(kind, canonical));
         self.tx.add_tag(field, KeyId::SHARED, self.keys.shared.tag(kind, canonical));
+        if self.keys.is_rotated() {
+            self.tag_rotated(field, kind, canonical);
+        }
+    }
+    /// After a rotation: the tag that lists and banks go by, and for a time those that state may hang on.
+    fn tag_rotated(&mut self, field: Field, kind: SubjectKind, canonical: &str) {
+        self.tx.add_tag(field, KeyId::LISTS, self.keys.lists().tag(kind, canonical));
+        for (key, earlier) in KeyId::EARLIER.into_iter().zip(&self.keys.earlier) {
+            self.tx.add_tag(field, key, earlier.tag(kind, canonical));
+        }
     }
     /// Sets a text field from a leaf through a check that gives the text back.
     fn code(
@@ -301,8 +313,9 @@ impl Assembly<'_, '_> {
         }
     }
 
-    fn payment_digest(&self) -> u128 {
-        let tag = |field| self.tx.tag(field, KeyId::STATE);
+    /// Under a state key, from the tags made under it.
+    fn payment_digest(&self, id: KeyId, key: &TagKey) -> u128 {
+        let tag = |field| self.tx.tag(field, id);
         let kind = match self.tx.kind {
             TransactionKind::Repeat => TransactionKind::Request,
             kind => kind,
@@ -315,7 +328,7 @@ impl Assembly<'_, '_> {
         push_tag(&mut bytes, tag(Field::Card).or(tag(Field::Account)));
         push_tag(&mut bytes, tag(Field::Merchant));
         push_tag(&mut bytes, tag(Field::Terminal));
-        self.keys.state.payment(&bytes)
+        key.payment(&bytes)
     }
 
     fn original(&mut self) -> Result<Vec<IdentityKey>, FieldError> {
@@ -328,24 +341,43 @@ impl Assembly<'_, '_> {
     }
 
     fn finish(mut self, ctx: &RequestContext<'_>) -> Result<Decoded, FieldError> {
-        let class = class_of(self.tx.kind);
-        let by_id = self.tx.id.as_deref().map(|id| identity_key(self.keys, class, id));
-        let by_header = match ctx.idempotency_key {
-            Some(text) => Some(identity_key(self.keys, CLASS_REQUEST, client_key(text, "Idempotency-Key")?)),
-            None => None,
-        };
-        let by_elements = Elements::of(self.values)?.map(|elements| elements.key(self.keys, self.tx.kind));
-        let by_uetr = || self.tx.text(Field::Uetr).map(|uetr| identity_key(self.keys, class, uetr));
-        let id_key = by_header.or(by_id).or(by_elements).or_else(by_uetr);
+        let by_header = ctx.idempotency_key.map(|text| client_key(text, "Idempotency-Key")).transpose()?;
+        let elements = Elements::of(self.values)?;
+        let (id_key, id_alias) = self.identities(&self.keys.state, by_header, elements.as_ref());
+        if self.keys.is_rotated() {
+            let earlier = KeyId::EARLIER.into_iter().zip(&self.keys.earlier).map(|(id, key)| {
+                let (identity, alias) = self.identities(key, by_header, elements.as_ref());
+                let (identity, alias) = (identity.map(|key| key.0), alias.map(|key| key.0));
+                Earlier { identity, alias, digest: self.payment_digest(id, key) }
+            });
+            let keyed = Keyed { rotations: self.keys.rotations, earlier: earlier.collect() };
+            self.tx.set_keyed(keyed);
+        }
         let original = self.original()?;
         Ok(Decoded {
             id_key,
-            id_alias: [by_id, by_elements].into_iter().flatten().find(|key| Some(*key) != id_key),
-            payment_digest: self.payment_digest(),
+            id_alias,
+            payment_digest: self.payment_digest(KeyId::STATE, &self.keys.state),
             original,
             deadline_ms: deadline_ms(self.values, ctx)?,
             tx: self.tx,
         })
+    }
+
+    /// The identity under a state key, and the alias.
+    fn identities(
+        &self,
+        state: &TagKey,
+        by_header: Option<&str>,
+        elements: Option<&Elements>,
+    ) -> (Option<IdentityKey>, Option<IdentityKey>) {
+        let class = class_of(self.tx.kind);
+        let by_id = self.tx.id.as_deref().map(|id| identity_key(state, class, id));
+        let by_header = by_header.map(|text| identity_key(state, CLASS_REQUEST, text));
+        let by_elements = elements.map(|elements| elements.key(state, self.tx.kind));
+        let by_uetr = || self.tx.text(Field::Uetr).map(|uetr| identity_key(state, class, uetr));
+        let id_key = by_header.or(by_id).or(by_elements).or_else(by_uetr);
+        (id_key, [by_id, by_elements].into_iter().flatten().find(|key| Some(*key) != id_key))
     }
 }
 

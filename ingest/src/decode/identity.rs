@@ -2,7 +2,7 @@
 //! text. The class keeps an advice, reversal, completion or refund that carries the `id` (or UETR) of its request
 //! from being taken for the request sent again; a repeat is of the request's class, for it *is* that request.
 
-use crate::normalise::keys::TenantKeys;
+use crate::normalise::keys::TagKey;
 use interdict_engine::domain::TransactionKind;
 
 /// The identity of a message within the node: a keyed hash of tenant, class and key text.
@@ -21,7 +21,7 @@ pub(crate) fn class_of(kind: TransactionKind) -> u8 {
     }
 }
 
-/// The key of a text in a class.
-pub(crate) fn identity_key(keys: &TenantKeys, class: u8, text: &str) -> IdentityKey {
-    IdentityKey(keys.state.identity(class, text))
+/// The key of a text in a class, under a state key.
+pub(crate) fn identity_key(state: &TagKey, class: u8, text: &str) -> IdentityKey {
+    IdentityKey(state.identity(class, text))
 }

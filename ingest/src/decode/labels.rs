@@ -60,7 +60,7 @@ impl Decoder {
         let values = read(&LABEL, json)?;
         let target = match (values.text(LabelLeaf::Id), values.int(LabelLeaf::Sequence)) {
             (Some(id), None) => {
-                let key = identity_key(&self.keys().tenant(tenant), CLASS_REQUEST, id);
+                let key = identity_key(&self.keys().tenant(tenant).state, CLASS_REQUEST, id);
                 LabelTarget::Id(id.into(), key)
             }
             (None, Some(sequence)) => LabelTarget::Sequence(

@@ -6,7 +6,7 @@ use super::shape::Leaf;
 use super::values::Values;
 use crate::error::FieldError;
 use crate::normalise::identifiers as ids;
-use crate::normalise::keys::TenantKeys;
+use crate::normalise::keys::{TagKey, TenantKeys};
 use crate::normalise::text::{Checked, identifier};
 use crate::normalise::time;
 use interdict_engine::domain::TransactionKind;
@@ -42,8 +42,8 @@ impl Elements {
         &self.0
     }
     /// The identity that they give a message of a kind.
-    pub(super) fn key(&self, keys: &TenantKeys, kind: TransactionKind) -> IdentityKey {
-        identity_key(keys, CLASS_ISO | class_of(kind), &self.0)
+    pub(super) fn key(&self, state: &TagKey, kind: TransactionKind) -> IdentityKey {
+        identity_key(state, CLASS_ISO | class_of(kind), &self.0)
     }
 }
 
@@ -96,14 +96,25 @@ impl<'v> Original<'v> {
             Original::Elements(elements, _) => elements.text(),
         }
     }
-    /// The identities it may have, the likeliest first, for a message of a kind.
+    /// The identities it may have, the likeliest first, for a message of a kind: of each kind that it may be, under
+    /// each state key.
     pub(super) fn identities(&self, keys: &TenantKeys, kind: TransactionKind) -> Vec<IdentityKey> {
         let may_be = may_be(kind).iter();
         match self {
-            Original::Id(id) => may_be.map(|of| identity_key(keys, class_of(*of), id)).collect(),
+            Original::Id(id) => {
+                let of = |of: &TransactionKind| {
+                    let class = class_of(*of);
+                    keys.states().map(move |state| identity_key(state, class, id))
+                };
+                may_be.flat_map(of).collect()
+            }
             Original::Elements(elements, is_advice) => {
                 let is = |of: &&TransactionKind| is_advice.is_none_or(|is| is == is_advised(**of));
-                may_be.filter(is).map(|of| elements.key(keys, *of)).collect()
+                let of = |of: &TransactionKind| {
+                    let kind = *of;
+                    keys.states().map(move |state| elements.key(state, kind))
+                };
+                may_be.filter(is).flat_map(of).collect()
             }
         }
     }

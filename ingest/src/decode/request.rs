@@ -89,16 +89,19 @@ impl Decoder {
     }
     /// The identity of a payment by its id or client key, as labels and lookups name it.
     pub fn identity_of(&self, tenant: &str, id: &str) -> IdentityKey {
-        super::identity::identity_key(&self.keys.tenant(tenant), super::identity::CLASS_REQUEST, id)
+        super::identity::identity_key(&self.keys.tenant(tenant).state, super::identity::CLASS_REQUEST, id)
     }
 
     /// The identities that an id may stand for, the request's first: an advice, completion, refund or reversal has one
-    /// of its own even where it carries its request's id.
+    /// of its own even where it carries its request's id; and each under each state key that is in force.
     pub fn identities_of(&self, tenant: &str, id: &str) -> impl Iterator<Item = IdentityKey> + use<> {
+        use super::identity::{class_of, identity_key};
         use interdict_engine::domain::TransactionKind::{Advice, Completion, Refund, Request, Reversal};
-        let keys = self.keys.tenant(tenant);
-        let of_kind = |kind| super::identity::identity_key(&keys, super::identity::class_of(kind), id);
-        [Request, Advice, Completion, Refund, Reversal].map(of_kind).into_iter()
+        let (keys, mut all) = (self.keys.tenant(tenant), Vec::with_capacity(5));
+        for kind in [Request, Advice, Completion, Refund, Reversal] {
+            all.extend(keys.states().map(|state| identity_key(state, class_of(kind), id)));
+        }
+        all.into_iter()
     }
 
     /// One request.

@@ -74,17 +74,48 @@ impl TagKey {
 pub struct TenantKeys {
     /// The tenant.
     pub tenant: Arc<str>,
-    /// The tenant's own key ([`interdict_engine::domain::KeyId::STATE`]): features, identity, window, its own lists.
+    /// How often the state key had been rotated.
+    pub rotations: u32,
+    /// The tenant's own key ([`interdict_engine::domain::KeyId::STATE`]): features, identity, window.
     pub state: TagKey,
     /// The key of the lists that all tenants share ([`interdict_engine::domain::KeyId::SHARED`]).
     pub shared: TagKey,
+    /// State keys before it under which tags are made too, newest first
+    /// ([`interdict_engine::domain::KeyId::EARLIER`]).
+    pub earlier: Vec<TagKey>,
+    /// Of the tenant's own lists, where it is no longer `state` ([`interdict_engine::domain::KeyId::LISTS`]).
+    first: Option<TagKey>,
 }
 
-/// All tag keys of a node, derived from its master key.
+impl TenantKeys {
+    /// The key of the tenant's own lists: its first state key, whatever came after it.
+    pub fn lists(&self) -> &TagKey {
+        self.first.as_ref().unwrap_or(&self.state)
+    }
+    /// Whether the state key was ever rotated.
+    pub fn is_rotated(&self) -> bool {
+        self.first.is_some()
+    }
+    /// The state key and those before it, newest first.
+    pub fn states(&self) -> impl Iterator<Item = &TagKey> {
+        std::iter::once(&self.state).chain(&self.earlier)
+    }
+}
+
+/// The tag keys of a node, derived from its master keys: the first one, and those that state is tagged under since.
 pub struct TagKeys {
-    master: Hmac<Sha256>,
+    first: Hmac<Sha256>,
     shared: TagKey,
-    tenants: RwLock<HashMap<Arc<str>, Arc<TenantKeys>>>,
+    ring: RwLock<Ring>,
+}
+
+/// What tags are made under now; the tenants' keys go with it.
+struct Ring {
+    rotations: u32,
+    /// `None`: the first.
+    state: Option<Hmac<Sha256>>,
+    earlier: Vec<Hmac<Sha256>>,
+    tenants: HashMap<Arc<str>, Arc<TenantKeys>>,
 }
 
 impl fmt::Debug for TagKeys {
@@ -93,13 +124,34 @@ impl fmt::Debug for TagKeys {
     }
 }
 
+fn keyed(master: &[u8; 32]) -> Hmac<Sha256> {
+    let master_copy = Zeroizing::new(*master);
+    Hmac::new_from_slice(&*master_copy).expect("HMAC takes keys of any length")
+}
+
 impl TagKeys {
-    /// The keys of a master key of 32 bytes. The caller wipes its own copy; this one is wiped when dropped.
+    /// The keys of a master key of 32 bytes, never rotated. The caller wipes its own copy; this one is wiped when
+    /// dropped.
     pub fn new(master: &[u8; 32]) -> TagKeys {
-        let master_copy = Zeroizing::new(*master);
-        let master = Hmac::new_from_slice(&*master_copy).expect("HMAC takes keys of any length");
-        let shared = TagKey::derive(&master, &[b"shared:"]);
-        TagKeys { master, shared, tenants: RwLock::new(HashMap::new()) }
+        let first = keyed(master);
+        let shared = TagKey::derive(&first, &[b"shared:"]);
+        let ring = Ring { rotations: 0, state: None, earlier: Vec::new(), tenants: HashMap::new() };
+        TagKeys { first, shared, ring: RwLock::new(ring) }
+    }
+    /// Makes state's tags under another master key from now on, and under some before it too, newest first. Whoever
+    /// has a tenant's keys in hand goes on with those; `rotations` tells what was made with them.
+    pub fn rotate(&self, rotations: u32, state: &[u8; 32], earlier: &[Zeroizing<[u8; 32]>]) {
+        let earlier = earlier.iter().map(|master| keyed(master)).collect();
+        let ring = Ring { rotations, state: Some(keyed(state)), earlier, tenants: HashMap::new() };
+        *self.ring.write().expect("no holder of this lock panics") = ring;
+    }
+    /// How often state's key was rotated.
+    pub fn rotations(&self) -> u32 {
+        self.ring.read().expect("no holder of this lock panics").rotations
+    }
+    /// Under how many earlier keys tags are made too.
+    pub fn earlier(&self) -> usize {
+        self.ring.read().expect("no holder of this lock panics").earlier.len()
     }
     /// The key of the lists that all tenants share.
     pub fn shared(&self) -> &TagKey {
@@ -107,14 +159,25 @@ impl TagKeys {
     }
     /// The keys of a tenant: `HMAC(master, "state:" + tenant)` and the shared one.
     pub fn tenant(&self, tenant: &str) -> Arc<TenantKeys> {
-        if let Some(keys) = self.tenants.read().expect("no holder of this lock panics").get(tenant) {
-            return keys.clone();
+        {
+            let ring = self.ring.read().expect("no holder of this lock panics");
+            if let Some(keys) = ring.tenants.get(tenant) {
+                return keys.clone();
+            }
         }
-        let state = TagKey::derive(&self.master, &[b"state:", tenant.as_bytes()]);
-        let keys = Arc::new(TenantKeys { tenant: tenant.into(), state, shared: self.shared.clone() });
-        let mut tenants = self.tenants.write().expect("no holder of this lock panics");
-        if tenants.len() < TENANTS_CACHED_MAX {
-            tenants.insert(keys.tenant.clone(), keys.clone());
+        // Derived under the lock, so that what is kept is of the ring that it is kept in.
+        let mut ring = self.ring.write().expect("no holder of this lock panics");
+        let of = |master: &Hmac<Sha256>| TagKey::derive(master, &[b"state:", tenant.as_bytes()]);
+        let keys = Arc::new(TenantKeys {
+            tenant: tenant.into(),
+            rotations: ring.rotations,
+            state: of(ring.state.as_ref().unwrap_or(&self.first)),
+            shared: self.shared.clone(),
+            earlier: ring.earlier.iter().map(of).collect(),
+            first: ring.state.as_ref().map(|_| of(&self.first)),
+        });
+        if ring.tenants.len() < TENANTS_CACHED_MAX {
+            ring.tenants.insert(keys.tenant.clone(), keys.clone());
         }
         keys
     }
@@ -153,7 +216,30 @@ mod tests {
     #[test]
     fn keys_show_nothing() {
         let keys = TagKeys::new(&[9; 32]);
+        keys.rotate(1, &[8; 32], &[Zeroizing::new([9; 32])]);
         let shown = format!("{keys:?} {:?}", keys.tenant("acme"));
-        assert_eq!(shown, "TagKeys(…) TenantKeys { tenant: \"acme\", state: TagKey(…), shared: TagKey(…) }");
+        let tenant = "TenantKeys { tenant: \"acme\", rotations: 1, state: TagKey(…), shared: TagKey(…), \
+                      earlier: [TagKey(…)], first: Some(TagKey(…)) }";
+        assert_eq!(shown, format!("TagKeys(…) {tenant}"));
+    }
+
+    #[test]
+    fn a_rotation_changes_the_state_key_and_no_list_s() {
+        let keys = TagKeys::new(&[7; 32]);
+        let before = keys.tenant("a");
+        keys.rotate(1, &[8; 32], &[Zeroizing::new([7; 32])]);
+        let after = keys.tenant("a");
+        let tag = |key: &TagKey| key.tag(SubjectKind::Card, "4111111111111111");
+        assert!(!before.is_rotated() && after.is_rotated());
+        assert_ne!(tag(&before.state), tag(&after.state));
+        assert_eq!(tag(&after.state), tag(&TagKeys::new(&[8; 32]).tenant("a").state));
+        for same in [after.lists(), &after.earlier[0], before.lists()] {
+            assert_eq!(tag(same), tag(&before.state));
+        }
+        assert_eq!(tag(&after.shared), tag(&before.shared));
+        assert_eq!(after.states().map(tag).collect::<Vec<_>>(), [tag(&after.state), tag(&before.state)]);
+        keys.rotate(1, &[8; 32], &[]);
+        assert_eq!((keys.earlier(), keys.tenant("a").states().count()), (0, 1));
+        assert_eq!(tag(keys.tenant("a").lists()), tag(&before.state));
     }
 }

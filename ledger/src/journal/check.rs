@@ -1,11 +1,10 @@
 //! `interdict verify`'s own pass over a journal: computes every checksum and chain hash anew, opens every sealed part,
 //! and names the first place where anything is not as it was written. Changes nothing.
 
-use super::format::WrapKey;
 use super::walk::walk;
 use super::{RecordKind, SegmentInfo, Torn};
 use crate::error::{Error, ErrorKind};
-use crate::key::MasterKey;
+use crate::sealing::Sealing;
 use crate::storage::Storage;
 use std::collections::HashMap;
 
@@ -39,10 +38,10 @@ pub struct Report {
 ///
 /// # Errors
 /// `Io` and `WrongKey`: the check could not be done. Damage is in the report.
-pub fn check(storage: &dyn Storage, key: &MasterKey) -> Result<Report, Error> {
-    let wrap = WrapKey::new(key);
+pub fn check(storage: &dyn Storage, keys: impl Into<Sealing>) -> Result<Report, Error> {
+    let sealing = keys.into();
     let mut counts = Counts::default();
-    let walked = walk(storage, &wrap, true, None, &mut |header, frame, key| {
+    let walked = walk(storage, &sealing, true, None, &mut |header, frame, key| {
         counts.batches += 1;
         for stored in frame.records(key) {
             let place = |e: Error| e.at(header.number, frame.at);

@@ -100,7 +100,7 @@ impl Reader {
             let text = "the journal was cut back before this place";
             return Err(Error::new(ErrorKind::Invalid, text).at(number, at.offset()));
         }
-        let key = self.wrap.unwrap(&header).map_err(|e| e.at(number, 0))?;
+        let key = header.data_key(&self.sealing).map_err(|e| e.at(number, 0))?;
         let file = self.storage.open(&segment_name(number));
         let file = file.map_err(|e| Error::io("reading", &e).at(number, at.offset()))?;
         let mut reached = at.clone();

@@ -3,12 +3,12 @@
 
 use super::Durability;
 use crate::error::{Error, ErrorKind};
-use crate::key::{MasterKey, fill_random};
+use crate::key::KeyIdent;
+use crate::sealing::{DataKey, SLOT_BYTES, Sealing, Slot};
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
-use zeroize::Zeroizing;
 
 /// Bytes of a segment's header.
 pub(crate) const HEADER_BYTES: usize = 240;
@@ -38,11 +38,12 @@ pub(crate) struct Header {
     pub previous_chain: [u8; 32],
     pub catalogue: [u8; 32],
     pub engine: String,
-    pub key_id: [u8; 8],
+    /// The master key that its data key is wrapped under.
+    pub key_id: KeyIdent,
     /// Random; seeds the checksum of every frame, so that bytes of elsewhere (a client's text, another segment's
     /// blocks) never pass for a frame of this one.
     pub salt: [u8; 16],
-    pub slot: [u8; 60],
+    pub slot: Slot,
 }
 
 impl Header {
@@ -63,7 +64,7 @@ impl Header {
         let mut engine = [0; ENGINE_BYTES_MAX];
         engine[..self.engine.len()].copy_from_slice(self.engine.as_bytes());
         out.extend_from_slice(&engine);
-        out.extend_from_slice(&self.key_id);
+        out.extend_from_slice(&self.key_id.0);
         out.extend_from_slice(&self.salt);
         out.try_into().expect("the fields are SUMMED bytes together")
     }
@@ -112,7 +113,7 @@ impl Header {
             previous_chain: take(bytes, 56),
             catalogue: take(bytes, 88),
             engine: engine.trim_end_matches('\0').to_owned(),
-            key_id: take(bytes, 152),
+            key_id: KeyIdent(take(bytes, 152)),
             salt: take(bytes, 160),
             slot: take(bytes, SLOT.start),
         })
@@ -128,68 +129,28 @@ impl Header {
     }
     /// Whether the data key was destroyed.
     pub(crate) fn is_destroyed(&self) -> bool {
-        self.slot == [0; 60]
+        self.slot == [0; SLOT_BYTES]
+    }
+
+    /// Gives the header a fresh random data key, wrapped under the newest master key, and returns that key.
+    pub(crate) fn fresh_key(&mut self, sealing: &Sealing) -> Result<SegmentKey, Error> {
+        let (data_key, slot) = sealing.fresh(|id| {
+            self.key_id = id;
+            self.summed().to_vec()
+        })?;
+        self.slot = slot;
+        Ok(SegmentKey::new(&data_key))
+    }
+    /// The segment's data key; `None` where it was destroyed. The error has no place yet.
+    pub(crate) fn data_key(&self, sealing: &Sealing) -> Result<Option<SegmentKey>, Error> {
+        let data_key: Option<DataKey> = sealing.unwrap(self.key_id, &self.summed(), &self.slot)?;
+        Ok(data_key.map(|data_key| SegmentKey::new(&data_key)))
     }
 }
 
 /// `N` bytes at `at` of a buffer that is known to be long enough.
 pub(crate) fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("the slice is N bytes")
-}
-
-/// Wraps the segments' data keys; derived from the master key.
-pub(crate) struct WrapKey {
-    cipher: Aes256Gcm,
-    id: [u8; 8],
-}
-
-impl WrapKey {
-    pub(crate) fn new(master: &MasterKey) -> WrapKey {
-        let cipher = Aes256Gcm::new((&*master.derive("journal/wrap/1")).into());
-        WrapKey { cipher, id: take(&*master.derive("journal/key-id/1"), 0) }
-    }
-    /// Which master key it is of; says nothing about the key itself.
-    pub(crate) fn id(&self) -> [u8; 8] {
-        self.id
-    }
-
-    /// Gives the header a fresh random data key, wrapped, and returns that key.
-    pub(crate) fn fresh(&self, header: &mut Header) -> Result<SegmentKey, Error> {
-        let mut data_key = Zeroizing::new([0; 32]);
-        let mut nonce = [0; 12];
-        fill_random(&mut *data_key)?;
-        fill_random(&mut nonce)?;
-        let mut wrapped = Zeroizing::new(*data_key);
-        let tag = self
-            .cipher
-            .encrypt_inout_detached(&Nonce::from(nonce), &header.summed(), wrapped.as_mut_slice().into())
-            .expect("32 bytes are within AES-GCM's bounds");
-        header.slot[..12].copy_from_slice(&nonce);
-        header.slot[12..44].copy_from_slice(&*wrapped);
-        header.slot[44..].copy_from_slice(&tag);
-        Ok(SegmentKey::new(&data_key))
-    }
-
-    /// A segment's data key; `None` where it was destroyed. The error has no place yet.
-    pub(crate) fn unwrap(&self, header: &Header) -> Result<Option<SegmentKey>, Error> {
-        if header.key_id != self.id {
-            let hex = |id: [u8; 8]| format!("{:016x}", u64::from_be_bytes(id));
-            let text =
-                format!("written under master key {}, this one is {}", hex(header.key_id), hex(self.id));
-            return Err(Error::new(ErrorKind::WrongKey, text));
-        }
-        if header.is_destroyed() {
-            return Ok(None);
-        }
-        let nonce: [u8; 12] = take(&header.slot, 0);
-        let mut data_key: Zeroizing<[u8; 32]> = Zeroizing::new(take(&header.slot, 12));
-        let tag: [u8; TAG_BYTES] = take(&header.slot, 44);
-        let (nonce, tag) = (Nonce::from(nonce), Tag::from(tag));
-        self.cipher
-            .decrypt_inout_detached(&nonce, &header.summed(), data_key.as_mut_slice().into(), &tag)
-            .map_err(|_| Error::new(ErrorKind::Corrupt, "segment header: the wrapped data key is damaged"))?;
-        Ok(Some(SegmentKey::new(&data_key)))
-    }
 }
 
 /// A segment's data key: encrypts sealed parts. The nonce is the record's offset in the segment's file; a key lives

@@ -5,6 +5,7 @@ use super::format::Header;
 use super::kept::{Cut, Kept};
 use super::place::At;
 use super::{KeyState, RecordKind, SegmentInfo};
+use crate::key::KeyIdent;
 use interdict_engine::image::{Reader, Writer};
 
 /// A block ends with the first batch that takes it to this many bytes.
@@ -86,6 +87,7 @@ impl SegmentIndex {
             records: 0,
             closed: false,
             key,
+            key_id: header.key_id,
             origin: header.chain(),
         };
         SegmentIndex { info, spans: [Span::EMPTY; RecordKind::COUNT], blocks: Vec::new() }
@@ -132,6 +134,7 @@ impl SegmentIndex {
         to.text(&info.engine);
         to.bytes(&info.catalogue);
         to.bytes(&info.origin);
+        to.bytes(&info.key_id.0);
         to.bool(info.closed);
         to.bool(info.key == KeyState::Destroyed);
         self.spans.iter().for_each(|span| span.save(to));
@@ -150,6 +153,8 @@ impl SegmentIndex {
         let (mut catalogue, mut origin) = ([0; 32], [0; 32]);
         catalogue.copy_from_slice(from.take(32)?);
         origin.copy_from_slice(from.take(32)?);
+        let mut key_id = KeyIdent([0; 8]);
+        key_id.0.copy_from_slice(from.take(8)?);
         let (closed, is_destroyed) = (from.bool()?, from.bool()?);
         let key = if is_destroyed { KeyState::Destroyed } else { KeyState::Present };
         let spans = load_spans(from)?;
@@ -172,6 +177,7 @@ impl SegmentIndex {
             records,
             closed,
             key,
+            key_id,
             origin,
         };
         Ok(SegmentIndex { info, spans, blocks })

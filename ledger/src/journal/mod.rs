@@ -26,11 +26,13 @@ pub use format::SUMMED as ORIGIN_BYTES;
 pub use frame::{OwnedRecord, Stored};
 pub use place::{At, Resume};
 pub use read::Reader;
+pub use retention::Retention;
 pub use syncer::{Durable, OnSync, Syncer};
 pub use walk::segment_name;
 pub use writer::Journal;
 
 use crate::error::{Error, ErrorKind};
+use crate::key::KeyIdent;
 use std::sync::Arc;
 
 /// The records of a transaction.
@@ -183,6 +185,8 @@ pub struct SegmentInfo {
     pub closed: bool,
     /// Whether its sealed parts can be read.
     pub key: KeyState,
+    /// The master key that its data key is (or was) wrapped under.
+    pub key_id: KeyIdent,
     /// SHA-256 of its first [`ORIGIN_BYTES`], which no other segment has, since a random salt is among them.
     pub origin: [u8; 32],
 }

@@ -1,13 +1,13 @@
 //! Reads records back, in order or by sequence, by pread beside a running writer: the index is changed only after
 //! a batch is whole, so a reader never meets half of one.
 
-use super::format::{HEADER_BYTES, Header, SegmentKey, WrapKey};
+use super::format::{HEADER_BYTES, Header, SegmentKey};
 use super::frame::{Frame, OwnedRecord, Stored};
 use super::index::{Block, Index};
 use super::walk::{segment_name, walk};
 use super::{RecordKind, SegmentInfo};
 use crate::error::{Error, ErrorKind};
-use crate::key::MasterKey;
+use crate::sealing::Sealing;
 use crate::storage::{Storage, read_exact_at};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -18,7 +18,7 @@ use std::sync::{Arc, RwLock};
 #[derive(Clone)]
 pub struct Reader {
     pub(super) storage: Arc<dyn Storage>,
-    pub(super) wrap: Arc<WrapKey>,
+    pub(super) sealing: Sealing,
     index: Arc<RwLock<Index>>,
 }
 
@@ -31,8 +31,8 @@ struct Loaded {
 }
 
 impl Reader {
-    pub(crate) fn new(storage: Arc<dyn Storage>, wrap: Arc<WrapKey>, index: Arc<RwLock<Index>>) -> Reader {
-        Reader { storage, wrap, index }
+    pub(crate) fn new(storage: Arc<dyn Storage>, sealing: Sealing, index: Arc<RwLock<Index>>) -> Reader {
+        Reader { storage, sealing, index }
     }
 
     /// Reads a journal that nobody has open here, without a lock and without cutting anything: a torn tail is left
@@ -40,10 +40,10 @@ impl Reader {
     ///
     /// # Errors
     /// `Corrupt` and `Version` (placed), `WrongKey`, `Io`.
-    pub fn open(storage: Arc<dyn Storage>, key: &MasterKey) -> Result<Reader, Error> {
-        let wrap = Arc::new(WrapKey::new(key));
-        let walk = walk(&*storage, &wrap, false, None, &mut |_, _, _| Ok(()))?;
-        Ok(Reader { storage, wrap, index: Arc::new(RwLock::new(walk.index)) })
+    pub fn open(storage: Arc<dyn Storage>, keys: impl Into<Sealing>) -> Result<Reader, Error> {
+        let sealing = keys.into();
+        let walk = walk(&*storage, &sealing, false, None, &mut |_, _, _| Ok(()))?;
+        Ok(Reader { storage, sealing, index: Arc::new(RwLock::new(walk.index)) })
     }
 
     /// Sequence of the last `accepted` that is written; 0 where there is none.
@@ -188,7 +188,7 @@ impl Reader {
         let mut head = [0; HEADER_BYTES];
         read_exact_at(&*file, &mut head, 0).map_err(|e| failed(&e))?;
         let header = Header::decode(&head).map_err(|e| e.at(number, 0))?;
-        let key = self.wrap.unwrap(&header).map_err(|e| e.at(number, 0))?;
+        let key = header.data_key(&self.sealing).map_err(|e| e.at(number, 0))?;
         let mut bytes = vec![0; block.bytes as usize];
         read_exact_at(&*file, &mut bytes, block.offset).map_err(|e| failed(&e))?;
         Ok(Some(Loaded { header, key, at: block.offset, bytes }))

@@ -174,12 +174,12 @@ impl Journal {
             previous_chain: self.tail.chain,
             catalogue: self.options.catalogue,
             engine: self.options.engine.clone(),
-            key_id: self.wrap.id(),
+            key_id: self.sealing.newest(),
             salt: [0; 16],
             slot: [0; 60],
         };
         fill_random(&mut header.salt)?;
-        let key = self.wrap.fresh(&mut header)?;
+        let key = header.fresh_key(&self.sealing)?;
         let name = segment_name(number);
         let make = || {
             // A file of this number can only be our own failed attempt: create empties it.

@@ -2,11 +2,11 @@
 //! tells a power loss from damage.
 #![allow(clippy::unwrap_used)]
 
-use super::format::{HEADER_BYTES, Header, WrapKey, take};
+use super::format::{HEADER_BYTES, Header, take};
 use super::frame::{CHAIN, FRAME_HEAD, Frame, RECORD_HEAD, Stamp, encode_batch};
 use super::*;
 use crate::faulty::{Crash, MemoryStorage};
-use crate::{ErrorKind, MasterKey};
+use crate::{ErrorKind, KeyIdent, MasterKey, Sealing};
 use proptest::prelude::*;
 
 fn key() -> MasterKey {
@@ -69,8 +69,8 @@ fn a_frame_inside_a_record_does_not_pass_for_one_of_the_journal() {
     let (disk, name, good) = one_segment(Durability::Os);
     // A client sends the bytes of another journal's frame as text, and the batch with it is torn.
     let salt_of_another = Header { salt: [1; 16], ..Header::decode(&take(&good, 0)).unwrap() };
-    let wrap = WrapKey::new(&key());
-    let segment_key = wrap.fresh(&mut salt_of_another.clone()).unwrap();
+    let sealing = Sealing::from(&key());
+    let segment_key = salt_of_another.clone().fresh_key(&sealing).unwrap();
     let mut forged = Vec::new();
     let seed = salt_of_another.seed();
     let stamp = Stamp { seed, chain: &[0; 32], at: 0, ordinal: 4, durable: 0 };
@@ -149,24 +149,23 @@ proptest! {
             previous_chain: bytes,
             catalogue: bytes.map(|b| !b),
             engine,
-            key_id: [0; 8],
+            key_id: KeyIdent([0; 8]),
             salt: take(&bytes, 3),
             slot: [0; 60],
         };
-        let wrap = WrapKey::new(&key());
-        header.key_id = wrap.id();
-        wrap.fresh(&mut header).unwrap();
+        let sealing = Sealing::from(&key());
+        header.fresh_key(&sealing).unwrap();
         let encoded = header.encode();
         let back = Header::decode(&encoded).unwrap();
         prop_assert_eq!(back.encode(), encoded);
         prop_assert_eq!((&back.engine, back.number, back.created_ms), (&header.engine, numbers[0], created_ms));
-        prop_assert!(wrap.unwrap(&back).unwrap().is_some());
+        prop_assert!(back.data_key(&sealing).unwrap().is_some());
         let mut bad = encoded;
         bad[flip] ^= 1 << bit;
         prop_assert!(Header::decode(&bad).is_err());
         let mut moved = back;
         moved.number = moved.number.wrapping_add(1);
-        prop_assert!(wrap.unwrap(&moved).is_err(), "a key moved to another segment's header");
+        prop_assert!(moved.data_key(&sealing).is_err(), "a key moved to another segment's header");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! One pass over all segments, shared by recovery, the offline reader and `check`: finds the segments, follows the
 //! chain from each to the next, checks the order of sequences, and builds the index.
 
-use super::format::{HEADER_BYTES, Header, SegmentKey, WrapKey};
+use super::format::{HEADER_BYTES, Header, SegmentKey};
 use super::frame::{Frame, Stored};
 use super::index::{Index, SegmentIndex};
 use super::place::Resume;
 use super::scan::{Break, Scanned, proof_of_damage, scan};
 use super::{RecordKind, Torn};
 use crate::error::{Error, ErrorKind};
+use crate::sealing::Sealing;
 use crate::storage::{File, Storage, read_exact_at};
 use std::sync::Arc;
 
@@ -95,7 +96,7 @@ pub(crate) type Each<'e> = dyn FnMut(&Header, &Frame<'_>, Option<&SegmentKey>) -
 /// `Corrupt`, `Version` (placed), `WrongKey`, `Io`; whatever `each` returns. A torn tail is not an error.
 pub(crate) fn walk(
     storage: &dyn Storage,
-    wrap: &WrapKey,
+    sealing: &Sealing,
     chained: bool,
     resume: Option<Resume>,
     each: &mut Each<'_>,
@@ -133,7 +134,7 @@ pub(crate) fn walk(
         };
         let is_last = !matches!(next, Some(Err(_))) && successor.is_none();
         let begin = start.take_if(|(at, _)| *at == number).map(|(_, start)| start);
-        walk_segment(&mut walk, (found, begin), (successor.as_ref(), is_last), wrap, chained, each)?;
+        walk_segment(&mut walk, (found, begin), (successor.as_ref(), is_last), sealing, chained, each)?;
     }
     Ok(walk)
 }
@@ -180,14 +181,14 @@ fn walk_segment(
     walk: &mut Walk,
     (found, begun): (Found, Option<Begun>),
     (successor, is_last): (Option<&Header>, bool),
-    wrap: &WrapKey,
+    sealing: &Sealing,
     chained: bool,
     each: &mut Each<'_>,
 ) -> Result<(), Error> {
     let header = &found.header;
     let number = header.number;
     let corrupt = |offset: u64, what: String| Error::new(ErrorKind::Corrupt, what).at(number, offset);
-    let key = wrap.unwrap(header).map_err(|e| e.at(number, super::format::SLOT.start as u64))?;
+    let key = header.data_key(sealing).map_err(|e| e.at(number, super::format::SLOT.start as u64))?;
     if header.epoch < walk.epoch {
         return Err(corrupt(0, format!("epoch {} after epoch {}", header.epoch, walk.epoch)));
     }

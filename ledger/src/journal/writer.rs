@@ -2,7 +2,7 @@
 //! take, until it does. After any failed write or sync the segment is left for good (`segments.rs`), so that neither
 //! an offset nor a nonce is ever used twice and nothing rests on a sync that failed.
 
-use super::format::{ENGINE_BYTES_MAX, WrapKey};
+use super::format::ENGINE_BYTES_MAX;
 use super::frame::{Stored, batch_bytes};
 use super::index::Index;
 use super::kept::Batch;
@@ -14,7 +14,7 @@ use super::syncer::Syncer;
 use super::walk::{Tail, Walk, in_order, walk};
 use super::{Durability, Failures, Options, Position, Record, Recovery, SegmentInfo};
 use crate::error::{Error, ErrorKind};
-use crate::key::MasterKey;
+use crate::sealing::Sealing;
 use crate::storage::{Lock, Storage};
 use interdict_engine::limits::JOURNAL_BATCH_BYTES_MAX;
 use std::sync::{Arc, RwLock, RwLockWriteGuard};
@@ -24,7 +24,7 @@ use std::thread::{Builder, JoinHandle};
 /// would; [`Journal::close`] writes it.
 pub struct Journal {
     pub(super) storage: Arc<dyn Storage>,
-    pub(super) wrap: Arc<WrapKey>,
+    pub(super) sealing: Sealing,
     pub(super) options: Options,
     pub(super) index: Arc<RwLock<Index>>,
     pub(super) syncer: Syncer,
@@ -56,10 +56,10 @@ impl Journal {
     /// `Invalid` for options out of bounds; `Io`.
     pub fn open(
         storage: Arc<dyn Storage>,
-        key: &MasterKey,
+        keys: impl Into<Sealing>,
         options: Options,
     ) -> Result<(Journal, Recovery), Error> {
-        Journal::open_with(storage, key, options, &mut |_| Ok(()))
+        Journal::open_with(storage, keys, options, &mut |_| Ok(()))
     }
 
     /// As [`Journal::open`], and hands every record to `each` in the same pass, in order.
@@ -68,11 +68,11 @@ impl Journal {
     /// As [`Journal::open`]; whatever `each` returns, which ends the opening before anything is changed.
     pub fn open_with(
         storage: Arc<dyn Storage>,
-        key: &MasterKey,
+        keys: impl Into<Sealing>,
         options: Options,
         each: &mut dyn FnMut(&Stored<'_>) -> Result<(), Error>,
     ) -> Result<(Journal, Recovery), Error> {
-        Journal::open_from(storage, key, options, None, each)
+        Journal::open_from(storage, keys, options, None, each)
     }
 
     /// As [`Journal::open_with`], reading only what lies behind a place that [`At::check`] has found in it: of the
@@ -82,7 +82,7 @@ impl Journal {
     /// As there.
     pub fn open_from(
         storage: Arc<dyn Storage>,
-        key: &MasterKey,
+        keys: impl Into<Sealing>,
         options: Options,
         resume: Option<Resume>,
         each: &mut dyn FnMut(&Stored<'_>) -> Result<(), Error>,
@@ -93,9 +93,9 @@ impl Journal {
             return Err(Error::new(ErrorKind::Invalid, text));
         }
         let lock = storage.lock()?;
-        let wrap = Arc::new(WrapKey::new(key));
+        let sealing = keys.into();
         let mut records = 0;
-        let walked = walk(&*storage, &wrap, false, resume, &mut |_, frame, key| {
+        let walked = walk(&*storage, &sealing, false, resume, &mut |_, frame, key| {
             records += u64::from(frame.count());
             frame.records(key).try_for_each(|stored| match stored {
                 Ok(stored) => each(&stored),
@@ -120,7 +120,7 @@ impl Journal {
         };
         let mut journal = Journal {
             storage,
-            wrap,
+            sealing,
             options,
             index: Arc::new(RwLock::new(index)),
             syncer,
@@ -309,7 +309,7 @@ impl Journal {
     }
     /// A reader of this journal; it sees every batch as soon as it is appended.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.storage.clone(), self.wrap.clone(), self.index.clone())
+        Reader::new(self.storage.clone(), self.sealing.clone(), self.index.clone())
     }
     /// Tells which positions are durable; under [`Durability::Os`] all are when `append` returns.
     pub fn syncer(&self) -> Syncer {

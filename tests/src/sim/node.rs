@@ -23,7 +23,7 @@ use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits};
 use interdict_engine::unfinished::{Progress, Unfinished};
 use interdict_ledger::faulty::MemoryStorage;
 use interdict_ledger::journal::{Durability, Options, Reader, Syncer};
-use interdict_ledger::{Error, MasterKey};
+use interdict_ledger::{Error, MasterKey, Sealing};
 use parking_lot::Mutex;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ impl Node {
         options.clock = Arc::new(|| 1_700_000_000_000);
         let basis = Basis {
             storage: Arc::new(storage.clone()),
-            master: &key(),
+            sealing: &Sealing::from(&key()),
             options,
             sequencer: Sequencer::new(limits(), recovery::empty_generation()),
             resume: None,

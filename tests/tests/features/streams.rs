@@ -11,7 +11,7 @@ use interdict_tests::oracle::features::Follows;
 use proptest::option;
 use proptest::prelude::*;
 
-const START_MS: i64 = 1_522_540_800_000;
+pub const START_MS: i64 = 1_522_540_800_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub const LATENESS_MS: i64 = 20_000;
 
@@ -59,7 +59,8 @@ pub fn specs() -> Vec<FeatureSpec> {
     vec![card, small, merchant, both, prefix, nested, seen]
 }
 
-fn transaction(tenant: u8, time_ms: i64, content: u32, amount: i64) -> Transaction {
+/// A transaction by the numbers of its step.
+pub fn transaction(tenant: u8, time_ms: i64, content: u32, amount: i64) -> Transaction {
     let pick = |shift: u32, of: u32| content >> shift & 0xf < of;
     let number = |shift: u32, of: u32| u128::from((content >> shift & 0xf) % of) + 1;
     let kind = TransactionKind::ALL[if pick(0, 12) { 0 } else { (content >> 28) as usize % 6 }];

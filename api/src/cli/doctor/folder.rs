@@ -1,6 +1,7 @@
 //! The key folder: who may read it. Keys that others can read are no keys.
 
 use super::{Row, State};
+use crate::node::ring::{RING, Ring};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -30,6 +31,14 @@ pub(super) fn keys(dir: &Path) -> Row {
         }
         Err(e) => wrong.push(format!("{}: {e}", dir.display())),
     }
+    // Which of the ring's keys is lost or damaged; a folder without any key has none to lose.
+    if wrong.is_empty()
+        && dir.join(RING).exists()
+        && let Err(e) = Ring::open(dir)
+    {
+        let advice = "Put the key back from a backup of the keys: what hangs on it cannot be read without.";
+        return Row::new("keys", State::Fail, format!("{e:#}"), advice);
+    }
     if wrong.is_empty() {
         let found = format!("{}: {files} files, only their owner may read them", dir.display());
         return Row::new("keys", State::Ok, found, "Back them up apart from the data.");
@@ -55,5 +64,10 @@ mod tests {
         std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
         assert_eq!(keys(dir.path()).state, State::Ok);
         assert_eq!(keys(&dir.path().join("none")).state, State::Ok);
+        Ring::add(dir.path(), &[crate::node::ring::Purpose::Sealing], 1).unwrap();
+        assert_eq!(keys(dir.path()).state, State::Ok);
+        std::fs::remove_file(dir.path().join("master-2.key")).unwrap();
+        let row = keys(dir.path());
+        assert!(row.state == State::Fail && row.found.contains("key 2 is lost"), "{row:?}");
     }
 }

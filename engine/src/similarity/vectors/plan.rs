@@ -1,7 +1,7 @@
 //! What a generation's banks compare payments by, resolved to slots; and a payment's own fingerprints and vectors.
 
 use super::fingerprint::{Fingerprint, Votes};
-use crate::domain::{Field, KeyId, Schema, SlotId, Stamp, Transaction, Value, ValueType};
+use crate::domain::{Field, Schema, SlotId, Stamp, Transaction, Value, ValueType};
 use crate::error::{Error, ErrorKind, nearest};
 use crate::image::{Reader, Writer};
 use crate::limits::BANK_DIMENSIONS;
@@ -202,7 +202,7 @@ fn fingerprint(parts: &[(SlotId, Vec<i64>)], tx: &Transaction, stamps: &[Stamp])
             Some(Value::Ip(std::net::IpAddr::V4(ip))) => votes.add(position, 3, &ip.octets()),
             Some(Value::Ip(std::net::IpAddr::V6(ip))) => votes.add(position, 4, &ip.octets()),
             Some(Value::Present) => {
-                if let Some(tag) = tx.tag(field, KeyId::STATE) {
+                if let Some(tag) = tx.lasting_tag(field) {
                     votes.add(position, 5, &tag.0.to_le_bytes());
                 }
             }
