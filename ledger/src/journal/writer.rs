@@ -64,7 +64,8 @@ impl Journal {
     /// As [`Journal::open`], and hands every record to `each` in the same pass, in order.
     ///
     /// # Errors
-    /// As [`Journal::open`]; whatever `each` returns, which ends the opening before anything is changed.
+    /// As [`Journal::open`]; whatever `each` returns, with its batch's place where it has none, which ends the opening
+    /// before anything is changed.
     pub fn open_with(
         storage: Arc<dyn Storage>,
         key: &MasterKey,
@@ -79,10 +80,11 @@ impl Journal {
         let lock = storage.lock()?;
         let wrap = Arc::new(WrapKey::new(key));
         let mut records = 0;
-        let walked = walk(&*storage, &wrap, false, &mut |_, frame, key| {
+        let walked = walk(&*storage, &wrap, false, &mut |header, frame, key| {
             records += u64::from(frame.count());
+            let placed = |e: Error| if e.place.is_none() { e.at(header.number, frame.at) } else { e };
             frame.records(key).try_for_each(|stored| match stored {
-                Ok(stored) => each(&stored),
+                Ok(stored) => each(&stored).map_err(placed),
                 Err(what) => unreachable!("the walk read the same records before: {what}"),
             })
         })?;
