@@ -314,12 +314,12 @@ fn faulty_run(seed: u64, durability: Durability) -> (usize, usize) {
             truncate: random.random_range(0..600),
             create: random.random_range(0..200),
             sync: if random.random_range(0..3) == 0 { random.random_range(0..60) } else { 0 },
-            lying_sync: 0,
             capacity_bytes: if random.random_range(0..4) == 0 {
                 random.random_range(2000..20_000)
             } else {
                 0
             },
+            ..Faults::default()
         });
         for _ in 0..random.random_range(1..60) {
             let mut undecided_after = undecided.clone();

@@ -243,7 +243,8 @@ pub struct Rebuilt {
     pub found: Found,
 }
 
-/// Opens a journal, wherever it lies, and rebuilds the sequencer from it.
+/// Opens a journal, wherever it lies, and rebuilds the sequencer from it. Sequences have no gap: state from which
+/// events are missing would judge what comes otherwise than before.
 ///
 /// # Errors
 /// As [`open`]; damage is placed.
@@ -255,6 +256,16 @@ pub fn rebuild(basis: Basis<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
     });
     let (mut journal, recovery) = opened?;
     let Again { sequencer, undecided, unfinished, .. } = again;
+    if sequencer.last_sequence() != recovery.last_sequence {
+        // Of records in front that are gone, without one behind them, only the segments' headers tell.
+        let text = format!(
+            "it says that sequence {} was accepted, and has the records of {}",
+            recovery.last_sequence,
+            sequencer.last_sequence()
+        );
+        let first = recovery.segments.first().map_or(1, |segment| segment.number);
+        return Err(interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, text).at(first, 0));
+    }
     let decided_now = undecided.len() as u64;
     decide_now(&mut journal, undecided)?;
     let found = Found {
@@ -321,6 +332,12 @@ impl Again {
             RecordKind::Decided => self.decided(stored.sequence, stored.open()),
             RecordKind::Finished => drop(self.unfinished.remove(stored.sequence)),
             RecordKind::Accepted => {
+                let next = self.sequencer.last_sequence() + 1;
+                if stored.sequence != next {
+                    let missing =
+                        format!("sequence {} where {next} belongs: records are gone", stored.sequence);
+                    return Err(failed(missing));
+                }
                 let sealed = stored.sealed()?;
                 let accepted = Accepted::decode(stored.open(), sealed.as_deref())
                     .map_err(|e| failed(format!("accepted {}: {e}", stored.sequence)))?;

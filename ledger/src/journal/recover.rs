@@ -32,12 +32,16 @@ pub(super) fn recover_tail(
         return Ok(Tail { number, bytes: 0, chain: [0; 32] });
     };
     let number = found.header.number;
-    let failed = |e: &std::io::Error| Error::io("cutting a torn tail", e).at(number, scanned.end);
+    let failed = |e: &std::io::Error| Error::io("making the last segment safe", e).at(number, scanned.end);
     if torn.is_some() {
         found.file.truncate(scanned.end).map_err(|e| failed(&e))?;
     }
     if durability == Durability::Disk && found.header.durability == Durability::Disk {
-        write_again(&*found.file, scanned.durable, scanned.end).map_err(|e| failed(&e))?;
+        // Before the footer, which says that all before it is on disk: a start that fails in between must not leave
+        // one that lies, or the next start would take these bytes as safe.
+        write_again(&*found.file, scanned.durable, scanned.end)
+            .and_then(|()| found.file.sync())
+            .map_err(|e| failed(&e))?;
     }
     let mut tail = Tail { number, bytes: scanned.end, chain: scanned.chain };
     let info = &mut index.segments.last_mut().expect("the walk indexed its last segment").info;

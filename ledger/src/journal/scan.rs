@@ -158,7 +158,7 @@ impl Window<'_> {
 /// Whether the break in the last segment can be what a crash left. It cannot when a valid frame lies behind it:
 /// under `Os` every write(2) that a killed process finished is there, so a gap is damage; under `Disk` unsynced
 /// blocks may reach the disk in any order, so only a frame written when the break was already known to be on disk
-/// (its `durable`) proves damage. Returns where such a frame lies.
+/// (its `durable`), or one that belongs where the break is, proves damage. Returns where such a frame lies.
 pub(crate) fn proof_of_damage(
     file: &dyn File,
     header: &Header,
@@ -179,7 +179,9 @@ pub(crate) fn proof_of_damage(
             frame_bytes.resize(len as usize, 0);
             read_exact_at(file, &mut frame_bytes, offset).map_err(|e| failed(&e))?;
             let Ok(frame) = Frame::parse(&frame_bytes, offset, header.seed()) else { continue };
-            if header.durability == Durability::Os || frame.durable() > broken.offset {
+            // The very frame that is missing, elsewhere: no crash moves it.
+            let is_moved = frame.ordinal() == frames;
+            if header.durability == Durability::Os || frame.durable() > broken.offset || is_moved {
                 return Ok(Some(offset));
             }
         }

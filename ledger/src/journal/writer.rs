@@ -65,7 +65,8 @@ impl Journal {
     /// As [`Journal::open`], and hands every record to `each` in the same pass, in order.
     ///
     /// # Errors
-    /// As [`Journal::open`]; whatever `each` returns, which ends the opening before anything is changed.
+    /// As [`Journal::open`]; whatever `each` returns, with its batch's place where it has none, which ends the opening
+    /// before anything is changed.
     pub fn open_with(
         storage: Arc<dyn Storage>,
         keys: impl Into<Sealing>,
@@ -95,10 +96,11 @@ impl Journal {
         let lock = storage.lock()?;
         let sealing = keys.into();
         let mut records = 0;
-        let walked = walk(&*storage, &sealing, false, resume, &mut |_, frame, key| {
+        let walked = walk(&*storage, &sealing, false, resume, &mut |header, frame, key| {
             records += u64::from(frame.count());
+            let placed = |e: Error| if e.place.is_none() { e.at(header.number, frame.at) } else { e };
             frame.records(key).try_for_each(|stored| match stored {
-                Ok(stored) => each(&stored),
+                Ok(stored) => each(&stored).map_err(placed),
                 Err(what) => unreachable!("the walk read the same records before: {what}"),
             })
         })?;

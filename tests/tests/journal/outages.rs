@@ -22,8 +22,8 @@ fn faults(random: &mut ChaCha8Rng, used: u64) -> Faults {
         truncate: rate(2, 600),
         create: rate(3, 600),
         sync: rate(2, 1000),
-        lying_sync: 0,
         capacity_bytes: if random.random_range(0..3) == 0 { used + random.random_range(1..4000) } else { 0 },
+        ..Faults::default()
     }
 }
 
