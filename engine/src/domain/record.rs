@@ -4,10 +4,12 @@ use super::decision::Outcome;
 use super::decision::{GenerationId, Verdict};
 use super::event::{Body, Event, EventKind, HoldEnd, Label, ListDelta};
 use super::transaction::Transaction;
+use super::wire::append;
 use crate::error::{Error, ErrorKind};
 use crate::limits::BANKS_MAX;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A feature's stamped value: an integer, or undecided.
@@ -58,7 +60,7 @@ struct Header<'a> {
     kind: EventKind,
     generation: GenerationId,
     engine: &'a str,
-    features: Vec<Stamp>,
+    features: Cow<'a, [Stamp]>,
     identity: Option<u128>,
     alias: Option<u128>,
     payment_digest: u128,
@@ -126,23 +128,26 @@ impl Accepted {
             kind: self.event.kind(),
             generation: self.generation,
             engine: &self.engine,
-            features: self.features.clone(),
+            features: Cow::Borrowed(&self.features),
             identity: self.identity,
             alias: self.alias,
             payment_digest: self.payment_digest,
             original: self.original,
             body: &body,
         };
-        let mut out = vec![RECORD_VERSION];
+        // What a payment's header and features take, as a rule.
+        let mut out = Vec::with_capacity(256 + 4 * self.features.len() + body.len());
+        out.push(RECORD_VERSION);
         if !self.approximate.is_empty() || !self.waits_for.is_empty() {
             out[0] = RECORD_VERSION_APPROXIMATE;
-            out = postcard::to_extend(&self.approximate, out).expect("plain data always encodes");
+            append(&self.approximate, &mut out);
         }
         if !self.waits_for.is_empty() {
             out[0] = RECORD_VERSION_WAITS;
-            out = postcard::to_extend(&self.waits_for, out).expect("plain data always encodes");
+            append(&self.waits_for, &mut out);
         }
-        postcard::to_extend(&header, out).expect("plain data always encodes")
+        append(&header, &mut out);
+        out
     }
     /// The sealed part: names and free text; empty where there is none.
     pub fn encode_sealed(&self) -> Vec<u8> {
@@ -198,7 +203,7 @@ impl Accepted {
             event,
             generation: header.generation,
             engine: header.engine.into(),
-            features: header.features,
+            features: header.features.into_owned(),
             approximate,
             identity: header.identity,
             alias: header.alias,
@@ -263,7 +268,7 @@ impl Decided {
         out.extend([version, u8::from(self.recovered)]);
         out.extend(self.recorded.would.map(|would| would as u8));
         if version != RECORD_VERSION {
-            out = postcard::to_extend(&self.recorded, out).expect("plain data always encodes");
+            append(&self.recorded, &mut out);
         }
         self.verdict.encode_into(&mut out);
         out
