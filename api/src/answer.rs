@@ -1,5 +1,10 @@
 //! The answer's shape on the wire, made from a canonical verdict: names, codes, audiences and values are looked up
-//! in the generation and the accepted record, and a reader sees only the reasons meant for it.
+//! in the generation and the accepted record, and a reader sees only the reasons meant for it. It borrows all it can:
+//! it lives from the lookup to its bytes.
+
+mod detail;
+
+pub use detail::{Detail, Shown};
 
 use crate::node::{Settled, recall::Recalled};
 use interdict_engine::domain::{Audience, Entry, Field, Finished, Outcome, Reason, ReasonSource, Recorded};
@@ -11,15 +16,18 @@ use interdict_engine::packs::CodeMap;
 use interdict_engine::rules::Class;
 use interdict_engine::similarity::names;
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use utoipa::ToSchema;
+
+/// What codes a generation without packs answers with.
+static BUILT_IN_CODES: LazyLock<CodeMap> = LazyLock::new(CodeMap::default);
 
 /// One decision.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Answer {
+pub struct Answer<'a> {
     /// The request's id, or `seq-SEQUENCE`.
-    pub id: String,
+    pub id: Cow<'a, str>,
     /// Place in the one order.
     pub sequence: u64,
     /// approve, review, challenge, hold, decline or recorded.
@@ -28,7 +36,7 @@ pub struct Answer {
     /// 0 to 1000.
     pub score: u16,
     /// Why, strongest first.
-    pub reasons: Vec<ReasonAnswer>,
+    pub reasons: Vec<ReasonAnswer<'a>>,
     /// Stages that did not answer.
     pub skipped: Vec<SkippedAnswer>,
     /// Whether a skipped stage's declared default took part.
@@ -36,7 +44,7 @@ pub struct Answer {
     /// What can still stop the payment; `none` where nothing applies.
     pub lever: &'static str,
     /// Codes of the rails.
-    pub codes: Codes,
+    pub codes: Codes<'a>,
     /// The generation that decided, `g-HASH@OVERLAY`.
     pub generation: String,
     /// What is not part of the verdict.
@@ -45,21 +53,22 @@ pub struct Answer {
 
 /// One reason.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ReasonAnswer {
+pub struct ReasonAnswer<'a> {
     /// The stage that gave it.
     pub stage: &'static str,
     /// `pack/rule`, or `lists/NAME`.
-    pub rule: String,
+    pub rule: Cow<'a, str>,
     /// Reason code.
-    pub code: String,
+    pub code: Cow<'a, str>,
     /// internal, processor or customer.
     pub audience: &'static str,
     /// The values it looked at.
-    pub detail: Map<String, Json>,
+    #[schema(value_type = Object)]
+    pub detail: Detail<'a>,
     /// Those of them that are approximate: counts of a key with so many events that the window's beginning is known
     /// only to a sixtieth of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub approximate: Vec<String>,
+    pub approximate: Vec<&'a str>,
 }
 
 /// A stage that did not answer.
@@ -73,21 +82,21 @@ pub struct SkippedAnswer {
 
 /// Codes of the rails.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Codes {
+pub struct Codes<'a> {
     /// ISO 8583 data element 39; null where the network has no code for the outcome.
-    pub iso8583: Option<String>,
+    pub iso8583: Option<&'a str>,
     /// ISO 20022 pacs.002.
-    pub iso20022: Iso20022,
+    pub iso20022: Iso20022<'a>,
 }
 
 /// Status and reason of a pacs.002.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Iso20022 {
+pub struct Iso20022<'a> {
     /// `TxSts`; null where the rail has no status for the outcome.
-    pub status: Option<String>,
+    pub status: Option<&'a str>,
     /// `StsRsnInf/Rsn/Cd`; absent where the status needs none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<&'a str>,
 }
 
 /// What is not part of the verdict.
@@ -116,13 +125,13 @@ pub struct Meta {
 
 /// What a payment came to when the stages were run that had been skipped.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct FinishedAnswer {
+pub struct FinishedAnswer<'a> {
     /// As the verdict's; what was answered stays.
     pub outcome: &'static str,
     /// 0 to 1000.
     pub score: u16,
     /// Why, strongest first.
-    pub reasons: Vec<ReasonAnswer>,
+    pub reasons: Vec<ReasonAnswer<'a>>,
     /// Stages that could not run then either.
     pub skipped: Vec<SkippedAnswer>,
     /// What could still stop the payment.
@@ -134,9 +143,9 @@ pub struct FinishedAnswer {
     pub at: String,
 }
 
-impl FinishedAnswer {
+impl<'a> FinishedAnswer<'a> {
     /// Of a record and the answer that its verdict makes for a reader.
-    pub fn of(finished: &Finished, answer: Answer) -> FinishedAnswer {
+    pub fn of(finished: &Finished, answer: Answer<'a>) -> FinishedAnswer<'a> {
         let Answer { outcome, score, reasons, skipped, lever, meta, .. } = answer;
         let (would_be, at) = (meta.would_be, time(finished.at_ms));
         FinishedAnswer { outcome, score, reasons, skipped, lever, would_be, at }
@@ -181,7 +190,7 @@ impl<'a> From<&'a Settled> for Source<'a> {
     }
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
     /// What the verdict's stages found, made again.
     pub fn found(&self) -> Found {
         let mut scratch = Scratch::default();
@@ -195,7 +204,7 @@ impl Source<'_> {
     }
 
     /// What the stages found of what the reasons name: as the lane left it, else, where a reason names any, found again.
-    fn evidence(&self) -> Cow<'_, Evidence> {
+    fn evidence(&self) -> Cow<'a, Evidence> {
         let generation = self.view.generation();
         match self.evidence {
             Some(evidence) => Cow::Borrowed(evidence),
@@ -207,18 +216,11 @@ impl Source<'_> {
     }
 
     /// The answer for a reader of an audience.
-    pub fn answer(&self, reader: Audience, meta: Meta) -> Answer {
+    pub fn answer(&self, reader: Audience, meta: Meta) -> Answer<'a> {
         let (verdict, evidence) = (self.verdict, self.evidence());
-        let all: Vec<ReasonAnswer> =
-            verdict.reasons.iter().map(|reason| self.reason(reason, &evidence)).collect();
-        let told = |audience: &str| {
-            [Audience::Internal, Audience::Processor, Audience::Customer]
-                .into_iter()
-                .any(|known| known.name() == audience && known >= reader)
-        };
-        let total = all.len();
-        let reasons: Vec<ReasonAnswer> = all.into_iter().filter(|reason| told(reason.audience)).collect();
-        let filtered = reasons.len() < total;
+        let told = verdict.reasons.iter().filter_map(|reason| self.reason(reason, reader, &evidence));
+        let reasons: Vec<ReasonAnswer<'a>> = told.collect();
+        let filtered = reasons.len() < verdict.reasons.len();
         Answer {
             id: self.id(),
             sequence: verdict.sequence,
@@ -239,20 +241,21 @@ impl Source<'_> {
     }
 
     /// The request's id, or `seq-SEQUENCE` where it had none.
-    pub fn id(&self) -> String {
-        self.transaction.id.as_deref().map_or_else(|| format!("seq-{}", self.verdict.sequence), str::to_owned)
+    pub fn id(&self) -> Cow<'a, str> {
+        let id = self.transaction.id.as_deref();
+        id.map_or_else(|| Cow::Owned(format!("seq-{}", self.verdict.sequence)), Cow::Borrowed)
     }
 
     /// The names of the reasons' rules, as `decisions/*.parquet` lists them.
-    pub fn rule_name(&self, reason: &Reason) -> String {
+    pub fn rule_name(&self, reason: &Reason) -> Cow<'a, str> {
         let generation = self.view.generation();
-        match reason.source {
-            ReasonSource::Rule(number) => generation.rules().rule(number).id().to_owned(),
+        let made = match reason.source {
+            ReasonSource::Rule(number) => return Cow::Borrowed(generation.rules().rule(number).id()),
             ReasonSource::Entry { list, entry, .. } => {
-                let meta = self.entry(list, entry).0;
+                let meta = self.list_of(list, entry);
                 format!("lists/{}", meta.map_or("no longer kept", |meta| &meta.name))
             }
-            ReasonSource::Name { rule, .. } => generation.rules().rule(rule).id().to_owned(),
+            ReasonSource::Name { rule, .. } => return Cow::Borrowed(generation.rules().rule(rule).id()),
             ReasonSource::Model(number) => match generation.models().get(usize::from(number)) {
                 Some(model) => {
                     let pack = generation.packs().get(usize::from(model.pack()));
@@ -268,72 +271,82 @@ impl Source<'_> {
                 let name = generation.packs().get(usize::from(pack)).map_or("", |pack| pack.name());
                 format!("{name}/default-of-{}", reason.stage.name())
             }
+        };
+        Cow::Owned(made)
+    }
+
+    /// The code of a reason, and whom it is for.
+    fn code(&self, reason: &Reason) -> (&'a str, Audience) {
+        match reason.source {
+            ReasonSource::Rule(rule) | ReasonSource::Name { rule, .. } => {
+                let rule = self.view.generation().rules().rule(rule);
+                (rule.code(), rule.audience())
+            }
+            ReasonSource::Model(_) => ("MODEL_SCORE", Audience::Internal),
+            ReasonSource::Entry { list, entry, .. } => {
+                let meta = self.list_of(list, entry);
+                meta.map_or(("LIST", Audience::Internal), |meta| (meta.code.as_str(), meta.audience))
+            }
+            ReasonSource::Stale(_) => ("LIST_STALE", Audience::Processor),
+            ReasonSource::Default(_) => ("STAGE_SKIPPED", Audience::Processor),
         }
     }
 
-    fn reason(&self, reason: &Reason, evidence: &Evidence) -> ReasonAnswer {
-        let (rule, stage) = (self.rule_name(reason), reason.stage.name());
-        let (mut detail, mut approximate) = (Map::new(), Vec::new());
-        let (code, audience) = match reason.source {
-            ReasonSource::Rule(number) => {
+    /// A reason for a reader of an audience; `None` where it may not see it.
+    fn reason(&self, reason: &Reason, reader: Audience, evidence: &Evidence) -> Option<ReasonAnswer<'a>> {
+        let (code, audience) = self.code(reason);
+        if audience < reader {
+            return None;
+        }
+        let (mut detail, mut approximate) = (Detail::default(), Vec::new());
+        match reason.source {
+            ReasonSource::Rule(_) | ReasonSource::Model(_) => {
                 self.slots(reason, evidence, &mut detail, &mut approximate);
-                let rule = self.view.generation().rules().rule(number);
-                (rule.code().to_owned(), rule.audience())
             }
-            ReasonSource::Name { rule, screen, watchlist, entry, name, score } => {
+            ReasonSource::Name { screen, watchlist, entry, name, score, .. } => {
                 self.slots(reason, evidence, &mut detail, &mut approximate);
                 let generation = self.view.generation();
                 if let Some(screen) = generation.screens().get(usize::from(screen)) {
-                    detail.insert("field".into(), screen.field.def().path.into());
+                    detail.insert("field", Shown::text(screen.field.def().path));
                 }
                 if let Some(list) = generation.watchlists().get(usize::from(watchlist)) {
-                    detail.insert("list".into(), list.name.as_str().into());
+                    detail.insert("list", Shown::text(&list.name));
                     if let Some(listed) = list.bank.entries().get(entry as usize) {
-                        detail.insert("entry".into(), listed.id.as_str().into());
-                        detail.insert("name".into(), listed_name(listed, name).into());
+                        detail.insert("entry", Shown::text(&listed.id));
+                        detail.insert("name", Shown::text(listed_name(listed, name)));
                     }
                 }
-                detail.insert("score".into(), score.into());
-                let rule = generation.rules().rule(rule);
-                (rule.code().to_owned(), rule.audience())
-            }
-            ReasonSource::Model(_) => {
-                self.slots(reason, evidence, &mut detail, &mut approximate);
-                ("MODEL_SCORE".to_owned(), Audience::Internal)
+                detail.insert("score", Shown::Int(score.into()));
             }
             ReasonSource::Entry { list, entry, field } => {
                 let (meta, found) = self.entry(list, entry);
                 let name = meta.map_or("", |meta| meta.name.as_str());
-                detail.insert("list".into(), name.into());
-                detail.insert("entry".into(), entry.to_string().into());
+                detail.insert("list", Shown::text(name));
+                detail.insert("entry", Shown::made(entry.to_string()));
                 if let Some(field) = Field::from_number(field) {
-                    detail.insert("field".into(), field.def().path.into());
+                    detail.insert("field", Shown::text(field.def().path));
                 }
                 if let Some(entry) = found {
-                    detail.insert("effect".into(), entry.effect.name().into());
-                    detail.insert("reason".into(), entry.reason.into());
-                    detail.insert("severity".into(), entry.severity.into());
+                    detail.insert("effect", Shown::text(entry.effect.name()));
+                    detail.insert("reason", Shown::made(entry.reason));
+                    detail.insert("severity", Shown::Int(entry.severity.into()));
                     if let Some(overrides) = entry.overrides {
-                        detail.insert("overrides".into(), overrides.into());
+                        detail.insert("overrides", Shown::made(overrides));
                     }
                 }
-                (
-                    meta.map_or("LIST".into(), |m| m.code.clone()),
-                    meta.map_or(Audience::Internal, |m| m.audience),
-                )
             }
             ReasonSource::Stale(place) => {
                 let settings = self.view.generation().settings();
                 if let Some(stale) = settings.freshness.get(usize::from(place)) {
-                    detail.insert("list".into(), stale.list.as_str().into());
-                    detail.insert("made".into(), time(stale.made_ms).into());
-                    detail.insert("fresh_for_s".into(), (stale.fresh_for_ms / 1000).into());
+                    detail.insert("list", Shown::text(&stale.list));
+                    detail.insert("made", Shown::made(time(stale.made_ms)));
+                    detail.insert("fresh_for_s", Shown::Int(stale.fresh_for_ms / 1000));
                 }
-                ("LIST_STALE".to_owned(), Audience::Processor)
             }
-            ReasonSource::Default(_) => ("STAGE_SKIPPED".to_owned(), Audience::Processor),
-        };
-        ReasonAnswer { stage, rule, code, audience: audience.name(), detail, approximate }
+            ReasonSource::Default(_) => {}
+        }
+        let (stage, rule, code) = (reason.stage.name(), self.rule_name(reason), Cow::Borrowed(code));
+        Some(ReasonAnswer { stage, rule, code, audience: audience.name(), detail, approximate })
     }
 
     /// Whether a slot is a feature whose value is approximate.
@@ -344,7 +357,7 @@ impl Source<'_> {
 
     /// The value of a slot that a reason names. A list has none here: an entry that hit has a reason of its own, with
     /// its own audience.
-    fn value(&self, slot: SlotId, evidence: &Evidence) -> Option<Value<'_>> {
+    fn value(&self, slot: SlotId, evidence: &Evidence) -> Option<Value<'a>> {
         let starts = &self.view.generation().slots().starts;
         match slot.0 {
             at if at < starts.features => self.transaction.get(Field::from_number(u8::try_from(at).ok()?)?),
@@ -360,35 +373,42 @@ impl Source<'_> {
         &self,
         reason: &Reason,
         evidence: &Evidence,
-        detail: &mut Map<String, Json>,
-        approximate: &mut Vec<String>,
+        detail: &mut Detail<'a>,
+        approximate: &mut Vec<&'a str>,
     ) {
         for slot in &reason.slots {
-            let path = &self.view.generation().schema().def(*slot).path;
-            if let Some(value) = self.value(*slot, evidence).and_then(json) {
-                detail.insert(path.clone(), value);
+            let path = self.view.generation().schema().def(*slot).path.as_str();
+            if let Some(value) = self.value(*slot, evidence).and_then(Shown::of) {
+                detail.insert(path, value);
             }
             if self.is_approximate(*slot) {
-                approximate.push(path.clone());
+                approximate.push(path);
             }
         }
     }
 
     /// A list and an entry of it, as far as they are known.
-    pub fn entry(&self, list: u16, id: u64) -> (Option<&ListMeta>, Option<Entry>) {
-        match self.recalled.iter().find(|one| (one.number, one.entry.id) == (list, id)) {
+    pub fn entry(&self, list: u16, id: u64) -> (Option<&'a ListMeta>, Option<Entry>) {
+        match self.recalled(list, id) {
             Some(one) => (Some(&one.list), Some(one.entry.clone())),
             None => (self.list(list), self.view.lists().entry(list, id)),
         }
     }
+    fn recalled(&self, list: u16, id: u64) -> Option<&'a Recalled> {
+        self.recalled.iter().find(|one| (one.number, one.entry.id) == (list, id))
+    }
+    /// The list of an entry, as far as it is known.
+    fn list_of(&self, list: u16, entry: u64) -> Option<&'a ListMeta> {
+        self.recalled(list, entry).map_or_else(|| self.list(list), |one| Some(&one.list))
+    }
     /// A list, as far as it is known.
-    pub fn list(&self, number: u16) -> Option<&ListMeta> {
+    pub fn list(&self, number: u16) -> Option<&'a ListMeta> {
         let recalled = self.recalled.iter().find(|one| one.number == number).map(|one| &one.list);
         recalled.or_else(|| self.view.lists().list_meta(number))
     }
 
     /// The codes of the rails: by the network's map, from the outcome and the class of its strongest reason.
-    fn codes(&self) -> Codes {
+    fn codes(&self) -> Codes<'a> {
         let generation = self.view.generation();
         let class = self.verdict.reasons.iter().find_map(|reason| match reason.source {
             ReasonSource::Rule(number) | ReasonSource::Name { rule: number, .. } => {
@@ -396,8 +416,7 @@ impl Source<'_> {
                 (rule.outcome() > Outcome::Approve).then_some(rule.class())
             }
             ReasonSource::Entry { list, entry, .. } => self
-                .entry(list, entry)
-                .0
+                .list_of(list, entry)
                 .map(|meta| if meta.sanctions { Class::Sanctions } else { Class::default() }),
             ReasonSource::Default(_) | ReasonSource::Model(_) | ReasonSource::Stale(_) => None,
         });
@@ -409,12 +428,12 @@ impl Source<'_> {
             ReasonSource::Default(pack) => Some(pack),
             ReasonSource::Entry { .. } | ReasonSource::Model(_) | ReasonSource::Stale(_) => None,
         });
-        let builtin = CodeMap::default();
-        let map = generation.packs().get(usize::from(pack.unwrap_or(0))).map_or(&builtin, |pack| &pack.codes);
+        let of_pack = generation.packs().get(usize::from(pack.unwrap_or(0))).map(|pack| &pack.codes);
+        let map = of_pack.unwrap_or(&BUILT_IN_CODES);
         let network = Some(generation.settings().network.as_str()).filter(|name| !name.is_empty());
         let mapped = map.codes(network, self.verdict.outcome, class.unwrap_or_default());
-        let iso20022 = Iso20022 { status: mapped.status.clone(), reason: mapped.reason.clone() };
-        Codes { iso8583: mapped.iso8583.clone(), iso20022 }
+        let iso20022 = Iso20022 { status: mapped.status.as_deref(), reason: mapped.reason.as_deref() };
+        Codes { iso8583: mapped.iso8583.as_deref(), iso20022 }
     }
 }
 
@@ -422,18 +441,6 @@ impl Source<'_> {
 pub fn listed_name(entry: &names::Entry, name: u16) -> &str {
     let named = entry.names.get(usize::from(name)).or(entry.names.first());
     named.map_or("", |alias| &alias.name)
-}
-
-/// A slot's value as JSON; `None` for what has none to show (a tag).
-pub fn json(value: Value<'_>) -> Option<Json> {
-    match value {
-        Value::Int(v) => Some(v.into()),
-        Value::Bool(v) => Some(v.into()),
-        Value::Text(v) => Some(v.into()),
-        Value::Time(v) => Some(time(v).into()),
-        Value::Ip(v) => Some(v.to_string().into()),
-        Value::Present => None,
-    }
 }
 
 /// RFC 3339 of ms since the Unix epoch.

@@ -293,6 +293,12 @@ impl Reading<'_> {
             &[],
             undecided,
         );
+        self.counters(
+            "interdict_names_screened_total",
+            "Names screened: searched for in the watchlists, or known from before",
+            &["how"],
+            node.tally.names().map(|(how, count)| (vec![how.to_owned()], count)).into(),
+        );
         let failures = node.tally.model_failures(&node.view()).into_iter();
         self.counters(
             "interdict_model_failures_total",

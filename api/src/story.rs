@@ -203,7 +203,7 @@ fn told_reason(
             let pack = model.and_then(|model| generation.packs().get(usize::from(model.pack())));
             let doc = model.and_then(|model| models::doc(pack, model)).unwrap_or("");
             let words = format!("model {name} gives it the score {}: {doc}", source.verdict.score);
-            ToldReason { stage, source: name, words, rule: None, entry: None }
+            ToldReason { stage, source: name.into_owned(), words, rule: None, entry: None }
         }
         ReasonSource::Rule(number) | ReasonSource::Name { rule: number, .. } => {
             let words = format!("rule number {number}, which the generation does not have");

@@ -16,10 +16,15 @@ use interdict_bench::results::orchestrate::{self, Plan};
 use interdict_bench::results::{self, criterion};
 use interdict_bench::world::stream::{Speed, Streamer};
 use interdict_bench::world::{World, WorldConfig, file, stages};
+use mimalloc::MiMalloc;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// As `interdict` has it, so that the comparison handler differs in what it does alone.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Interdict's world simulator, load generator and comparisons.
 #[derive(Parser)]

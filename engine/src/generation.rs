@@ -25,6 +25,7 @@ use crate::similarity::names::{Bank, Screener};
 use crate::similarity::vectors::BankPlan;
 use crate::stage::Stage;
 use interdict_shaders::Kernel;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,6 +67,8 @@ pub struct Slots {
 pub struct Watchlist {
     /// Its name, as screens and reasons write it.
     pub name: String,
+    /// Of its content.
+    pub hash: [u8; 32],
     /// Whom it lists.
     pub bank: Bank,
     /// What finds names like its own.
@@ -83,6 +86,8 @@ pub struct Screen {
     pub watchlists: Vec<u16>,
     /// The least score that counts.
     pub cutoff: u16,
+    /// Hash of all that a name's result depends on, but the name: cut-off, watchlists and their numbers.
+    pub context: [u8; 16],
 }
 
 impl Rates for RateTable {
@@ -116,7 +121,7 @@ impl Generation {
         let mut parts = Parts::default();
         for (kind, name, hash) in manifest.parts() {
             let bytes = object(hash).map_err(|e| vec![e])?;
-            parts.read(*kind, name, bytes)?;
+            parts.read(*kind, name, hash, bytes)?;
         }
         Generation::assemble(manifest, parts, cache)
     }
@@ -278,17 +283,25 @@ struct Parts {
 impl Screen {
     fn resolve(decl: &ScreenDecl, watchlists: &[Watchlist]) -> Screen {
         let number = |name: &String| watchlists.iter().position(|list| list.name == *name);
+        let numbers: Vec<u16> = decl.watchlists.iter().filter_map(number).map(|at| at as u16).collect();
+        let mut context = Sha256::new_with_prefix(decl.cutoff.to_le_bytes());
+        for number in &numbers {
+            context.update(number.to_le_bytes());
+            context.update(watchlists[usize::from(*number)].hash);
+        }
+        let context = context.finalize();
         Screen {
             id: decl.id.clone(),
             field: decl.field,
-            watchlists: decl.watchlists.iter().filter_map(number).map(|at| at as u16).collect(),
+            watchlists: numbers,
             cutoff: decl.cutoff,
+            context: context[..16].try_into().expect("SHA-256 gives 32 bytes"),
         }
     }
 }
 
 impl Parts {
-    fn read(&mut self, kind: PartKind, name: &str, bytes: Bytes) -> Result<(), Vec<Error>> {
+    fn read(&mut self, kind: PartKind, name: &str, hash: &[u8; 32], bytes: Bytes) -> Result<(), Vec<Error>> {
         let one = |e: Error| vec![e];
         match kind {
             PartKind::Pack => {
@@ -302,7 +315,7 @@ impl Parts {
                 }
                 let bank = Bank::decode((*bytes).as_ref()).map_err(one)?;
                 let screener = Screener::new(&bank, Kernel::best()).map_err(one)?;
-                self.watchlists.push(Watchlist { name: name.into(), bank, screener });
+                self.watchlists.push(Watchlist { name: name.into(), hash: *hash, bank, screener });
             }
             PartKind::List | PartKind::Added | PartKind::Ended => {
                 let layer = kind.layer().expect("these three are list snapshots");

@@ -3,10 +3,12 @@
 
 mod evidence;
 mod found;
+mod known;
 mod row;
 
 pub use evidence::Evidence;
-pub use found::{Found, ScreenMatch, Screened};
+pub use found::{Found, Names, ScreenMatch, Screened};
+pub use known::Known;
 pub use row::Row;
 
 use crate::decision;
@@ -34,8 +36,16 @@ pub struct Scratch {
     patterns: PatternScratch,
     screens: ScreenScratch,
     matches: Vec<Match>,
+    known: Option<Known>,
     vectors: VectorScratch,
     models: ModelScratch,
+}
+
+impl Scratch {
+    /// One that keeps what screens found for names that came before: for a lane, which meets many.
+    pub fn of_lane() -> Scratch {
+        Scratch { known: Some(Known::new()), ..Scratch::default() }
+    }
 }
 
 impl std::fmt::Debug for Scratch {
@@ -129,7 +139,7 @@ pub fn decide(work: &Work, gate: &mut dyn Gate, scratch: &mut Scratch) -> Verdic
 
 /// What the stages before the rules find in a transaction; which stages were skipped, and why.
 pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Vec<(Stage, SkipReason)> {
-    let Scratch { found, patterns, screens, matches, vectors, models, .. } = scratch;
+    let Scratch { found, patterns, screens, matches, known, vectors, models, .. } = scratch;
     let Input { tx, features, view, .. } = *input;
     let generation = view.generation();
     let (mut skipped, mut unavailable) = (Vec::new(), Vec::new());
@@ -154,7 +164,7 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
         unavailable.push(Stage::Patterns);
     }
     if runs(gate, Stage::Similarity, found) {
-        found.screen(generation, tx, screens, matches);
+        found.screen(generation, tx, screens, matches, known.as_mut());
         // Before the models, which may read what the banks said.
         match &recorded {
             Some(recorded) => found.recall_banks(recorded),

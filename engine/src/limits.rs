@@ -207,6 +207,9 @@ pub const TOKEN_LETTERS_MAX: usize = 64;
 pub const WATCHLIST_ENTRIES_MAX: usize = 4_000_000;
 /// Most names of one watchlist entry (primary and aliases); more are refused.
 pub const WATCHLIST_NAMES_PER_ENTRY_MAX: usize = 1024;
+/// Names whose screening a lane keeps for when they come again, 40 bytes each; past it those asked for longest ago are
+/// searched anew.
+pub const NAMES_KNOWN_MAX: usize = 1 << 15;
 /// Longest batch of the journal, in bytes as stored; a larger append is refused, a larger length read is damage.
 pub const JOURNAL_BATCH_BYTES_MAX: usize = 64 << 20;
 /// Most bytes of journal batches in memory that are not safe on the disk yet, where the config says nothing else; at
@@ -226,6 +229,7 @@ pub const UNFINISHED_GENERATIONS_MAX: usize = 2;
 pub const UNFINISHED_REMADE_MAX: usize = 4096;
 
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(NAMES_KNOWN_MAX.is_power_of_two());
 const _: () = assert!(JOURNAL_BATCH_BYTES_MAX >= 2 * MICRO_BATCH_MAX * BODY_BYTES_MAX);
 const _: () = assert!(IDENTIFIER_BYTES_MAX <= TEXT_BYTES_MAX);
 const _: () = assert!(NAME_TOKENS_MAX <= u32::BITS as usize && NAME_LETTERS_MAX <= u16::MAX as usize);

@@ -10,8 +10,9 @@ use crate::node::timing::{Step, is_timed};
 use crate::node::{Answered, now_ms};
 use crate::story::{self, Story};
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, FromRequest, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use interdict_engine::domain::{Audience, Body, Event, Finished};
 use interdict_engine::sequencer::{ENGINE, Submission};
@@ -19,17 +20,30 @@ use interdict_ingest::dead_letter::RecordKind;
 use interdict_ingest::decode::request::is_batch;
 use interdict_ingest::{Decoded, FieldError, RequestContext};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use utoipa::ToSchema;
+
+/// What an answer has room for before its buffer grows: most have a reason or none.
+const ANSWER_BYTES: usize = 1024;
+
+/// A request's headers and body, taken out of it; axum's extractor of headers clones them.
+pub struct Taken(HeaderMap, Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Taken {
+    type Rejection = BytesRejection;
+    async fn from_request(mut request: Request, state: &S) -> Result<Taken, BytesRejection> {
+        let headers = std::mem::take(request.headers_mut());
+        Ok(Taken(headers, Bytes::from_request(request, state).await?))
+    }
+}
 
 /// Decides one transaction or a batch.
 pub async fn decide(
     State(app): State<Arc<App>>,
     Extension(waited): Extension<Waited>,
-    headers: HeaderMap,
-    body: Bytes,
+    Taken(headers, body): Taken,
 ) -> Response {
     // A body that comes slowly is its sender's business; waiting for a place is not.
     let now = app.node.clock.now();
@@ -87,7 +101,9 @@ async fn decide_inner(
     }
     let timed = matches!(&answered, Answered::Decided(settled) if is_timed(settled.verdict.sequence));
     let began = timed.then(Instant::now);
-    let response = json(StatusCode::OK, &render(app, &caller, &tenant, answered, arrived)?);
+    let mut answer = Vec::with_capacity(ANSWER_BYTES);
+    render(app, &caller, &tenant, answered, arrived, &mut answer)?;
+    let response = json_bytes(StatusCode::OK, answer);
     began.into_iter().for_each(|began| times.observe(Step::Answer, began.elapsed()));
     Ok(response)
 }
@@ -143,24 +159,25 @@ async fn batch(
         }
     }
     let mut answers = answers.into_iter().zip(tenants);
-    let rendered: Vec<Box<RawValue>> = outcomes
-        .into_iter()
-        .map(|problem| {
-            let problem = match problem {
-                Some(problem) => Err(problem),
-                None => {
-                    let (answered, tenant) = answers.next().expect("one answer a submission");
-                    render(app, caller, &tenant, answered, arrived)
-                }
-            };
-            match problem {
-                Ok(answer) => to_raw_value(&answer),
-                Err(problem) => to_raw_value(&problem),
+    let mut all = Vec::with_capacity(ANSWER_BYTES * outcomes.len());
+    all.push(b'[');
+    for (at, problem) in outcomes.into_iter().enumerate() {
+        if at > 0 {
+            all.push(b',');
+        }
+        let told = match problem {
+            Some(problem) => Err(problem),
+            None => {
+                let (answered, tenant) = answers.next().expect("one answer a submission");
+                render(app, caller, &tenant, answered, arrived, &mut all)
             }
-            .expect("an answer always encodes")
-        })
-        .collect();
-    Ok(json(StatusCode::OK, &rendered))
+        };
+        if let Err(problem) = told {
+            write_json(&problem, &mut all);
+        }
+    }
+    all.push(b']');
+    Ok(json_bytes(StatusCode::OK, all))
 }
 
 /// How often a request is read again since the tag keys were rotated while it was on its way: rotations are rarer.
@@ -207,13 +224,15 @@ pub fn from_decoded(decoded: Decoded, arrival_ms: i64) -> Submission {
     }
 }
 
+/// Appends the answer to `out`; nothing of it where there is a problem instead.
 fn render(
     app: &App,
     caller: &Caller,
     tenant: &str,
     answered: Answered,
     arrived: Instant,
-) -> Result<Answer, Problem> {
+    out: &mut Vec<u8>,
+) -> Result<(), Problem> {
     let (answered, durable) = match answered {
         Answered::Early(answered) => (*answered, false),
         answered => (answered, true),
@@ -235,7 +254,8 @@ fn render(
         Answered::Decided(settled) => {
             let source = Source::from(&*settled);
             app.metrics.decided("http", &source, arrived.elapsed());
-            Ok(source.answer(reader, meta(false, false)))
+            write_json(&source.answer(reader, meta(false, false)), out);
+            Ok(())
         }
         Answered::Same(sequence) => {
             let given = app.node.given(sequence).map_err(internal)?;
@@ -243,7 +263,8 @@ fn render(
                 .filter(|given| *given.accepted.event.tenant == *tenant)
                 .ok_or_else(|| Problem::new(StatusCode::GONE, "its verdict is no longer kept"))?;
             app.metrics.replayed();
-            Ok(source(&given).answer(reader, meta(true, given.recovered)))
+            write_json(&source(&given).answer(reader, meta(true, given.recovered)), out);
+            Ok(())
         }
         other => {
             app.metrics.refused(&other);
@@ -274,13 +295,13 @@ fn source(given: &Given) -> Source<'_> {
 
 /// A verdict given before, with its explanation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Explained {
+pub struct Explained<'a> {
     /// The verdict.
     #[serde(flatten)]
-    pub answer: Answer,
+    pub answer: Answer<'a>,
     /// What it came to with the stages that were skipped, where it was finished. The answer stays the verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub finished: Option<FinishedAnswer>,
+    pub finished: Option<FinishedAnswer<'a>>,
     /// Its story in words; only for readers of internal reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Story>,
@@ -330,8 +351,9 @@ pub async fn read(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
             story
         });
         let answer = source(&given).answer(reader, meta.clone());
-        let finished =
-            finished.map(|(finished, source)| FinishedAnswer::of(finished, source.answer(reader, meta)));
+        let finished = finished
+            .as_ref()
+            .map(|(finished, source)| FinishedAnswer::of(finished, source.answer(reader, meta)));
         Ok(json(StatusCode::OK, &Explained { answer, finished, explanation }))
     };
     found().unwrap_or_else(IntoResponse::into_response)
@@ -345,6 +367,18 @@ pub fn internal(error: anyhow::Error) -> Problem {
 
 /// A JSON response.
 pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Response {
-    let body = serde_json::to_vec(value).expect("an answer always encodes");
-    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    write_json(value, &mut body);
+    json_bytes(status, body)
+}
+/// A response of JSON that is bytes already.
+fn json_bytes(status: StatusCode, body: Vec<u8>) -> Response {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("an answer always encodes");
 }

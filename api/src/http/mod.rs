@@ -34,6 +34,7 @@ use problem::Problem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::util::MapRequestLayer;
 
@@ -77,12 +78,16 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(ops::metrics))
         .route("/openapi.json", get(openapi::document))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such call; see /openapi.json") })
-        // One byte more than allowed is read, so that the decoder can say what is too large.
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX + 1))
-        .layer(MapRequestLayer::new(let_in))
-        .layer(GlobalConcurrencyLimitLayer::new(requests_max))
-        .layer(MapRequestLayer::new(came))
-        .layer(axum::middleware::map_response_with_state(app.clone(), in_our_words))
+        // One layer of all: each that the router is given puts another box around every route, cloned per request.
+        .layer(
+            ServiceBuilder::new()
+                .layer(axum::middleware::map_response_with_state(app.clone(), in_our_words))
+                .layer(MapRequestLayer::new(came))
+                .layer(GlobalConcurrencyLimitLayer::new(requests_max))
+                .layer(MapRequestLayer::new(let_in))
+                // One byte more than allowed is read, so that the decoder can say what is too large.
+                .layer(DefaultBodyLimit::max(BODY_BYTES_MAX + 1)),
+        )
         .with_state(app)
 }
 

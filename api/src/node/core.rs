@@ -232,7 +232,7 @@ impl Core {
     /// A core over a recovered sequencer; without a journal nothing is kept (a warm-up, a bench).
     pub fn new(sequencer: Sequencer, journal: Option<Journal>, tally: Arc<Tally>) -> Core {
         let syncer = journal.as_ref().map(Journal::syncer);
-        let (scratch, records) = (Scratch::default(), Records::default());
+        let (scratch, records) = (Scratch::of_lane(), Records::default());
         let shown = Arc::new(ArcSwap::new(sequencer.view().clone()));
         Core {
             sequencer,

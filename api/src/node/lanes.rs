@@ -110,7 +110,7 @@ impl Lane {
         let Setting { means: Means { pace, clock, .. }, tally, gpu, waits } = setting.clone();
         let run = move || {
             pin_to(core);
-            let (sequencer, mut scratch) = (stopped, Scratch::default());
+            let (sequencer, mut scratch) = (stopped, Scratch::of_lane());
             while !stop_lane.load(Ordering::Acquire) {
                 let Some((work, until)) = next(&mut given, waits) else { continue };
                 let means = gate::Means { clock: &*clock, pace: &pace, tally: &tally, gpu: gpu.as_deref() };

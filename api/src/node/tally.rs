@@ -45,6 +45,8 @@ pub struct Tally {
     lanes: Vec<AtomicU64>,
     undecided: AtomicU64,
     defaults: AtomicU64,
+    names: AtomicU64,
+    names_known: AtomicU64,
     /// Shadow hits by generation and rule number.
     shadow: RwLock<BTreeMap<[u8; 32], Arc<[AtomicU64]>>>,
     /// Scores that failed inside tract, by the model's id: seldom, so behind a lock.
@@ -78,6 +80,8 @@ impl Tally {
             lanes: (0..lanes.max(1)).map(|_| AtomicU64::new(0)).collect(),
             undecided: AtomicU64::new(0),
             defaults: AtomicU64::new(0),
+            names: AtomicU64::new(0),
+            names_known: AtomicU64::new(0),
             shadow: RwLock::default(),
             model_failures: Mutex::default(),
             diffs: Default::default(),
@@ -90,6 +94,9 @@ impl Tally {
         self.outcomes[verdict.outcome as usize].fetch_add(1, Relaxed);
         self.undecided.fetch_add(scratch.rules.undecided.len() as u64, Relaxed);
         self.defaults.fetch_add(u64::from(verdict.default_applied), Relaxed);
+        let names = scratch.found.names();
+        self.names.fetch_add(names.screened.into(), Relaxed);
+        self.names_known.fetch_add(names.known.into(), Relaxed);
         self.count_shadow(work, verdict, scratch);
         let generation = work.view.generation();
         for number in scratch.found.failed_models() {
@@ -203,6 +210,11 @@ impl Tally {
     /// Rule evaluations that were undecided.
     pub fn undecided(&self) -> u64 {
         self.undecided.load(Relaxed)
+    }
+    /// Names that were searched for in watchlists, and names whose result was kept from before.
+    pub fn names(&self) -> [(&'static str, u64); 2] {
+        let (all, known) = (self.names.load(Relaxed), self.names_known.load(Relaxed));
+        [("searched", all.saturating_sub(known)), ("known", known)]
     }
     /// Verdicts in which a default took part.
     pub fn defaults(&self) -> u64 {

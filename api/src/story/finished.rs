@@ -8,7 +8,7 @@ use interdict_engine::domain::{Finished, ReasonSource};
 pub fn told(finished: &Finished, source: Option<&Source<'_>>) -> ToldFinished {
     let Finished { verdict, recorded, .. } = finished;
     let named = |reason: &interdict_engine::domain::Reason| match (source, reason.source) {
-        (Some(source), _) => source.rule_name(reason),
+        (Some(source), _) => source.rule_name(reason).into_owned(),
         (None, ReasonSource::Rule(number) | ReasonSource::Name { rule: number, .. }) => {
             format!("rule number {number}")
         }

@@ -1,6 +1,7 @@
 //! The canonical verdict and its one versioned binary encoding. "The same bytes" always means this encoding.
 
 use super::reason::Reason;
+use super::wire::append;
 use crate::error::{Error, ErrorKind};
 use crate::stage::{SkipReason, Stage};
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,9 @@ impl GenerationId {
 
 impl fmt::Display for GenerationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "g-{}@{}", self.short(), self.overlay)
+        // Every answer has one: written as it is made.
+        let [a, b, c, d, e, g, ..] = self.hash;
+        write!(f, "g-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{g:02x}@{}", self.overlay)
     }
 }
 
@@ -154,8 +157,7 @@ impl Verdict {
     /// (`docs/formats/verdict.md`).
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         out.push(VERDICT_VERSION);
-        let bytes = std::mem::take(out);
-        *out = postcard::to_extend(self, bytes).expect("plain data always encodes");
+        append(self, out);
     }
     /// The canonical encoding.
     pub fn encode(&self) -> Vec<u8> {

@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod money;
 pub mod tag;
+mod wire;
 pub mod slots;
 pub mod transaction;
 pub mod entry;

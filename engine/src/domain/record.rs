@@ -4,10 +4,12 @@ use super::decision::Outcome;
 use super::decision::{GenerationId, Verdict};
 use super::event::{Body, Event, EventKind, HoldEnd, KeyTaken, Label, ListDelta};
 use super::transaction::{Earlier, Keyed, Transaction};
+use super::wire::append;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{BANKS_MAX, TAG_KEYS_EARLIER_MAX};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A feature's stamped value: an integer, or undecided.
@@ -62,7 +64,7 @@ struct Header<'a> {
     kind: EventKind,
     generation: GenerationId,
     engine: &'a str,
-    features: Vec<Stamp>,
+    features: Cow<'a, [Stamp]>,
     identity: Option<u128>,
     alias: Option<u128>,
     payment_digest: u128,
@@ -132,29 +134,32 @@ impl Accepted {
             kind: self.event.kind(),
             generation: self.generation,
             engine: &self.engine,
-            features: self.features.clone(),
+            features: Cow::Borrowed(&self.features),
             identity: self.identity,
             alias: self.alias,
             payment_digest: self.payment_digest,
             original: self.original,
             body: &body,
         };
-        let mut out = vec![RECORD_VERSION];
+        // What a payment's header and features take, as a rule.
+        let mut out = Vec::with_capacity(256 + 4 * self.features.len() + body.len());
+        out.push(RECORD_VERSION);
         let earlier = self.earlier();
         let waits = !self.waits_for.is_empty() || !earlier.is_empty();
         if !self.approximate.is_empty() || waits {
             out[0] = RECORD_VERSION_APPROXIMATE;
-            out = postcard::to_extend(&self.approximate, out).expect("plain data always encodes");
+            append(&self.approximate, &mut out);
         }
         if waits {
             out[0] = RECORD_VERSION_WAITS;
-            out = postcard::to_extend(&self.waits_for, out).expect("plain data always encodes");
+            append(&self.waits_for, &mut out);
         }
         if !earlier.is_empty() {
             out[0] = RECORD_VERSION_EARLIER;
-            out = postcard::to_extend(earlier, out).expect("plain data always encodes");
+            append(earlier, &mut out);
         }
-        postcard::to_extend(&header, out).expect("plain data always encodes")
+        append(&header, &mut out);
+        out
     }
     fn earlier(&self) -> &[Earlier] {
         match &self.event.body {
@@ -227,7 +232,7 @@ impl Accepted {
             event,
             generation: header.generation,
             engine: header.engine.into(),
-            features: header.features,
+            features: header.features.into_owned(),
             approximate,
             identity: header.identity,
             alias: header.alias,
@@ -292,7 +297,7 @@ impl Decided {
         out.extend([version, u8::from(self.recovered)]);
         out.extend(self.recorded.would.map(|would| would as u8));
         if version != RECORD_VERSION {
-            out = postcard::to_extend(&self.recorded, out).expect("plain data always encodes");
+            append(&self.recorded, &mut out);
         }
         self.verdict.encode_into(&mut out);
         out

@@ -4,6 +4,7 @@
 use super::catalogue::{Field, Sensitivity};
 use super::slots::{Value, ValueType};
 use super::tag::{KeyId, Tag};
+use super::wire::{Each, append};
 use crate::error::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -256,25 +257,26 @@ impl Transaction {
 
     /// The part that may be read in the clear: numbers, codes, tags.
     pub fn encode_open(&self) -> Vec<u8> {
-        let values = self.values.iter().filter(|(field, _)| field.def().sensitivity == Sensitivity::Open);
-        let wire = OpenPart {
-            kind: self.kind,
-            id: self.id.as_deref(),
-            time_ms: self.time_ms,
-            values: values.map(|(field, slot)| (*field as u8, self.wire(*slot))).collect(),
-            tags: self.tags.iter().map(|(field, key, tag)| (*field as u8, *key, *tag)).collect(),
-        };
-        postcard::to_stdvec(&wire).expect("plain data always encodes")
+        let mut out = Vec::with_capacity(512);
+        let tags = || self.tags.iter().map(|(field, key, tag)| (*field as u8, *key, *tag));
+        // The fields of `OpenPart`, in its order.
+        let id = self.id.as_deref();
+        let values = Each(|| self.wires(Sensitivity::Open));
+        append(&(self.kind, id, self.time_ms, values, Each(tags)), &mut out);
+        out
     }
     /// The part that is encrypted from the first byte written: names and free text.
     pub fn encode_sealed(&self) -> Vec<u8> {
-        let values = self.values.iter().filter(|(field, _)| field.def().sensitivity == Sensitivity::Sealed);
-        let wire: Vec<(u8, WireValue<'_>)> =
-            values.map(|(field, slot)| (*field as u8, self.wire(*slot))).collect();
-        if wire.is_empty() {
+        if self.wires(Sensitivity::Sealed).next().is_none() {
             return Vec::new();
         }
-        postcard::to_stdvec(&wire).expect("plain data always encodes")
+        let mut out = Vec::with_capacity(128);
+        append(&Each(|| self.wires(Sensitivity::Sealed)), &mut out);
+        out
+    }
+    fn wires(&self, sensitivity: Sensitivity) -> impl Iterator<Item = (u8, WireValue<'_>)> {
+        let values = self.values.iter().filter(move |(field, _)| field.def().sensitivity == sensitivity);
+        values.map(|(field, slot)| (*field as u8, self.wire(*slot)))
     }
     fn wire(&self, slot: Slot) -> WireValue<'_> {
         match self.read(slot) {
@@ -343,7 +345,7 @@ impl PartialEq for Transaction {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct OpenPart<'a> {
     kind: TransactionKind,
     id: Option<&'a str>,

@@ -1,11 +1,12 @@
 //! What the stages of a lane found in one transaction, held apart from the verdict: rules read it as slots, reasons
 //! name it, metrics count it.
 
+use super::known::Known;
 use super::row::Row;
 use super::{Gate, Input};
 use crate::domain::{Outcome, Recorded, RecordedBanks, SlotId, Stamp, Transaction, Value};
 use crate::error::Error;
-use crate::generation::{Generation, View};
+use crate::generation::{Generation, Screen, View};
 use crate::lists::Hits;
 use crate::models::{Kind as ModelKind, ModelScratch};
 use crate::packs::SlotStarts;
@@ -37,6 +38,15 @@ pub struct ScreenMatch {
     pub score: u16,
 }
 
+/// How many names of a transaction were screened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Names {
+    /// All of them.
+    pub screened: u32,
+    /// Those whose result was kept from before.
+    pub known: u32,
+}
+
 /// What the stages found.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -45,6 +55,7 @@ pub struct Found {
     /// Pattern hits.
     pub patterns: PatternHits,
     screens: Vec<Screened>,
+    names: Names,
     banks: Vec<Option<Likest>>,
     models: Vec<Option<u16>>,
     /// Numbers of the models that failed.
@@ -64,6 +75,7 @@ impl Found {
         self.patterns.clear();
         self.any_pattern = false;
         self.screens.clear();
+        self.names = Names::default();
         self.banks.clear();
         self.banks.resize(generation.banks().len(), None);
         self.models.clear();
@@ -180,22 +192,26 @@ impl Found {
         tx: &Transaction,
         scratch: &mut ScreenScratch,
         matches: &mut Vec<Match>,
+        mut known: Option<&mut Known>,
     ) {
         for screen in generation.screens() {
-            let mut screened = Screened::default();
-            if let Some(name) = tx.text(screen.field) {
-                for number in &screen.watchlists {
-                    let watchlist = &generation.watchlists()[usize::from(*number)];
-                    watchlist.screener.screen(name, None, screen.cutoff, scratch, matches);
-                    screened.matches += matches.len() as u32;
-                    let best = matches.first().filter(|m| screened.best.is_none_or(|b| m.score > b.score));
-                    if let Some(Match { entry, name, score }) = best.copied() {
-                        screened.best = Some(ScreenMatch { watchlist: *number, entry, name, score });
-                    }
-                }
-            }
+            let Some(name) = tx.text(screen.field).filter(|_| !screen.watchlists.is_empty()) else {
+                self.screens.push(Screened::default());
+                continue;
+            };
+            let mut search = || search(generation, screen, name, scratch, matches);
+            let (screened, was_known) = match &mut known {
+                Some(known) => known.of(&screen.context, name, search),
+                None => (search(), false),
+            };
+            self.names.screened += 1;
+            self.names.known += u32::from(was_known);
             self.screens.push(screened);
         }
+    }
+    /// The names that were screened.
+    pub fn names(&self) -> Names {
+        self.names
     }
 
     pub(super) fn compare(&mut self, input: &Input<'_>, gate: &dyn Gate, scratch: &mut VectorScratch) {
@@ -263,6 +279,27 @@ impl Found {
             would: self.would,
         }
     }
+}
+
+/// One name against all watchlists of a screen.
+fn search(
+    generation: &Generation,
+    screen: &Screen,
+    name: &str,
+    scratch: &mut ScreenScratch,
+    matches: &mut Vec<Match>,
+) -> Screened {
+    let mut screened = Screened::default();
+    for number in &screen.watchlists {
+        let watchlist = &generation.watchlists()[usize::from(*number)];
+        watchlist.screener.screen(name, None, screen.cutoff, scratch, matches);
+        screened.matches += matches.len() as u32;
+        let best = matches.first().filter(|m| screened.best.is_none_or(|b| m.score > b.score));
+        if let Some(Match { entry, name, score }) = best.copied() {
+            screened.best = Some(ScreenMatch { watchlist: *number, entry, name, score });
+        }
+    }
+    screened
 }
 
 /// What [`Found::hide`] took away.
