@@ -9,9 +9,9 @@ export CARGO_TARGET_DIR=$target
 work=$target/interdict-bench
 # Shorter than criterion's 3 s and 5 s: the whole of it is meant to be run often. ROUNDS is of the server and of the
 # comparison handler, alternating; RUNS of the replay and of each of DuckDB's and polars' cases;
-# CURVE_S is the length of one point of the curves.
+# CURVE_S is the length of one point of the curves, SURGE_S of the overload and of what follows it.
 WARM_S=${WARM_S:-0.5} MEASURE_S=${MEASURE_S:-1} ROUNDS=${ROUNDS:-4} RATE=${RATE:-2000} RUNS=${RUNS:-2}
-CURVE_S=${CURVE_S:-4} RESTART_EVENTS=${RESTART_EVENTS:-1000000}
+CURVE_S=${CURVE_S:-4} SURGE_S=${SURGE_S:-4} RESTART_EVENTS=${RESTART_EVENTS:-1000000}
 SECONDS=0
 left_out=()
 step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
@@ -54,6 +54,10 @@ step "curves: parts of saturation, lanes 0, 1, 2, journal os and disk, beside th
 
 step "a start with an image of the state and one from the journal, $RESTART_EVENTS payments"
 "$target/release/interdict-bench" restart --work "$work" --events "$RESTART_EVENTS" --runs 2
+
+step "three times saturation, and a tenant at ten times its share"
+"$target/release/interdict-bench" surges --binary "$target/release/interdict" --work "$work" \
+  --seconds "$SURGE_S"
 
 windows=()
 if [ -n "$data" ]; then

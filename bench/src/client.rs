@@ -43,6 +43,14 @@ impl Target {
         }
         Ok(Target { authority: authority.to_owned(), headers: Vec::new() })
     }
+    /// `HOST:PORT`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+    /// The headers that every request to it carries.
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
+    }
     /// With a header that every request to it carries.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Target {

@@ -54,6 +54,8 @@ enum Command {
     Curves(CurvesArgs),
     /// Measure a start with an image of the state and one from the journal, after so many payments
     Restart(RestartArgs),
+    /// Overload and fair against a server of their own, pinned to one core with the generator on another
+    Surges(SurgesArgs),
     /// Collect criterion's estimates and the last run-all into bench/results.json and bench/RESULTS.md
     Report(ReportArgs),
 }
@@ -265,6 +267,40 @@ struct RestartArgs {
 }
 
 #[derive(Args)]
+struct SurgesArgs {
+    /// The interdict binary
+    #[arg(long)]
+    binary: PathBuf,
+    /// Its configuration
+    #[arg(long, default_value = "deploy/default.toml")]
+    config: PathBuf,
+    /// Folder with ofac/sdn.csv and un/consolidated.xml; INTERDICT_DATA by default
+    #[arg(long, value_name = "DIR")]
+    data_sets: Option<PathBuf>,
+    /// Where the data folder and surges.json go
+    #[arg(long, default_value = "target/interdict-bench")]
+    work: PathBuf,
+    /// Deadline of every request, in ms
+    #[arg(long, default_value_t = 20)]
+    deadline_ms: u32,
+    /// Length of the overload, of what follows it, and of each half of fair, in seconds
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+    /// Length of one step of the search for saturation, in seconds
+    #[arg(long, default_value_t = 1.0)]
+    step_seconds: f64,
+    /// First rate of that search, a second
+    #[arg(long, default_value_t = 2000.0)]
+    rate: f64,
+    /// Most connections of a tenant
+    #[arg(long, default_value_t = 1000)]
+    connections: usize,
+    /// Seed of bodies and arrivals
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Args)]
 struct RunAllArgs {
     /// The interdict binary
     #[arg(long)]
@@ -311,6 +347,7 @@ fn main() -> ExitCode {
         Command::RunAll(args) => run_all(args),
         Command::Curves(args) => curves(args),
         Command::Restart(args) => restart(args),
+        Command::Surges(args) => surges(args),
         Command::Report(args) => report(&args),
     };
     match done {
@@ -574,6 +611,28 @@ fn restart(args: RestartArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn surges(args: SurgesArgs) -> anyhow::Result<()> {
+    for (name, seconds) in [("seconds", args.seconds), ("step-seconds", args.step_seconds)] {
+        anyhow::ensure!((0.5..=600.0).contains(&seconds), "{name} {seconds}: expected 0.5 to 600");
+    }
+    let data_sets = args.data_sets.or_else(|| std::env::var_os("INTERDICT_DATA").map(PathBuf::from));
+    let plan = Plan {
+        binary: args.binary,
+        config: args.config,
+        watchlists: data_sets.map_or_else(Vec::new, |folder| Plan::sanctions(&folder)),
+        work: args.work,
+        rounds: 1,
+        rate: args.rate,
+        seconds: args.seconds,
+        step_seconds: args.step_seconds,
+        connections: args.connections,
+        seed: args.seed,
+    };
+    let deadline = Duration::from_millis(args.deadline_ms.into());
+    let lengths = results::surges::Lengths { deadline, connections: args.connections };
+    results::surges::run(&plan, lengths).map(drop)
+}
+
 fn report(args: &ReportArgs) -> anyhow::Result<()> {
     let stamp = Stamp::read();
     let mut all = results::read(&args.results)?;
@@ -584,6 +643,9 @@ fn report(args: &ReportArgs) -> anyhow::Result<()> {
         results::curves::draw(&curves, &args.curves)?;
     }
     all.extend(restart::results(&args.work, &stamp)?);
+    if let Some(surges) = results::surges::read(&args.work)? {
+        all.extend(results::surges::results(&surges));
+    }
     if let Some(path) = &args.windows {
         all.extend(results::windows::read(path, &stamp)?);
         results::windows::beside_features(&mut all);

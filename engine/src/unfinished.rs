@@ -52,13 +52,9 @@ impl Unfinished {
     pub fn lacks(&self) -> bool {
         self.lacks
     }
-    /// All that were let go are looked for now.
+    /// All that were let go have been found.
     pub fn looked_for(&mut self) {
         self.lacks = false;
-    }
-    /// Some that belong here are not.
-    pub fn set_lacks(&mut self) {
-        self.lacks = true;
     }
     /// Whether a sequence is among them.
     pub fn contains(&self, sequence: u64) -> bool {

@@ -336,17 +336,12 @@ impl Node {
         }
         self.work();
         self.finish.passes.fetch_add(1, Ordering::Relaxed);
-        // Before the pass: what is let go meanwhile marks it again.
-        self.finish.queue().unfinished_mut().looked_for();
+        let let_go = self.finish.queue().let_go();
         let most = self.loaded.config.finish.queue_max;
         let found = remake::unfinished(&self.reader, most, &mut || share.go_on());
-        let Ok(Some((found, more))) = found else {
-            self.finish.queue().unfinished_mut().set_lacks();
-            return found.map(|_| Round::Worked);
-        };
+        let Some((found, more)) = found? else { return Ok(Round::Worked) };
         for sequence in found {
             if !share.go_on() {
-                self.finish.queue().unfinished_mut().set_lacks();
                 return Ok(Round::Worked);
             }
             let Some(record) = self.reader.read_accepted(sequence).map_err(failed)? else { continue };
@@ -354,8 +349,9 @@ impl Node {
             let cut_off_ms = Unfinished::cut_off_ms(&accepted, self.finish.cut_off_default_ms);
             self.finish.queue().push(Lacking { cut_off_ms, sequence, view: None });
         }
-        if more {
-            self.finish.queue().unfinished_mut().set_lacks();
+        let mut queue = self.finish.queue();
+        if !more && queue.let_go() == let_go {
+            queue.unfinished_mut().looked_for();
         }
         Ok(Round::Worked)
     }

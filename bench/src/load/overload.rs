@@ -2,7 +2,7 @@
 //! soon all is as before. And how a tenant far over its share changes the verdicts of one well below it.
 
 use super::bodies::Bodies;
-use super::surge::{Arrived, Stretch, Surge};
+use super::surge::{self, Arrived, Stretch, Surge};
 use crate::client::Target;
 use crate::sys;
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,6 @@ pub struct Overload {
 /// # Errors
 /// When the server cannot be reached.
 pub fn run(plan: &Plan, bodies: &mut Bodies) -> anyhow::Result<Overload> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let surge = |stretches| Surge {
         target: plan.target.clone(),
         stretches,
@@ -83,7 +82,7 @@ pub fn run(plan: &Plan, bodies: &mut Bodies) -> anyhow::Result<Overload> {
     let mut holds = |rate: f64| -> anyhow::Result<bool> {
         // The first part warms up.
         let surge = surge(vec![(rate, plan.step_seconds / 4.0), (rate, plan.step_seconds)]);
-        let arrived = runtime.block_on(surge.run(bodies.take(surge.requests())))?;
+        let arrived = one(&surge, bodies)?;
         let told = Stretch::of(&arrived[1], rate, plan.step_seconds, plan.deadline);
         let held = told.full_share() >= NORMAL_FULL
             && told.latency_us.p99 <= plan.deadline.as_secs_f64() * 1e6
@@ -119,7 +118,7 @@ pub fn run(plan: &Plan, bodies: &mut Bodies) -> anyhow::Result<Overload> {
         (good * plan.times, plan.seconds),
         (good / 2.0, plan.seconds),
     ]);
-    let arrived = runtime.block_on(surge.run(bodies.take(surge.requests())))?;
+    let arrived = one(&surge, bodies)?;
     let tell =
         |at: usize| Stretch::of(&arrived[at], surge.stretches[at].0, surge.stretches[at].1, plan.deadline);
     let during = tell(1);
@@ -134,6 +133,12 @@ pub fn run(plan: &Plan, bodies: &mut Bodies) -> anyhow::Result<Overload> {
         recovery_ms: recovery_ms(&arrived[2], plan.deadline),
         rss_mib: rss.map(Rss::end),
     })
+}
+
+/// The load of one surge alone.
+fn one(surge: &Surge, bodies: &mut Bodies) -> anyhow::Result<Vec<Vec<Arrived>>> {
+    let bodies = bodies.take(surge.requests());
+    Ok(surge::run(std::slice::from_ref(surge), vec![bodies])?.pop().unwrap_or_default())
 }
 
 /// The end of the last slice that was not normal, counted from the stretch's first arrival.
@@ -225,7 +230,6 @@ pub struct Fair {
 /// # Errors
 /// When the server cannot be reached.
 pub fn fair(plan: &Plan, bodies: &mut Bodies) -> anyhow::Result<Fair> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let share = plan.rate / 2.0;
     let surge = |tenant: &str, rate: f64, connections_max: usize| Surge {
         target: plan.target.clone().with_header("interdict-tenant", tenant),
@@ -238,14 +242,15 @@ pub fn fair(plan: &Plan, bodies: &mut Bodies) -> anyhow::Result<Fair> {
     let tell = |arrived: &[Vec<Arrived>], surge: &Surge| {
         Stretch::of(&arrived[1], surge.stretches[1].0, plan.seconds, plan.deadline)
     };
-    let alone = runtime.block_on(modest.run(bodies.take(modest.requests())))?;
-    let (for_b, for_a) = (bodies.take(modest.requests()), bodies.take(greedy.requests()));
-    let (beside, crowd) = runtime.block_on(async { tokio::join!(modest.run(for_b), greedy.run(for_a)) });
-    let (alone, beside) = (tell(&alone, &modest), tell(&beside?, &modest));
+    let alone = one(&modest, bodies)?;
+    let both = vec![bodies.take(modest.requests()), bodies.take(greedy.requests())];
+    let mut both = surge::run(&[modest.clone(), greedy.clone()], both)?;
+    let (crowd, beside) = (both.pop().unwrap_or_default(), both.pop().unwrap_or_default());
+    let (alone, beside) = (tell(&alone, &modest), tell(&beside, &modest));
     Ok(Fair {
         saturation: plan.rate,
         p99_ratio: beside.service_us.p99 / alone.service_us.p99.max(f64::MIN_POSITIVE),
-        greedy: tell(&crowd?, &greedy),
+        greedy: tell(&crowd, &greedy),
         alone,
         beside,
     })
@@ -274,7 +279,7 @@ mod tests {
     fn slices(came: &[Came]) -> Vec<Arrived> {
         let of_slice = |(number, came): (u64, &Came)| {
             let start_ns = number * SLICE_MS * 1_000_000 + 7;
-            [Arrived { start_ns, came: *came, service_ns: 1, latency_ns: 1 }; 3]
+            [Arrived { start_ns, came: *came, service_ns: 1, least_ns: 1, latency_ns: 1 }; 3]
         };
         (5u64..).zip(came).flat_map(of_slice).collect()
     }
@@ -300,6 +305,7 @@ mod tests {
             came,
             start_ns: 0,
             service_ns: service_ms * 1_000_000,
+            least_ns: (service_ms * 1_000_000).saturating_sub(6_000_000),
             latency_ns: latency_ms * 1_000_000,
         };
         let arrived = [
@@ -310,6 +316,7 @@ mod tests {
         ];
         let told = Stretch::of(&arrived, 4.0, 2.0, Duration::from_millis(20));
         assert_eq!((told.full, told.default, told.refused, told.unsent), (1, 1, 1, 1));
-        assert_eq!((told.late_from_sending, told.late_from_start, told.full_per_s), (1, 2, 0.5));
+        assert_eq!((told.late_at_server, told.late_from_sending), (0, 1));
+        assert_eq!((told.late_from_start, told.full_per_s), (2, 0.5));
     }
 }

@@ -1,17 +1,16 @@
 //! Open loop without a bound on patience: every request is sent at its intended start, over a connection that is free
 //! or a new one, up to a bound; past it the arrival counts as unsent. What came back is kept by arrival, so that
-//! stretches of a run can be told apart afterwards.
+//! stretches of a run can be told apart afterwards, and what the generator was late with from what the server was.
 
-use super::schedule::{Gate, spawn_pacer, starts_ns};
-use super::{Arrival, DRAIN, Percentiles, histogram};
-use crate::client::{Connection, Target};
+mod drive;
+mod wire;
+
+use super::schedule::starts_ns;
+use super::{Arrival, Percentiles, histogram};
+use crate::client::Target;
 use bytes::Bytes;
-use hyper::Method;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use std::time::Duration;
 
 /// Stretches of load, one after another, over one set of connections.
 #[derive(Debug, Clone)]
@@ -51,9 +50,11 @@ pub struct Arrived {
     pub start_ns: u64,
     /// What it came to.
     pub came: Came,
-    /// Answer − sending, in ns.
+    /// Answer seen − request wholly in the socket, in ns: the server's time, and how late the generator looked.
     pub service_ns: u64,
-    /// Answer − intended start, in ns.
+    /// The same to the last moment at which the answer was surely not there: at least so long was the server's.
+    pub least_ns: u64,
+    /// Answer seen − intended start, in ns.
     pub latency_ns: u64,
 }
 
@@ -70,7 +71,11 @@ pub struct Stretch {
     pub broken: u64,
     pub unsent: u64,
     pub unfinished: u64,
-    /// Answers of any kind after the deadline, counted from sending.
+    /// Answers of any kind that the server surely gave after the deadline, counted from sending: they were not there
+    /// when the generator looked last before they came, and that was past it.
+    #[serde(default)]
+    pub late_at_server: u64,
+    /// The same by when the generator saw them.
     pub late_from_sending: u64,
     /// The same, counted from the intended start: what the generator held up is in it.
     pub late_from_start: u64,
@@ -100,6 +105,7 @@ impl Stretch {
             if matches!(one.came, Came::Full | Came::Default | Came::Refused) {
                 service.saturating_record(one.service_ns);
                 latency.saturating_record(one.latency_ns);
+                told.late_at_server += u64::from(one.least_ns > deadline_ns);
                 told.late_from_sending += u64::from(one.service_ns > deadline_ns);
                 told.late_from_start += u64::from(one.latency_ns > deadline_ns);
             }
@@ -115,13 +121,14 @@ impl Stretch {
     /// One line.
     pub fn line(&self, name: &str) -> String {
         format!(
-            "{name:<14} {:>8.0}/s  full {:>8.0}/s ({:>5.1} %)  default {:>6}  refused {:>6}  late {:>6} ({} from start)  \
+            "{name:<14} {:>8.0}/s  full {:>8.0}/s ({:>5.1} %)  default {:>6}  refused {:>6}  late {:>6} ({} as seen, {} from start)  \
              unsent {:>6}  broken {}  p50/p99/max {:.0}/{:.0}/{:.0} µs",
             self.rate,
             self.full_per_s,
             100.0 * self.full_share(),
             self.default,
             self.refused,
+            self.late_at_server,
             self.late_from_sending,
             self.late_from_start,
             self.unsent,
@@ -130,25 +137,6 @@ impl Stretch {
             self.service_us.p99,
             self.service_us.max
         )
-    }
-}
-
-struct Shared {
-    target: Target,
-    began: Instant,
-    bodies: Vec<Bytes>,
-    state: Mutex<State>,
-}
-
-struct State {
-    idle: Vec<Connection>,
-    open: usize,
-    arrived: Vec<Arrived>,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while holding it")
     }
 }
 
@@ -170,48 +158,6 @@ impl Surge {
     pub fn requests(&self) -> usize {
         self.stretches.iter().map(|(rate, seconds)| (rate * seconds).round() as usize).sum()
     }
-
-    /// Makes the load and waits for the answers; the arrivals of each stretch.
-    ///
-    /// # Errors
-    /// When not even one connection can be opened.
-    pub async fn run(&self, bodies: Vec<Bytes>) -> anyhow::Result<Vec<Vec<Arrived>>> {
-        let starts: Arc<[u64]> = self.starts().into();
-        let first = self.target.connect().await?;
-        let arrived =
-            starts.iter().map(|start_ns| Arrived { start_ns: *start_ns, ..Arrived::default() }).collect();
-        let state = Mutex::new(State { idle: vec![first], open: 1, arrived });
-        let began = Instant::now() + Duration::from_millis(20);
-        let shared = Arc::new(Shared { target: self.target.clone(), began, bodies, state });
-        let gate = Arc::new(Gate { permits: Semaphore::new(0), due: AtomicUsize::new(0) });
-        let pacer = spawn_pacer(began, starts.clone(), gate.clone(), 0);
-        let mut sending = tokio::task::JoinSet::new();
-        for number in 0..starts.len() {
-            gate.permits.acquire().await.expect("the gate is never closed").forget();
-            let connection = {
-                let mut state = shared.state();
-                match state.idle.pop() {
-                    None if state.open >= self.connections_max => {
-                        state.arrived[number].came = Came::Unsent;
-                        continue;
-                    }
-                    None => {
-                        state.open += 1;
-                        None
-                    }
-                    free => free,
-                }
-            };
-            sending.spawn(send(shared.clone(), number, connection));
-            while sending.try_join_next().is_some() {}
-        }
-        let _ = tokio::time::timeout(DRAIN, async { while sending.join_next().await.is_some() {} }).await;
-        sending.abort_all();
-        // It has opened the gate for the last time, or the loop above would still wait.
-        drop(pacer.join());
-        let arrived = std::mem::take(&mut shared.state().arrived);
-        Ok(self.split(arrived))
-    }
     fn split(&self, arrived: Vec<Arrived>) -> Vec<Vec<Arrived>> {
         let mut ends = Vec::new();
         let mut end_s = 0.0;
@@ -228,44 +174,12 @@ impl Surge {
     }
 }
 
-async fn send(shared: Arc<Shared>, number: usize, connection: Option<Connection>) {
-    let sent = Instant::now();
-    let open = match connection {
-        Some(connection) => Ok(connection),
-        None => shared.target.connect().await,
-    };
-    let answered = match open {
-        Ok(mut connection) => {
-            let body = shared.bodies[number].clone();
-            connection.send(Method::POST, "/v1/decisions", body).await.map(|answer| (connection, answer))
-        }
-        Err(error) => Err(error),
-    };
-    let now = Instant::now();
-    let mut state = shared.state();
-    let came = match answered {
-        Ok((connection, answer)) => {
-            state.idle.push(connection);
-            match answer.status {
-                // The answer's own word for a verdict that lacks nothing.
-                200 if has(&answer.body, b"\"skipped\":[]") => Came::Full,
-                200 => Came::Default,
-                429 | 503 => Came::Refused,
-                _ => Came::Broken,
-            }
-        }
-        Err(_) => {
-            state.open -= 1;
-            Came::Broken
-        }
-    };
-    let one = &mut state.arrived[number];
-    one.came = came;
-    one.service_ns = (now - sent).as_nanos() as u64;
-    let since_ns = now.saturating_duration_since(shared.began).as_nanos() as u64;
-    one.latency_ns = since_ns.saturating_sub(one.start_ns);
-}
-
-fn has(body: &[u8], word: &[u8]) -> bool {
-    body.windows(word.len()).any(|window| window == word)
+/// Makes the load of all surges side by side, each over connections of its own, and waits for the answers: by surge and
+/// stretch, what each arrival came to. Everything is on this thread, which is best pinned to a core of its own.
+///
+/// # Errors
+/// When a connection cannot be opened at the beginning.
+pub fn run(surges: &[Surge], bodies: Vec<Vec<Bytes>>) -> anyhow::Result<Vec<Vec<Vec<Arrived>>>> {
+    let arrived = drive::drive(surges, &bodies)?;
+    Ok(surges.iter().zip(arrived).map(|(surge, arrived)| surge.split(arrived)).collect())
 }

@@ -7,6 +7,7 @@ pub mod machine;
 pub mod orchestrate;
 pub mod render;
 pub mod stages;
+pub mod surges;
 pub mod svg;
 pub mod windows;
 

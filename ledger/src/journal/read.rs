@@ -79,7 +79,8 @@ impl Reader {
     pub fn any_finished(&self) -> bool {
         self.index().has(RecordKind::Finished)
     }
-    /// Several records, each in the place of its question: what lies near one another is read once.
+    /// Several records, each in the place of its question (none of which is there twice): what lies near one another is
+    /// read once.
     ///
     /// # Errors
     /// `Corrupt` (placed), `Io`.

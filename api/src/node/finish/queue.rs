@@ -55,7 +55,7 @@ impl Queue {
     pub fn unfinished(&self) -> &Unfinished {
         &self.unfinished
     }
-    /// To say what is lacking.
+    /// To say that nothing is lacking.
     pub fn unfinished_mut(&mut self) -> &mut Unfinished {
         &mut self.unfinished
     }
