@@ -28,7 +28,7 @@ const DAY_MS: i64 = 86_400_000;
 const PACK: &str = "name: probe\nversion: \"1\"\nowner: tests\nlists:\n  - {name: hot, doc: cards}\n";
 const FEATURES: &str = "features:
   - {name: card, key: card, windows: [1h, 1d, 20d], aggregates: [count, sum, max, distinct], currency: EUR, distinct: merchant, seen: true}
-  - {name: merchant, key: merchant, windows: [1d, 7d], aggregates: [count, distinct, fraud_count], distinct: card}
+  - {name: merchant, key: merchant, windows: [1d, 7d], aggregates: [count, distinct], distinct: card}
   - {name: both, key: [card, merchant], windows: [20d], aggregates: [count]}
 ";
 const RULES: &str = "rules:
@@ -63,28 +63,37 @@ const BANKS: &str = "banks:
 /// A folder with a configuration, and the key that two nodes share.
 struct Place {
     dir: PathBuf,
+    data: &'static str,
 }
 
 impl Place {
     fn new(dir: &Path, more: &str) -> Place {
-        for (name, text) in
-            [("pack.yaml", PACK), ("features.yaml", FEATURES), ("rules/all.yaml", RULES), ("banks.yaml", BANKS)]
-        {
+        Place::with_data(dir, "data", more)
+    }
+    /// Two data folders of one configuration, which makes one generation of it.
+    fn with_data(dir: &Path, data: &'static str, more: &str) -> Place {
+        for (name, text) in [
+            ("pack.yaml", PACK),
+            ("features.yaml", FEATURES),
+            ("rules/all.yaml", RULES),
+            ("banks.yaml", BANKS),
+        ] {
             write(&dir.join("pack").join(name), text);
         }
-        write(&dir.join("hot.csv"), "type,value,effect,reason\ntoken,c-2,block,STOLEN\n");
+        write(&dir.join("hot.csv"), "type,value,effect,reason\nmerchant,M-5,block,STOLEN\n");
         let lists = "[lists.hot]\nfile = \"hot.csv\"\ntenant = \"acme\"\n";
         write(&dir.join("c.toml"), format!("[rules]\npacks = [\"pack\"]\n{lists}{more}"));
-        write(&dir.join("data/keys/master.key"), [7; 32]);
-        mode(&dir.join("data/keys"), 0o700);
-        mode(&dir.join("data/keys/master.key"), 0o600);
-        Place { dir: dir.to_owned() }
+        let keys = dir.join(data).join("keys");
+        write(&keys.join("master.key"), [7; 32]);
+        mode(&keys, 0o700);
+        mode(&keys.join("master.key"), 0o600);
+        Place { dir: dir.to_owned(), data }
     }
     fn config(&self) -> PathBuf {
         self.dir.join("c.toml")
     }
     fn data(&self) -> PathBuf {
-        self.dir.join("data")
+        self.dir.join(self.data)
     }
     fn keys(&self) -> PathBuf {
         self.data().join("keys")

@@ -270,7 +270,10 @@ impl Node {
         node.core.lock().watched(node.loaded.disk_policy(), watcher);
         node.publish_configured(wanted, now_ms)?;
         node.refresh_tags(now_ms);
-        node.take_up_keys("start", now_ms)?;
+        // A ring that lacks a key was refused above; one that has a key too many goes on with those in force.
+        if let Err(e) = node.take_up_keys("start", now_ms) {
+            tracing::warn!("a key of the ring is not taken up: {e:#}");
+        }
         *node.retaining.lock() = Some(Retaining::start(Arc::downgrade(&node)));
         let (folding, caller) = Folding::start(Arc::downgrade(&node), node.loaded.config.lists.fold_at);
         *node.folding.lock() = Some(folding);
