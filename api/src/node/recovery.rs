@@ -13,10 +13,10 @@ use interdict_engine::domain::{Accepted, Decided, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
+use interdict_ledger::MasterKey;
 use interdict_ledger::identity_store::IdentityStore;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Stored, Torn};
 use interdict_ledger::storage::{FileStorage, Storage};
-use interdict_ledger::MasterKey;
 use prometheus::{Histogram, HistogramOpts};
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -210,7 +210,8 @@ pub fn open_on(ground: Ground<'_>) -> Result<(Sequencer, Journal, Found), interd
             RecordKind::Accepted => {
                 let next = sequencer.last_sequence() + 1;
                 if stored.sequence != next {
-                    let missing = format!("sequence {} where {next} belongs: records are gone", stored.sequence);
+                    let missing =
+                        format!("sequence {} where {next} belongs: records are gone", stored.sequence);
                     return Err(failed(missing));
                 }
                 let sealed = stored.sealed()?;
@@ -250,10 +251,7 @@ pub fn open_on(ground: Ground<'_>) -> Result<(Sequencer, Journal, Found), interd
     Ok((sequencer, journal, found))
 }
 
-fn decide_now(
-    journal: &mut Journal,
-    undecided: BTreeMap<u64, Work>,
-) -> Result<(), interdict_ledger::Error> {
+fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<(), interdict_ledger::Error> {
     if undecided.is_empty() {
         return Ok(());
     }

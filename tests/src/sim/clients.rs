@@ -166,7 +166,9 @@ impl Payment {
 
 fn earlier<'a>(ops: &'a [Op], random: &mut impl Rng) -> Option<&'a Op> {
     let is_again = random.random_range(0..5) == 0 && !ops.is_empty();
-    is_again.then(|| &ops[random.random_range(0..ops.len())]).filter(|op| !matches!(op.what, What::Publish(_)))
+    is_again
+        .then(|| &ops[random.random_range(0..ops.len())])
+        .filter(|op| !matches!(op.what, What::Publish(_)))
 }
 
 fn draw(random: &mut impl Rng, at_ns: u64) -> What {

@@ -35,13 +35,8 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 5] = [
-        Broken::LyingSync,
-        Broken::TellsBeforeSync,
-        Broken::LostWrites,
-        Broken::LostWork,
-        Broken::LaneShows,
-    ];
+    pub const ALL: [Broken; 5] =
+        [Broken::LyingSync, Broken::TellsBeforeSync, Broken::LostWrites, Broken::LostWork, Broken::LaneShows];
     /// Makes a plan in which it can matter, on an otherwise good disk.
     fn prepare(self, plan: &mut Plan) {
         (plan.durability, plan.power, plan.crashes) = (Durability::Disk, true, 3);

@@ -1,11 +1,11 @@
 //! One life of a simulated node: the core, intake, sequencing, journal and recovery of production, put together as
 //! `interdict::node::Node` does, without its threads.
 
+use super::Broken;
 use super::clock::Ticking;
 use super::lanes::Lanes;
 use super::packs;
 use super::plan::Plan;
-use super::Broken;
 use interdict::node::clock::Clock;
 use interdict::node::combining::combine;
 use interdict::node::core::{Answered, Core, Job, Reply, Waiting};
