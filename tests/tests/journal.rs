@@ -252,6 +252,23 @@ fn what_is_missing_or_moved_is_found() {
     assert_eq!(damaged(&disk, "a batch repeated"), 3);
 }
 
+#[test]
+fn the_last_batch_in_another_place_is_damage_and_no_torn_tail() {
+    for durability in [Durability::Os, Durability::Disk] {
+        let (disk, _) = small_journal(durability);
+        let name = segment_names(&disk).pop().unwrap();
+        let good = disk.dump()[&name].clone();
+        let at = last_frame(&good);
+        for gap in [1, 7, 600] {
+            disk.put(&name, [&good[..at], &vec![0; gap], &good[at..]].concat());
+            let damage =
+                check(&disk, &key()).unwrap().damage.expect("a frame that was moved is no torn tail");
+            let place = damage.place.unwrap();
+            assert_eq!((place.segment, place.offset), (3, at as u64), "{damage}");
+        }
+    }
+}
+
 /// What one run by seed knows of the journal's content.
 struct Model {
     /// Batches that `append` took, in order.

@@ -57,7 +57,10 @@ pub(super) fn recover_tail(
     }
     (info.closed, info.bytes, info.excess_bytes) = (true, tail.bytes, 0);
     if durability == Durability::Disk {
-        found.file.sync().map_err(|e| Error::io("syncing the last segment", &e).at(number, tail.bytes))?;
+        // Its name too: the process before may have ended in the middle of making it, and the next one's name must not
+        // outlive it.
+        let synced = found.file.sync().and_then(|()| storage.sync_names());
+        synced.map_err(|e| Error::io("syncing the last segment", &e).at(number, tail.bytes))?;
     }
     Ok(tail)
 }

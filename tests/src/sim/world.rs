@@ -427,10 +427,8 @@ impl World {
         Ok(())
     }
     fn may_fail(&self, error: &interdict_ledger::Error) -> bool {
-        match error.kind {
-            ErrorKind::Corrupt | ErrorKind::Version => self.is_damaged(),
-            _ => !self.is_well,
-        }
+        let is_of_damage = matches!(error.kind, ErrorKind::Corrupt | ErrorKind::Version);
+        self.is_damaged() || (!is_of_damage && !self.is_well)
     }
 
     // The node's lives.

@@ -233,3 +233,25 @@ fn whoever_waits_for_a_sync_that_failed_is_released_by_the_one_that_is_made_agai
     drop(journal);
     assert_eq!(read_all(&disk).len(), 1);
 }
+
+/// Found by the simulator, seeds 629 and 1859: a start that fails between the footer and its sync must not leave a
+/// footer that calls safe what is not.
+#[test]
+fn a_start_whose_sync_fails_is_made_good_by_the_next_one() {
+    let disk = MemoryStorage::new(13);
+    let mut stepped = options(Durability::Disk, 1 << 20);
+    stepped.stepped = true;
+    let (mut journal, _) = Journal::open(Arc::new(disk.clone()), &key(), stepped).unwrap();
+    keep(&mut journal, &[record(RecordKind::Accepted, 1, b"never synced", b"")]);
+    let disk = disk.crash(Crash::Process);
+    drop(journal);
+    disk.set_faults(Faults { sync: 1000, ..Faults::default() });
+    let failed = Journal::open(Arc::new(disk.clone()), &key(), options(Durability::Disk, 1 << 20));
+    assert_eq!(failed.map(|_| ()).unwrap_err().kind, ErrorKind::Io);
+    disk.set_faults(Faults::default());
+    let journal = open(&disk, Durability::Disk, 1 << 20);
+    assert_eq!(journal.last_sequence(), 1);
+    let disk = disk.crash(Crash::Power);
+    drop(journal);
+    assert_eq!(read_all(&disk).len(), 1, "what a start has found is safe");
+}
