@@ -2,7 +2,7 @@
 //! sequencer of its own, a share of a core at most, and checks every stamp as it goes. The second state is in memory
 //! only while it does. What it writes is what a start would have come to.
 
-use super::{Ground, Image, Loading, Outcome, Place, Snapshots, load};
+use super::{Ground, Image, Loading, Outcome, Place, Snapshots, load, priority};
 use crate::node::recovery::{Generations, empty_generation};
 use crate::node::store::Store;
 use crate::node::{Node, now_ms};
@@ -24,10 +24,10 @@ const WORK_MAX: Duration = Duration::from_millis(2);
 const REST_TIMES: u32 = 3;
 /// How long it waits for the last payments it has taken to be decided, which usually they are.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+/// From one image to the next.
+const AT_LEAST: Duration = Duration::from_secs(1);
 /// Wait after an image that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// Lowest of priorities.
-const NICE: i32 = 19;
 
 /// The thread; asked to end when dropped.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Following {
             .expect("the system gives a thread at start");
         Following { stop, handle: Some(handle) }
     }
-    /// Asks the thread to end and waits for it; an image that is not whole is given up.
+    /// Asks the thread to end and waits for it; an image that it is writing is finished, without rests.
     pub fn end(mut self) {
         self.ask_to_end();
         if let Some(handle) = self.handle.take() {
@@ -83,7 +83,7 @@ type Failed = Option<(Outcome, Error)>;
 impl Follower {
     fn run(self) {
         // The thread's own; where the system does not let it, it rests all the same.
-        if let Err(e) = rustix::process::setpriority_process(None, NICE) {
+        if let Err(e) = priority::lowest() {
             tracing::debug!("the thread of images keeps its priority: {e}");
         }
         let mut not_before = Instant::now();
@@ -95,7 +95,10 @@ impl Follower {
             }
             self.snapshots.figures.lock().working = true;
             let made = self.make();
+            // The keys of a state that is gone.
+            drop(std::fs::remove_file(&self.snapshots.ground.aside().cold));
             self.snapshots.figures.lock().working = false;
+            not_before = Instant::now() + AT_LEAST;
             if let Err(Some((outcome, error))) = made {
                 self.snapshots.failed(outcome, &error);
                 not_before = Instant::now() + AGAIN_AFTER;
@@ -126,7 +129,8 @@ impl Follower {
                 if self.is_stopped() || at.last_sequence() >= until { Go::Stop } else { Go::On }
             })
             .map_err(journal)?;
-        if self.is_stopped() {
+        // Nothing new: under `disk` it may all wait for a sync.
+        if self.is_stopped() || at.last_sequence() <= state.begun_at {
             return Err(None);
         }
         let differ = state.sequencer.counts().restored_differently;
@@ -153,12 +157,12 @@ impl Follower {
         let Loading { image, .. } = load(ground, storage, generations);
         let undecided = BTreeSet::new();
         Ok(match image {
-            Some(Image { sequencer, resume, .. }) => {
-                State { sequencer, at: Some(resume.at().clone()), undecided }
+            Some(Image { sequencer, resume, about, .. }) => {
+                State { begun_at: about.sequence(), sequencer, at: Some(resume.at().clone()), undecided }
             }
             None => {
                 let (sequencer, at) = (ground.sequencer(empty_generation(), None), self.reader.beginning()?);
-                State { sequencer, at, undecided }
+                State { begun_at: 0, sequencer, at, undecided }
             }
         })
     }
@@ -199,6 +203,8 @@ impl Follower {
 /// A state on its way to the next image.
 struct State {
     sequencer: Sequencer,
+    /// The sequence it began with.
+    begun_at: u64,
     at: Option<At>,
     undecided: BTreeSet<u64>,
 }
