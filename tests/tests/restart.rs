@@ -139,7 +139,7 @@ fn while_it_runs_older_images_go_and_a_folder_that_takes_none_costs_no_payment()
     let world = World::new();
     let mut node = world.start(20).start().unwrap();
     let mut next = 0..0u64;
-    while written(&node) < 4 {
+    while written(&node) < 3 {
         next = next.end..next.end + 10;
         assert!(next.end < 30_000, "{}", node.log());
         decide(&node.client(), next.clone());

@@ -4,6 +4,7 @@
 
 mod follow;
 mod load;
+mod priority;
 
 pub use follow::Following;
 pub use load::{Image, Loading, Reason, Refused, load};

@@ -87,7 +87,7 @@ impl Table {
         }
         let gone = Entry { key: 0, known: Known { sequence: 0, digest: 0, arrival_ms: 0 } };
         table.chunks.extend((left > 0).then(|| vec![gone; left]));
-        table.index.reserve(places.min(1 << 20), |_| 0);
+        table.index.reserve(places, |_| 0);
         for _ in 0..places {
             table.push(Entry::load(from)?);
         }

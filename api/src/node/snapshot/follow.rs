@@ -2,7 +2,7 @@
 //! sequencer of its own, a share of a core at most, and checks every stamp as it goes. The second state is in memory
 //! only while it does. What it writes is what a start would have come to.
 
-use super::{Ground, Image, Loading, Outcome, Place, Snapshots, load};
+use super::{Ground, Image, Loading, Outcome, Place, Snapshots, load, priority};
 use crate::node::recovery::{Generations, empty_generation};
 use crate::node::store::Store;
 use crate::node::{Node, now_ms};
@@ -25,10 +25,10 @@ const WORK_MAX: Duration = Duration::from_millis(2);
 const REST_TIMES: u32 = 3;
 /// How long it waits for the last payments it has taken to be decided, which usually they are.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+/// From one image to the next.
+const AT_LEAST: Duration = Duration::from_secs(1);
 /// Wait after an image that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// Lowest of priorities.
-const NICE: i32 = 19;
 
 /// The thread; asked to end when dropped.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Following {
             .expect("the system gives a thread at start");
         Following { stop, handle: Some(handle) }
     }
-    /// Asks the thread to end and waits for it; an image that is not whole is given up.
+    /// Asks the thread to end and waits for it; an image that it is writing is finished, without rests.
     pub fn end(mut self) {
         self.ask_to_end();
         if let Some(handle) = self.handle.take() {
@@ -84,7 +84,7 @@ type Failed = Option<(Outcome, Error)>;
 impl Follower {
     fn run(self) {
         // The thread's own; where the system does not let it, it rests all the same.
-        if let Err(e) = rustix::process::setpriority_process(None, NICE) {
+        if let Err(e) = priority::lowest() {
             tracing::debug!("the thread of images keeps its priority: {e}");
         }
         let mut not_before = Instant::now();
@@ -96,7 +96,10 @@ impl Follower {
             }
             self.snapshots.figures.lock().working = true;
             let made = self.make();
+            // The keys of a state that is gone.
+            drop(std::fs::remove_file(&self.snapshots.ground.aside().cold));
             self.snapshots.figures.lock().working = false;
+            not_before = Instant::now() + AT_LEAST;
             if let Err(Some((outcome, error))) = made {
                 self.snapshots.failed(outcome, &error);
                 not_before = Instant::now() + AGAIN_AFTER;
@@ -127,7 +130,8 @@ impl Follower {
                 if self.is_stopped() || at.last_sequence() >= until { Go::Stop } else { Go::On }
             })
             .map_err(journal)?;
-        if self.is_stopped() {
+        // Nothing new: under `disk` it may all wait for a sync.
+        if self.is_stopped() || at.last_sequence() <= state.begun_at {
             return Err(None);
         }
         let differ = state.sequencer.counts().restored_differently;
@@ -153,12 +157,12 @@ impl Follower {
     ) -> Result<State, Error> {
         let Loading { image, .. } = load(ground, storage, generations);
         Ok(match image {
-            Some(Image { sequencer, resume, progress, .. }) => {
-                State { sequencer, at: Some(resume.at().clone()), progress }
+            Some(Image { sequencer, resume, progress, about, .. }) => {
+                State { begun_at: about.sequence(), sequencer, at: Some(resume.at().clone()), progress }
             }
             None => {
                 let (sequencer, at) = (ground.sequencer(empty_generation(), None), self.reader.beginning()?);
-                State { sequencer, at, progress: ground.progress() }
+                State { begun_at: 0, sequencer, at, progress: ground.progress() }
             }
         })
     }
@@ -199,6 +203,8 @@ impl Follower {
 /// A state on its way to the next image.
 struct State {
     sequencer: Sequencer,
+    /// The sequence it began with.
+    begun_at: u64,
     at: Option<At>,
     progress: Progress,
 }
