@@ -120,6 +120,8 @@ pub struct Node {
     /// When each list's content was last changed, ms since the Unix epoch.
     list_times: Mutex<BTreeMap<String, i64>>,
     draining: AtomicBool,
+    /// Somebody found the core taken, or is about to try it.
+    wanted: AtomicBool,
     micro_batch: usize,
     /// Held from the count of a tenant's list entries to the delta that adds to them.
     pub list_quota: tokio::sync::Mutex<()>,
@@ -207,6 +209,7 @@ impl Node {
             uploaded: Mutex::default(),
             list_times: Mutex::new(list_times),
             draining: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             micro_batch,
             list_quota: tokio::sync::Mutex::default(),
             loaded,
@@ -417,8 +420,13 @@ impl Node {
     /// Submits callers' jobs: taken by their tenants' weights, in order within a tenant; a payment whose deadline the
     /// wait would outlast is answered by defaults, or refused.
     pub fn admit(&self, jobs: impl IntoIterator<Item = Job>) {
+        drop(self.admit_soon(jobs));
+    }
+    /// As [`Node::admit`], but what waits is taken only when what this gives is dropped, so that what comes until then
+    /// is one batch with it.
+    pub fn admit_soon(&self, jobs: impl IntoIterator<Item = Job>) -> Soon<'_> {
         self.intake.admit(jobs);
-        self.work();
+        Soon(self)
     }
     /// Has what waits taken.
     fn work(&self) {
@@ -433,7 +441,10 @@ impl Node {
     fn combine(&self) {
         let mut batch = Batch::default();
         while self.intake.waiting() > 0 {
+            // Said before the core is tried: whoever only looks at it meanwhile takes what waits afterwards.
+            self.wanted.swap(true, Ordering::SeqCst);
             let Some(mut core) = self.core.try_lock() else { return };
+            self.wanted.store(false, Ordering::SeqCst);
             while self.intake.take(self.micro_batch, true, &mut batch) {
                 let _in_hand = self.intake.hold(&batch);
                 core.process_until(&mut batch.jobs, &mut batch.until);
@@ -496,7 +507,8 @@ impl Node {
         core.try_again();
         let ready = core.refuses().map_or(Ok(()), Err);
         drop(core);
-        if self.lanes.is_none() {
+        // Not what others are still gathering a batch for.
+        if self.lanes.is_none() && self.wanted.swap(false, Ordering::SeqCst) {
             self.combine();
         }
         ready
@@ -533,6 +545,21 @@ impl Node {
         let Some(journal) = core.into_journal() else { return Ok(()) };
         let waits = journal.unwritten_records();
         journal.close().map_err(|e| anyhow::anyhow!("{waits} records in memory could not be written: {e}"))
+    }
+}
+
+/// Jobs that wait and are not taken yet; see [`Node::admit_soon`].
+#[must_use = "dropping it has the jobs taken"]
+pub struct Soon<'a>(&'a Node);
+impl Soon<'_> {
+    /// Whether a batch is gathered by waiting: with lanes the sequencer's thread gathers it.
+    pub fn gathers(&self) -> bool {
+        self.0.lanes.is_none()
+    }
+}
+impl Drop for Soon<'_> {
+    fn drop(&mut self) {
+        self.0.work();
     }
 }
 
