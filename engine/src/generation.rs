@@ -301,13 +301,7 @@ impl Screen {
 }
 
 impl Parts {
-    fn read(
-        &mut self,
-        kind: PartKind,
-        name: &str,
-        hash: &[u8; 32],
-        bytes: Bytes,
-    ) -> Result<(), Vec<Error>> {
+    fn read(&mut self, kind: PartKind, name: &str, hash: &[u8; 32], bytes: Bytes) -> Result<(), Vec<Error>> {
         let one = |e: Error| vec![e];
         match kind {
             PartKind::Pack => {

@@ -54,7 +54,12 @@ impl Known {
 
     /// What a name comes to in a context (watchlists and cut-off, hashed): as it is kept, else as `screen` finds it.
     /// Whether it was kept is told beside it.
-    pub fn of(&mut self, context: &[u8; 16], name: &str, screen: impl FnOnce() -> Screened) -> (Screened, bool) {
+    pub fn of(
+        &mut self,
+        context: &[u8; 16],
+        name: &str,
+        screen: impl FnOnce() -> Screened,
+    ) -> (Screened, bool) {
         let tag = self.tag(context, name);
         let at = tag[0] as usize & (self.sets.len() - 1);
         let set = &mut self.sets[at];
@@ -111,7 +116,8 @@ mod tests {
     #[test]
     fn what_was_asked_last_stays_and_another_context_is_another_name() {
         let mut known = Known::with_sets(1);
-        let was_kept = |known: &mut Known, context: u8, name: &str| known.of(&[context; 16], name, || screened(1)).1;
+        let was_kept =
+            |known: &mut Known, context: u8, name: &str| known.of(&[context; 16], name, || screened(1)).1;
         let names = ["a", "b", "c", "d"];
         assert!(names.iter().all(|name| !was_kept(&mut known, 0, name)));
         assert!(names.iter().all(|name| was_kept(&mut known, 0, name)));
