@@ -154,21 +154,49 @@ impl App {
 
     /// Submits one event and awaits its answer.
     async fn call(&self, submission: Submission, deadline: Option<Instant>) -> Answered {
-        self.call_all(vec![(submission, deadline)]).await.pop().expect("one answer a submission")
+        let (job, answer) = self.job(submission, deadline);
+        self.admit([job]).await;
+        let answered = answer.await.ok();
+        self.handed_over(answered.as_ref().map(|(_, given)| *given));
+        answered.map_or_else(stopping, |(answered, _)| answered)
+    }
+    /// A job, and where its answer comes with the time at which it was given.
+    fn job(
+        &self,
+        submission: Submission,
+        deadline: Option<Instant>,
+    ) -> (Job, oneshot::Receiver<(Answered, Instant)>) {
+        let (send, receive) = oneshot::channel();
+        let clock = self.node.clock.clone();
+        let reply = Box::new(move |answered| drop(send.send((answered, clock.now()))));
+        (Job { submission, deadline, reply }, receive)
+    }
+    async fn admit(&self, jobs: impl IntoIterator<Item = Job>) {
+        let soon = self.node.admit_soon(jobs);
+        if soon.gathers() {
+            // Whatever else can be read now is read first, and decided and written as one batch: 32 connections at
+            // saturation had a write each. A caller that goes away meanwhile drops this, and its jobs are taken.
+            tokio::task::yield_now().await;
+        }
+    }
+    /// Notes how long an answer that was given at a time took to come here.
+    fn handed_over(&self, given: Option<Instant>) {
+        if let Some(given) = given {
+            let waited = self.node.clock.now().saturating_duration_since(given);
+            self.node.pace.hand_over.note(waited.as_nanos() as u64);
+        }
     }
 
     /// Submits events together and awaits their answers, in order.
     async fn call_all(&self, submissions: Vec<(Submission, Option<Instant>)>) -> Vec<Answered> {
         let mut answers = Vec::with_capacity(submissions.len());
         let jobs = submissions.into_iter().map(|(submission, deadline)| {
-            let (send, receive) = oneshot::channel();
-            answers.push(receive);
-            let clock = self.node.clock.clone();
-            let reply = Box::new(move |answered| drop(send.send((answered, clock.now()))));
-            Job { submission, deadline, reply }
+            let (job, answer) = self.job(submission, deadline);
+            answers.push(answer);
+            job
         });
         let jobs: Vec<Job> = jobs.collect();
-        self.node.admit(jobs);
+        self.admit(jobs).await;
         let mut answered = Vec::with_capacity(answers.len());
         let mut last = None;
         for answer in answers {
@@ -177,13 +205,10 @@ impl App {
                     last = last.max(Some(given));
                     answer
                 }
-                Err(_) => Answered::Unavailable("the node is stopping".into()),
+                Err(_) => stopping(),
             });
         }
-        if let Some(given) = last {
-            let waited = self.node.clock.now().saturating_duration_since(given);
-            self.node.pace.hand_over.note(waited.as_nanos() as u64);
-        }
+        self.handed_over(last);
         answered
     }
 
@@ -202,6 +227,10 @@ impl App {
             self.metrics.dropped("decode", "dead_letter");
         }
     }
+}
+
+fn stopping() -> Answered {
+    Answered::Unavailable("the node is stopping".into())
 }
 
 /// A header as text; `None` when absent.

@@ -4,13 +4,18 @@
 use super::core::Core;
 use super::intake::{Batch, Intake};
 use parking_lot::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Drains what waits, and looks again after letting go of the core, so that no job is left by a caller that came while
 /// the core was held. Whoever holds the core for something else calls this afterwards, for those who came meanwhile.
-pub fn combine(intake: &Intake, core: &Mutex<Core>, micro_batch: usize) {
+/// `wanted`: somebody found the core taken, or is about to try it.
+pub fn combine(intake: &Intake, core: &Mutex<Core>, wanted: &AtomicBool, micro_batch: usize) {
     let mut batch = Batch::default();
     while intake.waiting() > 0 {
+        // Said before the core is tried: whoever only looks at it meanwhile takes what waits afterwards.
+        wanted.swap(true, Ordering::SeqCst);
         let Some(mut core) = core.try_lock() else { return };
+        wanted.store(false, Ordering::SeqCst);
         while intake.take(micro_batch, true, &mut batch) {
             let _in_hand = intake.hold(&batch);
             core.process_until(&mut batch.jobs, &mut batch.until);

@@ -142,6 +142,8 @@ pub struct Node {
     /// When each list's content was last changed, ms since the Unix epoch.
     list_times: Mutex<BTreeMap<String, i64>>,
     draining: AtomicBool,
+    /// Somebody found the core taken, or is about to try it.
+    wanted: AtomicBool,
     micro_batch: usize,
     /// What is destroyed when its retention has passed.
     pub keeping: Keeping,
@@ -254,6 +256,7 @@ impl Node {
             uploaded: Mutex::default(),
             list_times: Mutex::new(list_times),
             draining: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             micro_batch,
             list_quota: tokio::sync::Mutex::default(),
             keeping,
@@ -478,14 +481,22 @@ impl Node {
     /// Submits callers' jobs: taken by their tenants' weights, in order within a tenant; a payment whose deadline the
     /// wait would outlast is answered by defaults, or refused.
     pub fn admit(&self, jobs: impl IntoIterator<Item = Job>) {
+        drop(self.admit_soon(jobs));
+    }
+    /// As [`Node::admit`], but what waits is taken only when what this gives is dropped, so that what comes until then
+    /// is one batch with it.
+    pub fn admit_soon(&self, jobs: impl IntoIterator<Item = Job>) -> Soon<'_> {
         self.intake.admit(jobs);
-        self.work();
+        Soon(self)
+    }
+    fn combine(&self) {
+        combine(&self.intake, &self.core, &self.wanted, self.micro_batch);
     }
     /// Has what waits taken.
     fn work(&self) {
         match &self.lanes {
             Some(lanes) => lanes.wake(),
-            None => combine(&self.intake, &self.core, self.micro_batch),
+            None => self.combine(),
         }
     }
 
@@ -558,8 +569,9 @@ impl Node {
         core.try_again();
         let ready = core.refuses().map_or(Ok(()), Err);
         drop(core);
-        if self.lanes.is_none() {
-            combine(&self.intake, &self.core, self.micro_batch);
+        // Not what others are still gathering a batch for.
+        if self.lanes.is_none() && self.wanted.swap(false, Ordering::SeqCst) {
+            self.combine();
         }
         ready
     }
@@ -608,6 +620,21 @@ impl Node {
         }
         drop(sequencer);
         journal.close().map_err(|e| anyhow::anyhow!("{waits} records in memory could not be written: {e}"))
+    }
+}
+
+/// Jobs that wait and are not taken yet; see [`Node::admit_soon`].
+#[must_use = "dropping it has the jobs taken"]
+pub struct Soon<'a>(&'a Node);
+impl Soon<'_> {
+    /// Whether a batch is gathered by waiting: with lanes the sequencer's thread gathers it.
+    pub fn gathers(&self) -> bool {
+        self.0.lanes.is_none()
+    }
+}
+impl Drop for Soon<'_> {
+    fn drop(&mut self) {
+        self.0.work();
     }
 }
 

@@ -45,6 +45,19 @@ impl Reading<'_, '_> {
 
 /// Reads one JSON object and nothing after it.
 pub(crate) fn read<'de>(shape: &'static Shape, json: &'de [u8]) -> Result<Values<'de>, FieldError> {
+    // Looked through once: serde would else check each string and name for itself. What is no UTF-8 is read as bytes, so
+    // that the error has its place.
+    match std::str::from_utf8(json) {
+        Ok(text) => read_from(shape, json, serde_json::Deserializer::from_str(text)),
+        Err(_) => read_from(shape, json, serde_json::Deserializer::from_slice(json)),
+    }
+}
+
+fn read_from<'de, R: serde_json::de::Read<'de>>(
+    shape: &'static Shape,
+    json: &'de [u8],
+    mut deserializer: serde_json::Deserializer<R>,
+) -> Result<Values<'de>, FieldError> {
     let mut values = Values::new();
     let mut reading = Reading {
         leaves: shape.leaves,
@@ -53,7 +66,6 @@ pub(crate) fn read<'de>(shape: &'static Shape, json: &'de [u8]) -> Result<Values
         expected: "a JSON object",
         error: None,
     };
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
     let read = ObjectSeed { object: shape.root, reading: &mut reading }.deserialize(&mut deserializer);
     let kept = reading.error.take();
     let (path, expected) = (reading.path, reading.expected);

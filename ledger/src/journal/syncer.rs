@@ -45,6 +45,8 @@ struct State {
     failed: Option<Error>,
     stopping: bool,
     waiters: Vec<(u64, Waiter)>,
+    /// Threads in [`Syncer::wait`]: std's Condvar asks the kernel at each notification, even where nobody waits.
+    asleep: usize,
     on_loss: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
@@ -99,7 +101,9 @@ impl Syncer {
             if let Some(error) = &state.failed {
                 return Err(error.clone());
             }
+            state.asleep += 1;
             state = self.shared.done.wait(state).expect("no holder of this lock panics");
+            state.asleep -= 1;
         }
     }
     /// Calls `then` with what [`Syncer::wait`] would return; at once, on this thread, where that is known already,
@@ -184,15 +188,14 @@ impl Syncer {
 
     fn release(&self, mut state: MutexGuard<'_, State>, upto: u64) {
         self.shared.synced.fetch_max(upto, Ordering::AcqRel);
-        if state.waiters.is_empty() {
-            drop(state);
-            return self.shared.done.notify_all();
-        }
+        let any_asleep = state.asleep > 0;
         let waiters = std::mem::take(&mut state.waiters);
         let (ready, waiting) = waiters.into_iter().partition(|(position, _)| *position <= upto);
         state.waiters = waiting;
         drop(state);
-        self.shared.done.notify_all();
+        if any_asleep {
+            self.shared.done.notify_all();
+        }
         let ready: Vec<(u64, Waiter)> = ready;
         ready.into_iter().for_each(|(_, then)| then(Ok(())));
     }

@@ -27,6 +27,7 @@ use interdict_ledger::{Error, MasterKey, Sealing};
 use parking_lot::Mutex;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// A running node.
@@ -44,6 +45,7 @@ pub struct Node {
     clock: Arc<Ticking>,
     micro_batch: usize,
     in_order: bool,
+    wanted: AtomicBool,
 }
 
 /// The master key of every simulated journal.
@@ -108,8 +110,18 @@ impl Node {
             Sequencing::new(means, Lanes::new(plan.lanes, of_node, random, speed, plan.broken))
         });
         let (clock, micro_batch) = (clock.clone(), plan.micro_batch);
-        let node =
-            Node { core, intake, sequencing, reader, watch, syncer, clock, micro_batch, in_order: false };
+        let node = Node {
+            core,
+            intake,
+            sequencing,
+            reader,
+            watch,
+            syncer,
+            clock,
+            micro_batch,
+            in_order: false,
+            wanted: AtomicBool::default(),
+        };
         Ok((node, found))
     }
     /// All jobs are taken in their order, as a feed's are.
@@ -128,7 +140,7 @@ impl Node {
     /// Has what waits taken; with lanes the sequencer takes it when its turn comes.
     pub fn work(&self) {
         if self.sequencing.is_none() {
-            combine(&self.intake, &self.core, self.micro_batch);
+            combine(&self.intake, &self.core, &self.wanted, self.micro_batch);
         }
     }
     /// Publishes a generation.
