@@ -2,6 +2,7 @@
 //! too, and where the configuration says so answers at their deadlines those who wait for a sync that is late. On a thread
 //! of its own; the steps are apart from it, for the simulator of the tests.
 
+use super::background::Background;
 use super::clock::Clock;
 use super::core::Waiting;
 use parking_lot::Mutex;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// How seldom writing is tried again.
@@ -92,7 +93,6 @@ impl Group {
 struct Asked {
     /// Something waits to be written.
     look: AtomicBool,
-    stop: AtomicBool,
     late: Mutex<Late>,
 }
 
@@ -169,58 +169,26 @@ impl Watch {
     }
 }
 
-/// The thread; asked to end when dropped.
-#[derive(Debug)]
-pub struct Watching {
-    asked: Arc<Asked>,
-    handle: Option<JoinHandle<()>>,
-}
-
 impl std::fmt::Debug for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asked").field("look", &self.look).field("stop", &self.stop).finish_non_exhaustive()
+        f.debug_struct("Asked").field("look", &self.look).finish_non_exhaustive()
     }
 }
 
-impl Watching {
-    /// Starts the thread, and gives what tells it. `try_again`: as [`Watch::step`].
-    pub fn start(
-        clock: Arc<dyn Clock>,
-        try_again: impl Fn() -> Option<bool> + Send + 'static,
-    ) -> (Watching, Watcher) {
-        let watch = Watch::default();
-        let asked = watch.asked.clone();
-        let handle = thread::Builder::new()
-            .name("disk".into())
-            .spawn(move || run(&watch, &*clock, &try_again))
-            .expect("the system gives a thread at start");
-        let watcher = Watcher { asked: asked.clone(), thread: Some(handle.thread().clone()) };
-        (Watching { asked, handle: Some(handle) }, watcher)
-    }
-    /// Asks the thread to end and waits for it.
-    pub fn end(mut self) {
-        self.ask_to_end();
-        if let Some(handle) = self.handle.take() {
-            // A panic has been reported by its own hook.
-            drop(handle.join());
-        }
-    }
-    fn ask_to_end(&self) {
-        self.asked.stop.store(true, Ordering::Release);
-        if let Some(handle) = &self.handle {
-            handle.thread().unpark();
-        }
-    }
+/// Starts the thread, and gives what tells it. `try_again`: as [`Watch::step`].
+pub fn start(
+    clock: Arc<dyn Clock>,
+    try_again: impl Fn() -> Option<bool> + Send + 'static,
+) -> (Background, Watcher) {
+    let watch = Watch::default();
+    let asked = watch.asked.clone();
+    let watching = Background::start("disk", move |stop| run(&watch, stop, &*clock, &try_again));
+    let watcher = Watcher { asked, thread: Some(watching.thread()) };
+    (watching, watcher)
 }
 
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.ask_to_end();
-    }
-}
-
-fn run(watch: &Watch, clock: &dyn Clock, try_again: &dyn Fn() -> Option<bool>) {
-    while !watch.asked.stop.load(Ordering::Acquire) {
+fn run(watch: &Watch, stop: &AtomicBool, clock: &dyn Clock, try_again: &dyn Fn() -> Option<bool>) {
+    while !stop.load(Ordering::Acquire) {
         let Some(wakes) = watch.step(clock.now(), try_again) else { return };
         match wakes {
             Some(wakes) => thread::park_timeout(wakes.saturating_duration_since(clock.now())),

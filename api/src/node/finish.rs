@@ -7,6 +7,7 @@ pub mod remake;
 mod share;
 pub mod window;
 
+use super::background::Background;
 use super::core::Core;
 use super::disk::RETRY;
 use super::recovery::Generations;
@@ -26,7 +27,7 @@ use share::Share;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use window::{Counted, Handed, Window};
 
@@ -112,47 +113,16 @@ impl Finish {
     }
 }
 
-/// The thread that finishes; asked to end when dropped.
-#[derive(Debug)]
-pub struct Finishing {
-    stop: Arc<AtomicBool>,
-    handle: Option<JoinHandle<()>>,
-}
-
-impl Finishing {
-    /// Starts the thread of a node.
-    pub fn start(node: &Arc<Node>) -> Finishing {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, weak) = (stop.clone(), Arc::downgrade(node));
-        let share = Share::new(node.intake.clone(), stop.clone(), node.loaded.hardware.background_percent);
-        let handle = thread::Builder::new()
-            .name("finish".into())
-            .spawn(move || run(&weak, &stopped, share))
-            .expect("the system gives a thread at start");
-        // Set once: a node has one.
-        let _ = node.finish.thread.set(handle.thread().clone());
-        Finishing { stop, handle: Some(handle) }
-    }
-    /// Asks the thread to end and waits for it; what is in hand stays unfinished.
-    pub fn end(mut self) {
-        self.ask_to_end();
-        if let Some(handle) = self.handle.take() {
-            // A panic has been reported by its own hook.
-            drop(handle.join());
-        }
-    }
-    fn ask_to_end(&self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(handle) = &self.handle {
-            handle.thread().unpark();
-        }
-    }
-}
-
-impl Drop for Finishing {
-    fn drop(&mut self) {
-        self.ask_to_end();
-    }
+/// Starts the thread of a node; what it has in hand when it ends stays unfinished.
+pub fn start(node: &Arc<Node>) -> Background {
+    let (weak, intake, percent) =
+        (Arc::downgrade(node), node.intake.clone(), node.loaded.hardware.background_percent);
+    let finishing = Background::start("finish", move |stop| {
+        run(&weak, stop, Share::new(intake, stop.clone(), percent));
+    });
+    // Set once: a node has one.
+    let _ = node.finish.thread.set(finishing.thread());
+    finishing
 }
 
 /// What a round of the thread came to.

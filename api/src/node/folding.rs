@@ -2,13 +2,14 @@
 //! says that the overlay has grown to `lists.fold_at`; what it makes is published like any other generation. A fold
 //! that fails changes nothing and is tried again, less and less often.
 
+use super::background::Background;
 use super::{Node, fold, now_ms};
 use anyhow::Result;
 use interdict_engine::domain::GenerationId;
 use prometheus::{Histogram, HistogramOpts};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// Wait after the first fold that failed; twice as long after each further one, up to `BACKOFF_MAX`.
@@ -57,45 +58,13 @@ impl Caller {
     }
 }
 
-/// The thread; asked to end when dropped.
-#[derive(Debug)]
-pub struct Folding {
-    stop: Arc<AtomicBool>,
-    handle: Option<JoinHandle<()>>,
-}
-
-impl Folding {
-    /// Starts the thread of a node, and gives what calls it.
-    pub fn start(node: Weak<Node>, at: usize) -> (Folding, Caller) {
-        let (stop, due) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let (stopped, asked) = (stop.clone(), due.clone());
-        let handle = thread::Builder::new()
-            .name("fold".into())
-            .spawn(move || run(&node, &stopped, &asked))
-            .expect("the system gives a thread at start");
-        let caller = Caller { at, due, thread: handle.thread().clone() };
-        (Folding { stop, handle: Some(handle) }, caller)
-    }
-    /// Asks the thread to end and waits for it; a fold that has begun is finished.
-    pub fn end(mut self) {
-        self.ask_to_end();
-        if let Some(handle) = self.handle.take() {
-            // A panic has been reported by its own hook.
-            drop(handle.join());
-        }
-    }
-    fn ask_to_end(&self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(handle) = &self.handle {
-            handle.thread().unpark();
-        }
-    }
-}
-
-impl Drop for Folding {
-    fn drop(&mut self) {
-        self.ask_to_end();
-    }
+/// Starts the thread of a node, and gives what calls it; a fold that has begun is finished before it ends.
+pub fn start(node: Weak<Node>, at: usize) -> (Background, Caller) {
+    let due = Arc::new(AtomicBool::new(false));
+    let asked = due.clone();
+    let folding = Background::start("fold", move |stop| run(&node, stop, &asked));
+    let caller = Caller { at, due, thread: folding.thread() };
+    (folding, caller)
 }
 
 fn run(node: &Weak<Node>, stop: &AtomicBool, due: &AtomicBool) {

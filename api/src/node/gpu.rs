@@ -3,6 +3,7 @@
 //! search on the CPU and find the same.
 
 use super::Node;
+use super::background::Background;
 use crate::config::schema::GpuUse;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwapOption;
@@ -13,7 +14,7 @@ use interdict_shaders::{Dispatcher, FaultKind, NoGpu, Route, Stats, Why};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// The variable by which tests have Mesa's software adapter serve. Not a key of the configuration, which is copied
@@ -130,7 +131,6 @@ pub struct Gpu {
     devices: Mutex<Devices>,
     /// Banks have learned since the thread looked.
     due: AtomicBool,
-    stop: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
@@ -145,7 +145,6 @@ impl Gpu {
             frozen: ArcSwapOption::empty(),
             devices: Mutex::default(),
             due: AtomicBool::new(true),
-            stop: AtomicBool::new(false),
             thread: OnceLock::new(),
         };
         match gpu.open_device() {
@@ -242,50 +241,17 @@ impl Gpu {
     }
 
     /// Starts the thread that keeps the device and its copies.
-    pub fn start(self: &Arc<Gpu>, node: Weak<Node>) -> Serving {
+    pub fn start(self: &Arc<Gpu>, node: Weak<Node>) -> Background {
         let gpu = self.clone();
-        let handle = thread::Builder::new()
-            .name("gpu-banks".into())
-            .spawn(move || run(&node, &gpu))
-            .expect("the system gives a thread at start");
-        self.thread.get_or_init(|| handle.thread().clone());
-        Serving { gpu: self.clone(), handle: Some(handle) }
+        let serving = Background::start("gpu-banks", move |stop| run(&node, stop, &gpu));
+        self.thread.get_or_init(|| serving.thread());
+        serving
     }
 }
 
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Gpu({:?})", self.frozen())
-    }
-}
-
-/// The thread; asked to end when dropped.
-#[derive(Debug)]
-pub struct Serving {
-    gpu: Arc<Gpu>,
-    handle: Option<JoinHandle<()>>,
-}
-
-impl Serving {
-    /// Asks the thread to end and waits for it; a copy that has begun is finished.
-    pub fn end(mut self) {
-        self.ask_to_end();
-        if let Some(handle) = self.handle.take() {
-            // A panic has been reported by its own hook.
-            drop(handle.join());
-        }
-    }
-    fn ask_to_end(&self) {
-        self.gpu.stop.store(true, Ordering::Release);
-        if let Some(handle) = &self.handle {
-            handle.thread().unpark();
-        }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.ask_to_end();
     }
 }
 
@@ -311,15 +277,15 @@ impl Probe {
     }
 }
 
-fn run(node: &Weak<Node>, gpu: &Gpu) {
+fn run(node: &Weak<Node>, stop: &AtomicBool, gpu: &Gpu) {
     let now = Instant::now();
     let mut probe = Probe { wait: gpu.settings.backoff_min, not_before: now, since: now };
     let look = LOOK.min(gpu.settings.backoff_min);
-    while !gpu.stop.load(Ordering::Acquire) {
+    while !stop.load(Ordering::Acquire) {
         if !gpu.due.load(Ordering::Acquire) || gpu.frozen().is_none() {
             thread::park_timeout(look);
         }
-        if gpu.stop.load(Ordering::Acquire) {
+        if stop.load(Ordering::Acquire) {
             return;
         }
         keep_device(gpu, &mut probe);

@@ -1,9 +1,10 @@
 //! Verdicts that were given: by sequence from the journal, with the generation that gave them, for retries,
 //! `GET /v1/decisions/…` and `explain`.
 
+use super::Node;
+use super::publication::BUILT_MAX;
 use super::recall::Recalled;
 use super::recovery::Generations;
-use super::{BUILT_MAX, Node};
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{
     Accepted, Body, Decided, Finished, GenerationId, Recorded, Transaction, Verdict,

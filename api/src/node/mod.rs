@@ -7,6 +7,7 @@ pub mod cache;
 pub mod cold;
 pub mod store;
 pub mod publish;
+pub mod publication;
 pub mod fold;
 pub mod folding;
 pub mod gpu;
@@ -20,7 +21,9 @@ pub mod budget;
 pub mod quota;
 pub mod fair;
 pub mod intake;
+pub mod submit;
 pub mod core;
+pub mod background;
 pub mod disk;
 pub mod outage;
 pub mod failpoint;
@@ -38,43 +41,37 @@ pub mod rotate;
 pub use self::core::{Answered, Job, Reply, Settled, Waiting};
 pub use self::outage::Unwritable;
 
+use self::background::Background;
 use self::clock::{Clock, Machine};
-use self::combining::combine;
 use self::core::Core;
-use self::disk::Watching;
-use self::finish::{Finish, Finishing};
-use self::folding::{Folding, Folds};
+use self::finish::Finish;
+use self::folding::Folds;
 use self::gpu::Gpu;
 use self::intake::Intake;
 use self::keys::NodeKeys;
 use self::lanes::{Lanes, Setting, Waits};
 use self::pace::Pace;
 use self::quota::Terms;
-use self::retention::{Keeping, Retaining};
+use self::retention::Keeping;
 use self::sequencing::Means;
-use self::snapshot::{Following, Snapshots};
+use self::snapshot::Snapshots;
 use self::store::Store;
 use self::tally::Tally;
 use crate::config::Loaded;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
-use interdict_engine::domain::{Body, Event, GenerationId};
 use interdict_engine::features::StateLimits;
-use interdict_engine::freshness::WhenStale;
 use interdict_engine::generation::{Generation, View};
 use interdict_engine::identity::IdentityLimits;
-use interdict_engine::packs;
-use interdict_engine::sequencer::{SequencerLimits, Submission};
+use interdict_engine::sequencer::SequencerLimits;
 use interdict_ledger::journal::Reader;
 use parking_lot::Mutex;
 use prometheus::Histogram;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-/// Built generations held in memory beside the one in force; past it they are let go and built again when asked for.
-const BUILT_MAX: usize = 16;
 const HOUR_MS: i64 = 3_600_000;
 
 /// How a node is opened.
@@ -118,17 +115,16 @@ pub struct Node {
     pub syncs: Histogram,
     /// What was skipped and is finished.
     pub finish: Arc<Finish>,
-    finishing: Mutex<Option<Finishing>>,
     core: Arc<Mutex<Core>>,
-    watching: Mutex<Option<Watching>>,
     lanes: Option<Lanes>,
+    /// Threads beside the path, in the order of their starts.
+    background: Mutex<Vec<Background>>,
+    /// Whether images of the state are written.
+    writes_images: bool,
     /// The images of its state.
     pub snapshots: Arc<Snapshots>,
-    following: Mutex<Option<Following>>,
-    folding: Mutex<Option<Folding>>,
     /// The device that searches banks, where one is used.
     pub gpu: Option<Arc<Gpu>>,
-    serving: Mutex<Option<gpu::Serving>>,
     /// Held from the view that a generation is made from to its publication, so that none is made from a view that
     /// is no longer in force.
     publishing: Mutex<()>,
@@ -147,7 +143,6 @@ pub struct Node {
     micro_batch: usize,
     /// What is destroyed when its retention has passed.
     pub keeping: Keeping,
-    retaining: Mutex<Option<Retaining>>,
     /// Held while keys of the ring are taken up.
     rotating: Mutex<()>,
     /// Whether a file is followed: what was read of it cannot be read again under another tag key.
@@ -234,20 +229,17 @@ impl Node {
             recovered: opened.found,
             syncs,
             finish,
-            finishing: Mutex::default(),
             intake,
             pace,
             clock,
             shown,
             core,
-            watching: Mutex::default(),
             lanes,
+            background: Mutex::default(),
+            writes_images: writes,
             snapshots: Arc::new(opened.snapshots),
-            following: Mutex::default(),
             folds: Folds::default(),
-            folding: Mutex::default(),
             gpu,
-            serving: Mutex::default(),
             publishing: Mutex::default(),
             recent_folds: Mutex::default(),
             reader,
@@ -260,381 +252,68 @@ impl Node {
             micro_batch,
             list_quota: tokio::sync::Mutex::default(),
             keeping,
-            retaining: Mutex::default(),
             rotating: Mutex::default(),
             follows: AtomicBool::new(false),
             loaded,
         });
-        // Held for the look only, so that whoever closes the node finds itself its last holder.
-        let of_node = Arc::downgrade(&node);
-        let write_again = move || of_node.upgrade().map(|node| node.write_again());
-        let (watching, watcher) = Watching::start(node.clock.clone(), write_again);
-        *node.watching.lock() = Some(watching);
-        node.core.lock().watched(node.loaded.disk_policy(), watcher);
-        node.publish_configured(wanted, now_ms)?;
-        node.refresh_tags(now_ms);
-        // A ring that lacks a key was refused above; one that has a key too many goes on with those in force.
-        if let Err(e) = node.take_up_keys("start", now_ms) {
-            tracing::warn!("a key of the ring is not taken up: {e:#}");
-        }
-        *node.retaining.lock() = Some(Retaining::start(Arc::downgrade(&node)));
-        let (folding, caller) = Folding::start(Arc::downgrade(&node), node.loaded.config.lists.fold_at);
-        *node.folding.lock() = Some(folding);
-        node.core.lock().fold_by(caller);
-        let finishing = Finishing::start(&node);
-        *node.finishing.lock() = Some(finishing);
-        if writes {
-            let (of_node, snapshots) = (Arc::downgrade(&node), node.snapshots.clone());
-            let following = Following::start(of_node, snapshots, node.store.clone(), node.reader.clone());
-            *node.following.lock() = Some(following);
-        }
-        if let Some(gpu) = &node.gpu {
-            // What the journal taught is on the device before the first payment comes.
-            gpu.renew(&node.view());
-            *node.serving.lock() = Some(gpu.start(Arc::downgrade(&node)));
-        }
+        node.begin(wanted, now_ms)?;
         Ok(node)
     }
-
-    fn publish_configured(&self, wanted: Arc<Generation>, now_ms: i64) -> Result<()> {
-        let mark = self.data.join("generations").join("configured");
-        let hash = interdict_engine::generation::hex(&wanted.hash());
-        let known = std::fs::read_to_string(&mark).unwrap_or_default();
-        let in_force = self.view().id().hash;
-        // A generation published through the API since then stays in force over a restart.
-        if known.trim() == hash && self.recovered.last_sequence > 0 {
-            self.keep_uploaded(&wanted);
-            return Ok(());
+    /// Starts the threads beside the path, and publishes what the configuration has.
+    fn begin(self: &Arc<Node>, wanted: Arc<Generation>, now_ms: i64) -> Result<()> {
+        // Held for the look only, so that whoever closes the node finds itself its last holder.
+        let of_node = Arc::downgrade(self);
+        let write_again = move || of_node.upgrade().map(|node| node.write_again());
+        let (watching, watcher) = disk::start(self.clock.clone(), write_again);
+        self.beside(watching);
+        self.core.lock().watched(self.loaded.disk_policy(), watcher);
+        self.publish_configured(wanted, now_ms)?;
+        self.refresh_tags(now_ms);
+        // A ring that lacks a key was refused above; one that has a key too many goes on with those in force.
+        if let Err(e) = self.take_up_keys("start", now_ms) {
+            tracing::warn!("a key of the ring is not taken up: {e:#}");
         }
-        let _publishing = self.publishing.lock();
-        let wanted = fold::under(&wanted, &self.view(), &self.store)?;
-        if in_force != wanted.hash() {
-            self.publish_next(wanted, now_ms)?;
+        self.beside(retention::start(Arc::downgrade(self)));
+        let (folding, caller) = folding::start(Arc::downgrade(self), self.loaded.config.lists.fold_at);
+        self.beside(folding);
+        self.core.lock().fold_by(caller);
+        self.beside(finish::start(self));
+        if self.writes_images {
+            let (of_node, snapshots) = (Arc::downgrade(self), self.snapshots.clone());
+            let (store, reader) = (self.store.clone(), self.reader.clone());
+            self.beside(snapshot::follow::start(of_node, snapshots, store, reader));
         }
-        failpoint::reached("publish.before_mark");
-        store::write_whole(&mark, format!("{hash}\n").as_bytes())
-    }
-
-    /// Packs in force that the configuration does not have were uploaded before the restart; the next publication
-    /// must not drop them.
-    fn keep_uploaded(&self, configured: &Generation) {
-        let view = self.view();
-        let mut uploaded = self.uploaded.lock();
-        for pack in view.generation().packs() {
-            let same = configured.packs().iter().any(|known| known.content_hash() == pack.content_hash());
-            if !same {
-                uploaded.insert(pack.name().to_owned(), pack.archive());
-            }
+        if let Some(gpu) = &self.gpu {
+            // What the journal taught is on the device before the first payment comes.
+            gpu.renew(&self.view());
+            self.beside(gpu.start(Arc::downgrade(self)));
         }
+        Ok(())
+    }
+    fn beside(&self, thread: Background) {
+        self.background.lock().push(thread);
     }
 
-    /// Publishes a generation made while `publishing` was held: an event in the journal, visible to every later
-    /// transaction.
-    ///
-    /// # Errors
-    /// When deltas do not fit the new base, or the journal cannot write ([`Unwritable`]).
-    fn publish_next(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
-        let published = self.publish_under_lock(generation, now_ms);
-        // As below, where it was refused.
-        self.work();
-        published
-    }
-    fn publish_under_lock(&self, generation: Arc<Generation>, now_ms: i64) -> Result<GenerationId> {
-        {
-            let mut built = self.generations.lock();
-            if built.len() >= BUILT_MAX {
-                built.clear();
-            }
-            built.insert(generation.hash(), generation.clone());
-        }
-        let id = GenerationId { hash: generation.hash(), overlay: 0 };
-        let event =
-            Event { tenant: "default".into(), arrival_ms: now_ms, body: Body::Publish { generation: id } };
-        failpoint::reached("publish.before_append");
-        let mut core = self.core.lock();
-        match core.publish(generation, event)? {
-            Answered::Noted(accepted) => {
-                // Even where the journal cannot write it now: it will, and then names it.
-                let in_use: Vec<[u8; 32]> = {
-                    let mut published = self.published.lock();
-                    published.insert(accepted.generation.hash);
-                    published.iter().copied().collect()
-                };
-                let written = core.write();
-                let durable = core.durable();
-                drop(core);
-                // Whoever brought a payment meanwhile found the core taken and went; it does not wait for the sync.
-                self.work();
-                written.and_then(|()| durable()).map_err(|why| Unwritable { why, is_kept: true })?;
-                let kept = self.store.retain(self.loaded.config.journal.retain_generations, &in_use);
-                if let Err(e) = kept {
-                    tracing::warn!("older generations could not be removed: {e:#}");
-                }
-                Ok(accepted.generation)
-            }
-            Answered::Refused(error) => Err(error.into()),
-            other => anyhow::bail!("publication came to {other:?}"),
-        }
-    }
-
-    /// Checks, tests and keeps an uploaded pack archive for the next publication; its name and version.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the pack.
-    pub fn upload_pack(&self, archive: Vec<u8>) -> Result<(String, String)> {
-        let files = interdict_engine::packs::unarchive(&archive)?;
-        let pack = publish::checked_pack(files, "pack", &self.loaded.hardware.costs)?;
-        let named = (pack.name().to_owned(), pack.manifest.version.clone());
-        self.uploaded.lock().insert(named.0.clone(), archive);
-        Ok(named)
-    }
-
-    /// Publishes configuration and uploaded packs as they are now.
-    ///
-    /// # Errors
-    /// As [`publish::build`]; when deltas do not fit the new lists, or the journal takes no records.
-    pub fn publish_current(&self, now_ms: i64) -> Result<GenerationId> {
-        let uploaded = self.uploaded.lock().clone();
-        let times = publish::list_times(&self.loaded);
-        let (configured, costs) = publish::build_costed(&self.loaded, &self.store, &self.keys, &uploaded)?;
-        self.pace.guess(&costs);
-        let _publishing = self.publishing.lock();
-        let generation = fold::under(&configured, &self.view(), &self.store)?;
-        let id = self.publish_next(generation, now_ms)?;
-        times.into_iter().for_each(|(name, time_ms)| self.list_changed(&name, time_ms));
-        Ok(id)
-    }
-
-    /// Publishes a generation again that was in force before, with its packs, list files, watchlists, settings and
-    /// rates; what list deltas have said since then stays said. `name`: as answers write it, with or without the
-    /// sequence, or its whole hash. Uploaded packs become those that it has.
-    ///
-    /// # Errors
-    /// When no generation that was ever in force, or more than one, has that name; when its parts are gone; as
-    /// [`Node::publish_current`].
-    pub fn publish_kept(&self, name: &str, now_ms: i64) -> Result<GenerationId> {
-        let digits = name.strip_prefix("g-").unwrap_or(name).split('@').next().unwrap_or_default();
-        // As answers write it: shorter names would be guesses.
-        if digits.len() < 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            bail!("generation {name:?}: expected g- and 12 digits, or the 64 of its hash");
-        }
-        let digits = digits.to_ascii_lowercase();
-        let fits = |hash: &&[u8; 32]| interdict_engine::generation::hex(*hash).starts_with(&digits);
-        let found: Vec<[u8; 32]> = self.published.lock().iter().filter(fits).copied().collect();
-        let [hash] = found[..] else {
-            bail!("generation {name:?}: {} that were in force here have that name", found.len());
-        };
-        let kept = self.generation(&GenerationId { hash, overlay: 0 })?;
-        let _publishing = self.publishing.lock();
-        let wanted = fold::configured(&kept, &self.store)?;
-        let id = self.publish_next(fold::under(&wanted, &self.view(), &self.store)?, now_ms)?;
-        self.upload_again(&kept);
-        Ok(id)
-    }
-    /// Uploaded packs go back to what a generation has of them. What a folder has stays the folder's: it is read again
-    /// at the next publication.
-    fn upload_again(&self, kept: &Generation) {
-        let folders = self.loaded.config.rules.packs.iter().map(|dir| self.loaded.resolve(dir));
-        let folders = folders.filter_map(|dir| packs::load(publish::read_pack_folder(&dir).ok()?).ok());
-        let folders: BTreeMap<String, [u8; 32]> =
-            folders.map(|pack| (pack.name().to_owned(), pack.content_hash())).collect();
-        let mut uploaded = self.uploaded.lock();
-        let mut again = BTreeMap::new();
-        for pack in kept.packs() {
-            let of_folder = folders.get(pack.name());
-            let was_uploaded = uploaded.contains_key(pack.name()) || of_folder.is_none();
-            if was_uploaded && of_folder != Some(&pack.content_hash()) {
-                again.insert(pack.name().to_owned(), pack.archive());
-            }
-        }
-        *uploaded = again;
-    }
-    /// Generations held built beside the one in force, and the bytes of the lists of the one in force and of those.
-    pub fn built(&self) -> (usize, [usize; 2]) {
-        let bytes =
-            |generation: &Generation| generation.lists().memory_bytes() + generation.lists().snapshot_bytes();
-        let view = self.view();
-        let generations = self.generations.lock();
-        let kept = generations.iter().filter(|(hash, _)| **hash != view.id().hash);
-        let (count, kept) = kept.fold((0, 0), |(n, sum), (_, one)| (n + 1, sum + bytes(one)));
-        (count, [bytes(view.generation()), kept])
-    }
-
-    /// A list's content was changed at a time, in ms since the Unix epoch.
-    pub fn list_changed(&self, name: &str, time_ms: i64) {
-        let mut times = self.list_times.lock();
-        let known = times.entry(name.to_owned()).or_insert(time_ms);
-        *known = (*known).max(time_ms);
-    }
-    /// When each list's content was last changed, ms since the Unix epoch: its file's own time when it was read, or a
-    /// delta's arrival (deltas of before a restart are not counted, so that a list never looks fresher than it is).
-    pub fn list_times(&self) -> BTreeMap<String, i64> {
-        self.list_times.lock().clone()
-    }
-
-    /// Submits jobs that are to be taken in their order, whatever their tenants: a feed's, an operator's. Their replies
-    /// are called when their answers are durable, on some thread.
-    pub fn submit(&self, jobs: impl IntoIterator<Item = Job>) {
-        self.intake.feed(jobs);
-        self.work();
-    }
-    /// Submits callers' jobs: taken by their tenants' weights, in order within a tenant; a payment whose deadline the
-    /// wait would outlast is answered by defaults, or refused.
-    pub fn admit(&self, jobs: impl IntoIterator<Item = Job>) {
-        drop(self.admit_soon(jobs));
-    }
-    /// As [`Node::admit`], but what waits is taken only when what this gives is dropped, so that what comes until then
-    /// is one batch with it.
-    pub fn admit_soon(&self, jobs: impl IntoIterator<Item = Job>) -> Soon<'_> {
-        self.intake.admit(jobs);
-        Soon(self)
-    }
-    fn combine(&self) {
-        combine(&self.intake, &self.core, &self.wanted, self.micro_batch);
-    }
-    /// Has what waits taken.
-    fn work(&self) {
-        match &self.lanes {
-            Some(lanes) => lanes.wake(),
-            None => self.combine(),
-        }
-    }
-
-    /// A generation that is in memory.
-    fn is_built(&self, hash: &[u8; 32]) -> Option<Arc<Generation>> {
-        let view = self.view();
-        let in_force = (view.generation().hash() == *hash).then(|| view.generation().clone());
-        in_force.or_else(|| self.generations.lock().get(hash).cloned())
-    }
-
-    /// Submits one event and waits for its answer on this thread.
-    pub fn call(&self, submission: Submission) -> Answered {
-        let (send, receive) = std::sync::mpsc::sync_channel(1);
-        let reply: Reply = Box::new(move |answered| drop(send.send(answered)));
-        self.submit([Job { submission, deadline: None, reply }]);
-        receive.recv().unwrap_or_else(|_| Answered::Unavailable("the node is stopping".into()))
-    }
-
-    /// Feeds the state without deciding or keeping anything: a replay's warm-up.
-    pub fn warm_up(&self, submissions: impl IntoIterator<Item = Submission>) {
-        let mut taken = Vec::new();
-        let mut core = self.core.lock();
-        core.sequencer.step(submissions, &mut taken);
-        core.show();
-    }
-
-    /// What the next transaction is judged by. Waits for nobody.
-    pub fn view(&self) -> Arc<View> {
-        self.shown.load_full()
-    }
-    /// The last sequence that the journal has. Waits for nobody.
-    pub fn written_sequence(&self) -> u64 {
-        self.reader.last_sequence()
-    }
-    /// Something of the core, under its lock: figures for metrics and status.
-    pub fn with_core<T>(&self, f: impl FnOnce(&Core) -> T) -> T {
-        let found = f(&self.core.lock());
-        // Whoever brought a payment meanwhile found the core taken and went.
-        self.work();
-        found
-    }
-    /// Closes the journal's open segment and begins the next.
-    fn roll(&self) {
-        self.core.lock().roll();
-        // As above.
-        self.work();
-    }
-    /// Writes what waits for the disk; whether anything still does.
-    fn write_again(&self) -> bool {
-        let mut core = self.core.lock();
-        core.try_again();
-        let still_waits = core.is_troubled();
-        drop(core);
-        // Whoever brought a payment meanwhile found the core taken and went.
-        self.work();
-        still_waits
-    }
-    /// Jobs that wait for the sequencer.
-    pub fn queue_depth(&self) -> usize {
-        self.intake.waiting()
-    }
-    /// Whether the node takes requests, or why not.
-    pub fn ready(&self) -> Result<(), String> {
-        if self.draining.load(Ordering::Acquire) {
-            return Err("draining".into());
-        }
-        // Whoever has the core is at work with it, or will find out; callers do not wait for that. A look at it must
-        // not leave behind what came meanwhile.
-        let Some(mut core) = self.core.try_lock() else { return Ok(()) };
-        core.try_again();
-        let ready = core.refuses().map_or(Ok(()), Err);
-        drop(core);
-        // Not what others are still gathering a batch for.
-        if self.lanes.is_none() && self.wanted.swap(false, Ordering::SeqCst) {
-            self.combine();
-        }
-        ready
-    }
-    /// Whether every list that payments must not be judged without is fresh, or which one is not. Asked by whoever
-    /// serves: a replay's payments are of the past, and so are its lists.
-    pub fn fresh(&self, now_ms: i64) -> Result<(), String> {
-        match self.view().stale(WhenStale::Stop, now_ms).next() {
-            None => Ok(()),
-            Some((_, list)) => Err(format!(
-                "list {:?} is older than its fresh_for of {} s, and its when_stale is stop",
-                list.list,
-                list.fresh_for_ms / 1000
-            )),
-        }
-    }
-    /// Takes no more requests; those taken are answered.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
     /// Ends lanes and journal in order: everything taken is decided, answered and written.
     ///
     /// # Errors
     /// When the last sync fails.
     pub fn close(self: Arc<Node>) -> Result<()> {
-        // It may hold the node while it folds.
-        let folding = self.folding.lock().take();
-        folding.into_iter().for_each(Folding::end);
-        let finishing = self.finishing.lock().take();
-        finishing.into_iter().for_each(Finishing::end);
-        let following = self.following.lock().take();
-        let writes = following.is_some();
-        following.into_iter().for_each(Following::end);
-        let retaining = self.retaining.lock().take();
-        retaining.into_iter().for_each(Retaining::end);
-        let watching = self.watching.lock().take();
-        watching.into_iter().for_each(Watching::end);
+        // One of them may hold the node for a while. The disk is watched until the others have ended.
+        let threads = std::mem::take(&mut *self.background.lock());
+        threads.into_iter().rev().for_each(Background::end);
         let node = Arc::into_inner(self).context("somebody still holds the node")?;
         drop(node.lanes);
         let core = Arc::into_inner(node.core).context("a lane still holds the core")?.into_inner();
         let (sequencer, Some(journal)) = core.into_parts() else { return Ok(()) };
         let waits = journal.unwritten_records();
-        if writes {
+        if node.writes_images {
             let published = node.published.into_inner().into_iter().collect();
             let queue = node.finish.queue();
             node.snapshots.write_live(&sequencer, &journal, published, queue.unfinished());
         }
         drop(sequencer);
         journal.close().map_err(|e| anyhow::anyhow!("{waits} records in memory could not be written: {e}"))
-    }
-}
-
-/// Jobs that wait and are not taken yet; see [`Node::admit_soon`].
-#[must_use = "dropping it has the jobs taken"]
-pub struct Soon<'a>(&'a Node);
-impl Soon<'_> {
-    /// Whether a batch is gathered by waiting: with lanes the sequencer's thread gathers it.
-    pub fn gathers(&self) -> bool {
-        self.0.lanes.is_none()
-    }
-}
-impl Drop for Soon<'_> {
-    fn drop(&mut self) {
-        self.0.work();
     }
 }
 

@@ -2,6 +2,7 @@
 //! those whose newest record has passed its retention. On a thread of its own; the path waits for none of it but the
 //! closing of a segment, which is what it does at a full one.
 
+use super::background::Background;
 use super::{Node, now_ms};
 use interdict_engine::domain::Accepted;
 use interdict_ledger::dead_letter::DeadLetters;
@@ -10,7 +11,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 /// How often it is looked whether something has passed its retention.
@@ -151,44 +152,9 @@ impl Node {
     }
 }
 
-/// The thread; asked to end when dropped.
-#[derive(Debug)]
-pub struct Retaining {
-    stop: Arc<AtomicBool>,
-    handle: Option<JoinHandle<()>>,
-}
-
-impl Retaining {
-    /// Starts the thread of a node.
-    pub fn start(node: Weak<Node>) -> Retaining {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let handle = thread::Builder::new()
-            .name("retain".into())
-            .spawn(move || run(&node, &stopped))
-            .expect("the system gives a thread at start");
-        Retaining { stop, handle: Some(handle) }
-    }
-    /// Asks the thread to end and waits for it.
-    pub fn end(mut self) {
-        self.ask_to_end();
-        if let Some(handle) = self.handle.take() {
-            // A panic has been reported by its own hook.
-            drop(handle.join());
-        }
-    }
-    fn ask_to_end(&self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(handle) = &self.handle {
-            handle.thread().unpark();
-        }
-    }
-}
-
-impl Drop for Retaining {
-    fn drop(&mut self) {
-        self.ask_to_end();
-    }
+/// Starts the thread of a node.
+pub fn start(node: Weak<Node>) -> Background {
+    Background::start("retain", move |stop| run(&node, stop))
 }
 
 fn run(node: &Weak<Node>, stop: &AtomicBool) {

@@ -2,11 +2,10 @@
 //! (`load.rs`), and who writes the next: the node itself at its end, and beside the path a thread that follows the
 //! journal with a sequencer of its own (`follow.rs`), since the state is a function of the journal.
 
-mod follow;
+pub mod follow;
 mod load;
 mod priority;
 
-pub use follow::Following;
 pub use load::{Image, Loading, Reason, Refused, load};
 
 use super::HOUR_MS;

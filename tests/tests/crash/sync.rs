@@ -2,9 +2,10 @@
 //! whoever asks while the first sync still runs; unless the configuration would rather have an answer in time. A sync
 //! that fails is made good elsewhere.
 
+use interdict::node::background::Background;
 use interdict::node::clock::Machine;
 use interdict::node::core::Core;
-use interdict::node::disk::{Policy, SyncLate, Watching};
+use interdict::node::disk::{self, Policy, SyncLate};
 use interdict::node::recovery::empty_generation;
 use interdict::node::tally::Tally;
 use interdict::node::{Answered, Job, limits};
@@ -113,7 +114,7 @@ fn core() -> (tempfile::TempDir, Arc<Gate>, Core) {
 }
 
 /// As a node has it: with somebody who watches over the disk.
-fn watched(core: Core, policy: Policy) -> (Arc<Mutex<Core>>, Watching) {
+fn watched(core: Core, policy: Policy) -> (Arc<Mutex<Core>>, Background) {
     let core = Arc::new(Mutex::new(core));
     let of_core = Arc::downgrade(&core);
     let try_again = move || {
@@ -122,7 +123,7 @@ fn watched(core: Core, policy: Policy) -> (Arc<Mutex<Core>>, Watching) {
         core.try_again();
         Some(core.is_troubled())
     };
-    let (watching, watcher) = Watching::start(Arc::new(Machine), try_again);
+    let (watching, watcher) = disk::start(Arc::new(Machine), try_again);
     core.lock().watched(policy, watcher);
     (core, watching)
 }

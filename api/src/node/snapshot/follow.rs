@@ -3,6 +3,7 @@
 //! only while it does. What it writes is what a start would have come to.
 
 use super::{Ground, Image, Loading, Outcome, Place, Snapshots, load, priority};
+use crate::node::background::Background;
 use crate::node::recovery::{Generations, empty_generation};
 use crate::node::store::Store;
 use crate::node::{Node, now_ms};
@@ -15,7 +16,7 @@ use interdict_ledger::{Error, ErrorKind};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often it looks whether the next is due.
@@ -30,44 +31,11 @@ const AT_LEAST: Duration = Duration::from_secs(1);
 /// Wait after an image that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// The thread; asked to end when dropped.
-#[derive(Debug)]
-pub struct Following {
-    stop: Arc<AtomicBool>,
-    handle: Option<JoinHandle<()>>,
-}
-
-impl Following {
-    /// Starts the thread of a node.
-    pub fn start(node: Weak<Node>, snapshots: Arc<Snapshots>, store: Store, reader: Reader) -> Following {
-        let stop = Arc::new(AtomicBool::new(false));
-        let follower = Follower { node, snapshots, store, reader, stop: stop.clone() };
-        let handle = thread::Builder::new()
-            .name("snapshot".into())
-            .spawn(move || follower.run())
-            .expect("the system gives a thread at start");
-        Following { stop, handle: Some(handle) }
-    }
-    /// Asks the thread to end and waits for it; an image that it is writing is finished, without rests.
-    pub fn end(mut self) {
-        self.ask_to_end();
-        if let Some(handle) = self.handle.take() {
-            // A panic has been reported by its own hook.
-            drop(handle.join());
-        }
-    }
-    fn ask_to_end(&self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(handle) = &self.handle {
-            handle.thread().unpark();
-        }
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.ask_to_end();
-    }
+/// Starts the thread of a node; an image that it is writing when it is asked to end is finished, without rests.
+pub fn start(node: Weak<Node>, snapshots: Arc<Snapshots>, store: Store, reader: Reader) -> Background {
+    Background::start("snapshot", move |stop| {
+        Follower { node, snapshots, store, reader, stop: stop.clone() }.run();
+    })
 }
 
 struct Follower {
