@@ -17,6 +17,7 @@ pub mod clock;
 pub mod pace;
 pub mod budget;
 pub mod quota;
+mod bounds;
 pub mod fair;
 pub mod intake;
 pub mod core;
@@ -29,9 +30,11 @@ pub mod snapshot;
 pub mod recall;
 pub mod lookup;
 
+pub use self::bounds::limits;
 pub use self::core::{Answered, Job, Reply, Settled, Waiting};
 pub use self::outage::Unwritable;
 
+use self::bounds::terms;
 use self::clock::{Clock, Machine};
 use self::core::Core;
 use self::disk::Watching;
@@ -41,7 +44,6 @@ use self::intake::{Batch, Intake};
 use self::keys::NodeKeys;
 use self::lanes::{Lanes, Setting, Waits};
 use self::pace::Pace;
-use self::quota::Terms;
 use self::snapshot::{Following, Snapshots};
 use self::store::Store;
 use self::tally::Tally;
@@ -49,12 +51,10 @@ use crate::config::Loaded;
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use interdict_engine::domain::{Body, Event, GenerationId};
-use interdict_engine::features::StateLimits;
 use interdict_engine::freshness::WhenStale;
 use interdict_engine::generation::{Generation, View};
-use interdict_engine::identity::IdentityLimits;
 use interdict_engine::packs;
-use interdict_engine::sequencer::{SequencerLimits, Submission};
+use interdict_engine::sequencer::Submission;
 use interdict_ledger::journal::Reader;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus::Histogram;
@@ -577,36 +577,6 @@ impl Node {
         drop(sequencer);
         journal.close().map_err(|e| anyhow::anyhow!("{waits} records in memory could not be written: {e}"))
     }
-}
-
-/// The bounds of a configuration's sequencer.
-pub fn limits(loaded: &Loaded) -> SequencerLimits {
-    const HOUR_MS: i64 = 3_600_000;
-    let hardware = &loaded.hardware;
-    SequencerLimits {
-        features: StateLimits {
-            keys_max: loaded.config.features.keys_max,
-            bytes_max: hardware.feature_memory_mib << 20,
-            originals_max: hardware.originals,
-            lateness_ms: loaded.config.features.lateness_s * 1000,
-            ..StateLimits::default()
-        },
-        identity: IdentityLimits {
-            horizon_ms: loaded.config.identity.horizon_h * HOUR_MS,
-            bytes_max: hardware.identity_memory_mib << 20,
-            disk_bytes_max: loaded.config.identity.disk_mib.saturating_mul(1 << 20),
-            ..IdentityLimits::default()
-        },
-    }
-}
-
-/// What the configuration grants its tenants.
-fn terms(loaded: &Loaded) -> BTreeMap<String, Terms> {
-    let terms = loaded.config.tenants.iter().map(|(name, tenant)| {
-        let rate = tenant.rate.map(|rate| (rate, tenant.burst.unwrap_or(rate).max(1.0)));
-        (name.clone(), Terms { weight: tenant.weight.unwrap_or(1), rate })
-    });
-    terms.collect()
 }
 
 /// ms since the Unix epoch by this machine's clock.
