@@ -10,7 +10,6 @@ use interdict_engine::rules::{Class, Mode};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
 use prometheus::{Encoder, Histogram, HistogramOpts, Opts, Registry, TextEncoder};
 use reading::Reading;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 type Counters = GenericCounterVec<U64>;

@@ -1,6 +1,11 @@
 //! The command line: a command a measurement, with what each can be told.
 
 use clap::{Args, Parser, Subcommand};
+use interdict_bench::load::Arrival;
+use interdict_bench::load::bodies::Kind;
+use interdict_bench::load::empty::EmptyConfig;
+use interdict_bench::world::WorldConfig;
+use interdict_bench::world::stream::Speed;
 use std::path::PathBuf;
 
 /// Interdict's world simulator, load generator and comparisons.

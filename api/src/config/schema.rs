@@ -333,7 +333,7 @@ pub struct Snapshot {
 }
 impl Default for Snapshot {
     fn default() -> Self {
-        Snapshot { enabled: true, every_events: 2_000_000, every_s: 900, keep: 2 }
+        Snapshot { enabled: true, every_events: 1_000_000, every_s: 900, keep: 2 }
     }
 }
 

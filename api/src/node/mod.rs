@@ -19,6 +19,7 @@ pub mod clock;
 pub mod pace;
 pub mod budget;
 pub mod quota;
+mod bounds;
 pub mod fair;
 pub mod intake;
 pub mod submit;
@@ -38,10 +39,12 @@ pub mod lookup;
 pub mod retention;
 pub mod rotate;
 
+pub use self::bounds::limits;
 pub use self::core::{Answered, Job, Reply, Settled, Waiting};
 pub use self::outage::Unwritable;
 
 use self::background::Background;
+use self::bounds::terms;
 use self::clock::{Clock, Machine};
 use self::core::Core;
 use self::finish::Finish;
@@ -51,7 +54,6 @@ use self::intake::Intake;
 use self::keys::NodeKeys;
 use self::lanes::{Lanes, Setting, Waits};
 use self::pace::Pace;
-use self::quota::Terms;
 use self::retention::Keeping;
 use self::sequencing::Means;
 use self::snapshot::Snapshots;
@@ -60,10 +62,7 @@ use self::tally::Tally;
 use crate::config::Loaded;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
-use interdict_engine::features::StateLimits;
 use interdict_engine::generation::{Generation, View};
-use interdict_engine::identity::IdentityLimits;
-use interdict_engine::sequencer::SequencerLimits;
 use interdict_ledger::journal::Reader;
 use parking_lot::Mutex;
 use prometheus::Histogram;
@@ -315,35 +314,6 @@ impl Node {
         drop(sequencer);
         journal.close().map_err(|e| anyhow::anyhow!("{waits} records in memory could not be written: {e}"))
     }
-}
-
-/// The bounds of a configuration's sequencer.
-pub fn limits(loaded: &Loaded) -> SequencerLimits {
-    let hardware = &loaded.hardware;
-    SequencerLimits {
-        features: StateLimits {
-            keys_max: loaded.config.features.keys_max,
-            bytes_max: hardware.feature_memory_mib << 20,
-            originals_max: hardware.originals,
-            lateness_ms: loaded.config.features.lateness_s * 1000,
-            ..StateLimits::default()
-        },
-        identity: IdentityLimits {
-            horizon_ms: loaded.config.identity.horizon_h * HOUR_MS,
-            bytes_max: hardware.identity_memory_mib << 20,
-            disk_bytes_max: loaded.config.identity.disk_mib.saturating_mul(1 << 20),
-            ..IdentityLimits::default()
-        },
-    }
-}
-
-/// What the configuration grants its tenants.
-fn terms(loaded: &Loaded) -> BTreeMap<String, Terms> {
-    let terms = loaded.config.tenants.iter().map(|(name, tenant)| {
-        let rate = tenant.rate.map(|rate| (rate, tenant.burst.unwrap_or(rate).max(1.0)));
-        (name.clone(), Terms { weight: tenant.weight.unwrap_or(1), rate })
-    });
-    terms.collect()
 }
 
 /// ms since the Unix epoch by this machine's clock.

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use interdict_engine::domain::{Body, Event, GenerationId};
 use interdict_engine::generation::Generation;
 use interdict_engine::packs;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Built generations held in memory beside the one in force; past it they are let go and built again when asked for.

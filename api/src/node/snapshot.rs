@@ -173,6 +173,8 @@ pub struct Figures {
 pub struct Snapshots {
     ground: Ground,
     settings: Snapshot,
+    /// When the node started: as old is an image that is not there.
+    since_ms: i64,
     figures: Mutex<Figures>,
 }
 
@@ -191,7 +193,7 @@ pub struct Place {
 impl Snapshots {
     /// The images of a node, as its start left them.
     pub fn new(ground: Ground, settings: Snapshot, figures: Figures) -> Snapshots {
-        Snapshots { ground, settings, figures: Mutex::new(figures) }
+        Snapshots { ground, settings, since_ms: super::now_ms(), figures: Mutex::new(figures) }
     }
     /// Figures, for metrics.
     pub fn figures(&self) -> Figures {
@@ -205,7 +207,7 @@ impl Snapshots {
     fn is_due(&self, last_sequence: u64, now_ms: i64) -> bool {
         let newest = self.figures.lock().newest;
         let (sequence, created_ms) =
-            newest.map_or((0, i64::MIN), |newest| (newest.sequence, newest.created_ms));
+            newest.map_or((0, self.since_ms), |newest| (newest.sequence, newest.created_ms));
         let events = last_sequence.saturating_sub(sequence);
         let age_s = now_ms.saturating_sub(created_ms) / 1000;
         events >= self.settings.every_events || (events > 0 && age_s >= self.settings.every_s as i64)

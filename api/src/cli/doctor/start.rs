@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Bytes of an image read in a second, and of the journal put through the sequencer again: `interdict-bench restart`
 /// on two shared cores (bench/RESULTS.md), rounded down.
 const IMAGE_PER_S: u64 = 300 << 20;
-const JOURNAL_PER_S: u64 = 60 << 20;
+const JOURNAL_PER_S: u64 = 35 << 20;
 /// A start that takes longer is worth a word.
 const LONG: Duration = Duration::from_secs(60);
 
