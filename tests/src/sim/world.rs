@@ -1,26 +1,33 @@
 //! One seed from its beginning to its end: clients ask, the disk has its weather, the node crashes and is started again,
 //! in the order of a virtual clock; then all heals, everybody gets an answer, and the journal is judged.
 
-use super::books::{Ack, Books, Failure};
-use super::clients::{Op, START_MS, What};
+// Before the modules, which use it.
+macro_rules! trace {
+    ($world:expr, $($what:tt)*) => {
+        if $world.trace {
+            eprintln!("{:>12} us  {}", $world.clock.passed_ns() / 1000, format_args!($($what)*));
+        }
+    };
+}
+
+mod asking;
+mod lives;
+
+use super::books::{Books, Failure};
+use super::clients::{Op, What};
 use super::clock::{Agenda, MS, Ticking};
 use super::disk::weather;
 use super::node::{Node, key};
-use super::packs;
 use super::plan::Plan;
 use super::{Broken, Summary, again, law};
-use interdict::node::clock::Clock;
-use interdict::node::core::{Answered, Job, Reply};
-use interdict_engine::domain::{Accepted, Decided};
-use interdict_ledger::ErrorKind;
-use interdict_ledger::faulty::{Crash, Faults, MemoryStorage};
-use interdict_ledger::journal::{Durability, OwnedRecord, Reader, check};
+use interdict::node::core::Answered;
+use interdict_ledger::faulty::{Faults, MemoryStorage};
+use interdict_ledger::journal::{Reader, check};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Steps in which everything must have come to rest.
 const STEPS_MAX: usize = 100_000;
@@ -88,14 +95,6 @@ pub struct World {
     took_power: bool,
     summary: Summary,
     trace: bool,
-}
-
-macro_rules! trace {
-    ($world:expr, $($what:tt)*) => {
-        if $world.trace {
-            eprintln!("{:>12} us  {}", $world.clock.passed_ns() / 1000, format_args!($($what)*));
-        }
-    };
 }
 
 impl World {
@@ -272,273 +271,6 @@ impl World {
         Ok(false)
     }
 
-    // Clients.
-
-    fn send(&mut self, number: usize) -> Result<(), Failure> {
-        if self.done.contains(&number) {
-            return Ok(());
-        }
-        let again_ns = self.ops[number].timeout_ns.max(if self.is_well { WELL_TIMEOUT_NS } else { 0 });
-        self.agenda.at(self.clock.passed_ns() + again_ns, Task::Send(number));
-        if self.is_well {
-            self.tries[number] += 1;
-            if self.tries[number] > TRIES_MAX {
-                return Err(format!("op {number} gets no answer on a good disk: {:?}", self.ops[number]));
-            }
-        }
-        self.ask(number);
-        Ok(())
-    }
-    fn ask(&mut self, number: usize) {
-        let (op, now_ns) = (self.ops[number].clone(), self.clock.passed_ns());
-        let reply = self.reply(number);
-        let Some(node) = &mut self.node else {
-            self.open.remove(&self.attempts);
-            return;
-        };
-        trace!(self, "op {number} attempt {}: {:?}", self.attempts, op.what);
-        if let What::Publish(generation) = op.what {
-            let arrival_ms = START_MS + (now_ns / MS) as i64;
-            return node.publish(packs::generations()[generation].clone(), arrival_ms, reply);
-        }
-        let deadline = op.deadline_ns.filter(|_| !self.is_well);
-        let deadline = deadline.map(|ns| self.clock.now() + Duration::from_nanos(ns));
-        node.bring(Job { submission: op.submission(now_ns), deadline, reply }, op.is_payment());
-    }
-    /// What the next attempt is told by; whoever has stopped tells nobody.
-    fn reply(&mut self, op: usize) -> Reply {
-        self.attempts += 1;
-        self.open.insert(self.attempts);
-        let (attempt, inbox, storage) = (self.attempts, self.inbox.clone(), self.storage.clone());
-        Box::new(move |answered| {
-            if !storage.is_stopped() {
-                inbox.lock().push(Told { op, attempt, answered });
-            }
-        })
-    }
-    /// Somebody has the core for a look at its figures, while the next clients come.
-    fn look(&mut self) {
-        let Some(node) = self.node.as_ref().filter(|_| self.plan.lanes == 0) else { return };
-        let core = node.core.clone();
-        let held = core.lock();
-        let waiting = self.ops.iter().filter(|op| op.is_payment() && !self.done.contains(&op.number));
-        let callers: Vec<usize> = waiting.map(|op| op.number).take(3).collect();
-        callers.into_iter().for_each(|op| self.ask(op));
-        drop(held);
-        self.node.as_ref().into_iter().for_each(Node::work);
-    }
-
-    fn told(&mut self, told: Told) -> Result<(), Failure> {
-        let Told { op: number, attempt, answered } = told;
-        if !self.open.remove(&attempt) {
-            return Err(format!("op {number} was answered twice"));
-        }
-        let op = self.ops[number].clone();
-        trace!(self, "op {number} attempt {attempt} is told {}", short(&answered));
-        self.fold(number as u64, attempt);
-        match answered {
-            Answered::Decided(settled) => {
-                let verdict = &settled.verdict;
-                self.summary.skipped += usize::from(!verdict.skipped.is_empty());
-                self.ack(&op, verdict.sequence, Ack::of(&settled.work.accepted, Some(verdict)))
-            }
-            Answered::Noted(accepted) => self.ack(&op, accepted.sequence, Ack::of(&accepted, None)),
-            Answered::Same(sequence) => {
-                let Some((accepted, ack)) = self.given(sequence)? else { return self.unread(number) };
-                let is_it = accepted.identity == op.identity() && accepted.payment_digest == op.digest();
-                if !is_it || accepted.event.tenant != op.tenant {
-                    return Err(format!("op {number} is not the payment of sequence {sequence}"));
-                }
-                self.summary.same += 1;
-                self.ack(&op, sequence, ack)
-            }
-            Answered::Different(sequence) => {
-                let Some(accepted) = self.accepted(sequence)? else { return self.unread(number) };
-                if accepted.identity != op.identity() || accepted.payment_digest == op.digest() {
-                    return Err(format!("op {number} does not differ from sequence {sequence}"));
-                }
-                self.summary.different += 1;
-                self.done.insert(number);
-                Ok(())
-            }
-            Answered::Refused(_) => {
-                self.done.insert(number);
-                Ok(())
-            }
-            Answered::Overloaded(_) | Answered::Unavailable(_) => {
-                self.summary.refused += 1;
-                Ok(())
-            }
-            Answered::Early(inside) => self.early(&op, &inside),
-        }
-    }
-    fn ack(&mut self, op: &Op, sequence: u64, ack: Ack) -> Result<(), Failure> {
-        self.fold(sequence, ack.verdict.as_ref().map_or(0, Vec::len) as u64);
-        self.summary.acknowledged += 1;
-        self.done.insert(op.number);
-        self.books.ack(op, sequence, ack)
-    }
-    fn early(&mut self, op: &Op, inside: &Answered) -> Result<(), Failure> {
-        self.summary.early += 1;
-        match inside {
-            Answered::Decided(settled) => {
-                self.books.early(op, settled.verdict.sequence, settled.verdict.encode());
-            }
-            Answered::Same(sequence) => {
-                if let Some((_, Ack { verdict: Some(verdict), .. })) = self.given(*sequence)? {
-                    self.books.early(op, *sequence, verdict);
-                }
-            }
-            other => return Err(format!("op {} was told early: {}", op.number, short(other))),
-        }
-        Ok(())
-    }
-    /// What the journal has of a sequence, as whoever answers a retry reads it; `None` where the disk does not let it.
-    fn given(&self, sequence: u64) -> Result<Option<(Accepted, Ack)>, Failure> {
-        let Some(node) = self.reads() else { return Ok(None) };
-        let both = (node.reader.read_accepted(sequence), node.reader.read_decided(sequence));
-        let (accepted, decided) = match both {
-            (Ok(Some(accepted)), Ok(Some(decided))) => (accepted, decided),
-            (Err(e), _) | (_, Err(e)) if self.may_fail(&e) => return Ok(None),
-            other => return Err(format!("sequence {sequence} was told and reads as {other:?}")),
-        };
-        let read = super::books::decode(&accepted)?;
-        let verdict = Decided::decode(&decided.open).map_err(|e| e.to_string())?.verdict;
-        let parts = (accepted.open, accepted.sealed.unwrap_or_default());
-        Ok(Some((read, Ack { accepted: parts, verdict: Some(verdict.encode()) })))
-    }
-    fn reads(&self) -> Option<&Node> {
-        self.node.as_ref().filter(|_| !self.storage.is_stopped())
-    }
-    /// What was accepted under a sequence; it may still be with a lane.
-    fn accepted(&self, sequence: u64) -> Result<Option<Accepted>, Failure> {
-        let Some(node) = self.reads() else { return Ok(None) };
-        match node.reader.read_accepted(sequence) {
-            Ok(Some(accepted)) => super::books::decode(&accepted).map(Some),
-            Err(e) if self.may_fail(&e) => Ok(None),
-            other => Err(format!("sequence {sequence} was told and reads as {other:?}")),
-        }
-    }
-    /// A verdict that was given and cannot be read; where that is for damage, it never can.
-    fn unread(&mut self, op: usize) -> Result<(), Failure> {
-        if self.is_damaged() && self.is_well {
-            self.done.insert(op);
-        }
-        Ok(())
-    }
-    fn may_fail(&self, error: &interdict_ledger::Error) -> bool {
-        let is_of_damage = matches!(error.kind, ErrorKind::Corrupt | ErrorKind::Version);
-        self.is_damaged() || (!is_of_damage && !self.is_well)
-    }
-
-    // The node's lives.
-
-    /// The disk did what checksums are for.
-    fn is_damaged(&self) -> bool {
-        let harm = self.storage.harm();
-        self.plan.broken.is_none() && (harm.misdirected > 0 || harm.rotted > 0)
-    }
-    /// The disk did what no durability is promised against.
-    fn is_lossy(&self) -> bool {
-        self.is_damaged() || self.took_power
-    }
-
-    fn crash(&mut self) {
-        let power = self.plan.power && self.random.random_range(0..3) > 0;
-        let crash = if power { Crash::Power } else { Crash::Process };
-        trace!(self, "crash: {crash:?}");
-        self.summary.power_losses += usize::from(power);
-        self.summary.kills += usize::from(!power);
-        self.took_power |= power && self.plan.durability == Durability::Os;
-        self.storage = self.storage.crash(crash);
-        self.gone();
-    }
-    /// What the node had in memory is gone, and nobody it has not told will be.
-    fn gone(&mut self) {
-        self.node = None;
-        self.open.clear();
-        self.inbox.lock().clear();
-        self.books.crashed();
-        (self.sync_ends_ns, self.watch_ns) = (None, None);
-        let after_ns = self.random.random_range(1..50) * MS;
-        self.agenda.at(self.clock.passed_ns() + after_ns, Task::Start);
-    }
-
-    fn start(&mut self) -> Result<bool, Failure> {
-        let faults = match !self.is_well && self.random.random_range(0..3) == 0 {
-            true => weather(&self.plan, &self.storage, &mut self.random),
-            false => Faults::default(),
-        };
-        self.storage.set_faults(faults);
-        if !self.is_well && self.random.random_range(0..6) == 0 {
-            self.storage.stop_after(Some(self.random.random_range(0..12)));
-        }
-        let random = ChaCha8Rng::seed_from_u64(self.random.random());
-        let opened = Node::open(&self.plan, &self.storage, &self.clock, random);
-        if self.storage.is_stopped() {
-            self.summary.in_call += 1;
-            self.crash();
-            return Ok(false);
-        }
-        let (node, found) = match opened {
-            Ok(opened) => opened,
-            Err(e) => return self.failed_start(&e),
-        };
-        trace!(self, "started: {found:?}");
-        if found.restored_differently > 0 {
-            return Err(format!("{} stamps were restored differently", found.restored_differently));
-        }
-        // Looked at in good weather; what is checked is what was found.
-        self.storage.set_faults(Faults::default());
-        let records = node.reader.records(1).collect::<Result<Vec<_>, _>>();
-        self.node = Some(node);
-        let records = match records {
-            Ok(records) => records,
-            Err(e) if self.is_damaged() => return self.failed_start(&e),
-            Err(e) => return Err(format!("what was recovered reads as {e}")),
-        };
-        self.compare(records)?;
-        if found.last_sequence == 0 {
-            self.publish_first();
-        }
-        self.storage.set_faults(if self.is_well { Faults::default() } else { faults });
-        Ok(false)
-    }
-    fn compare(&mut self, records: Vec<OwnedRecord>) -> Result<(), Failure> {
-        self.fold(records.len() as u64, 0);
-        let lossy = self.is_lossy();
-        let kept = self.books.compare(records, lossy)?;
-        self.summary.recovered = self.summary.recovered.max(kept.recovered);
-        self.summary.lost += kept.lost;
-        Ok(())
-    }
-    fn publish_first(&mut self) {
-        let (arrival_ms, reply) = (START_MS, self.reply(0));
-        if let Some(node) = &mut self.node {
-            node.publish(packs::generations()[0].clone(), arrival_ms, reply);
-        }
-    }
-    /// A start that fails is tried again, unless for damage: which is said, with its place, and ends the seed.
-    fn failed_start(&mut self, error: &interdict_ledger::Error) -> Result<bool, Failure> {
-        trace!(self, "the start fails: {error}");
-        if matches!(error.kind, ErrorKind::Corrupt | ErrorKind::Version) {
-            self.summary.damaged += 1;
-            return match (self.is_lossy(), error.place) {
-                (true, Some(_)) => Ok(true),
-                (true, None) => Err(format!("damage without its place: {error}")),
-                (false, _) => Err(format!("damage on a disk that keeps its promises: {error}")),
-            };
-        }
-        if self.is_well {
-            return Err(format!("a good disk, and the start fails: {error}"));
-        }
-        self.summary.failed_starts += 1;
-        self.gone();
-        Ok(false)
-    }
-
-    // The end.
-
     fn end(mut self) -> Result<Summary, Failure> {
         if let Some(attempt) = self.open.first() {
             return Err(format!("attempt {attempt} was never answered, though the disk is well"));
@@ -571,18 +303,5 @@ impl World {
         for value in [one, other, self.clock.passed_ns()] {
             self.summary.digest = (self.summary.digest ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(7);
         }
-    }
-}
-
-/// An answer in a few words.
-fn short(answered: &Answered) -> String {
-    match answered {
-        Answered::Decided(settled) => {
-            let verdict = &settled.verdict;
-            format!("{} {:?}, skipped {:?}", verdict.sequence, verdict.outcome, verdict.skipped)
-        }
-        Answered::Noted(accepted) => format!("{} noted", accepted.sequence),
-        Answered::Early(inside) => format!("early: {}", short(inside)),
-        other => format!("{other:?}"),
     }
 }
