@@ -111,11 +111,27 @@ pub struct TagKeys {
 
 /// What tags are made under now; the tenants' keys go with it.
 struct Ring {
+    /// Another with every change.
+    turn: u64,
     rotations: u32,
     /// `None`: the first.
     state: Option<Hmac<Sha256>>,
     earlier: Vec<Hmac<Sha256>>,
     tenants: HashMap<Arc<str>, Arc<TenantKeys>>,
+}
+
+impl Ring {
+    fn derive(&self, first: &Hmac<Sha256>, shared: &TagKey, tenant: &str) -> TenantKeys {
+        let of = |master: &Hmac<Sha256>| TagKey::derive(master, &[b"state:", tenant.as_bytes()]);
+        TenantKeys {
+            tenant: tenant.into(),
+            rotations: self.rotations,
+            state: of(self.state.as_ref().unwrap_or(first)),
+            shared: shared.clone(),
+            earlier: self.earlier.iter().map(of).collect(),
+            first: self.state.as_ref().map(|_| of(first)),
+        }
+    }
 }
 
 impl fmt::Debug for TagKeys {
@@ -135,15 +151,17 @@ impl TagKeys {
     pub fn new(master: &[u8; 32]) -> TagKeys {
         let first = keyed(master);
         let shared = TagKey::derive(&first, &[b"shared:"]);
-        let ring = Ring { rotations: 0, state: None, earlier: Vec::new(), tenants: HashMap::new() };
+        let ring = Ring { turn: 0, rotations: 0, state: None, earlier: Vec::new(), tenants: HashMap::new() };
         TagKeys { first, shared, ring: RwLock::new(ring) }
     }
     /// Makes state's tags under another master key from now on, and under some before it too, newest first. Whoever
     /// has a tenant's keys in hand goes on with those; `rotations` tells what was made with them.
     pub fn rotate(&self, rotations: u32, state: &[u8; 32], earlier: &[Zeroizing<[u8; 32]>]) {
         let earlier = earlier.iter().map(|master| keyed(master)).collect();
-        let ring = Ring { rotations, state: Some(keyed(state)), earlier, tenants: HashMap::new() };
-        *self.ring.write().expect("no holder of this lock panics") = ring;
+        let state = Some(keyed(state));
+        let mut ring = self.ring.write().expect("no holder of this lock panics");
+        let turn = ring.turn + 1;
+        *ring = Ring { turn, rotations, state, earlier, tenants: HashMap::new() };
     }
     /// How often state's key was rotated.
     pub fn rotations(&self) -> u32 {
@@ -159,24 +177,16 @@ impl TagKeys {
     }
     /// The keys of a tenant: `HMAC(master, "state:" + tenant)` and the shared one.
     pub fn tenant(&self, tenant: &str) -> Arc<TenantKeys> {
-        {
+        let (keys, turn) = {
             let ring = self.ring.read().expect("no holder of this lock panics");
             if let Some(keys) = ring.tenants.get(tenant) {
                 return keys.clone();
             }
-        }
-        // Derived under the lock, so that what is kept is of the ring that it is kept in.
+            (Arc::new(ring.derive(&self.first, &self.shared, tenant)), ring.turn)
+        };
         let mut ring = self.ring.write().expect("no holder of this lock panics");
-        let of = |master: &Hmac<Sha256>| TagKey::derive(master, &[b"state:", tenant.as_bytes()]);
-        let keys = Arc::new(TenantKeys {
-            tenant: tenant.into(),
-            rotations: ring.rotations,
-            state: of(ring.state.as_ref().unwrap_or(&self.first)),
-            shared: self.shared.clone(),
-            earlier: ring.earlier.iter().map(of).collect(),
-            first: ring.state.as_ref().map(|_| of(&self.first)),
-        });
-        if ring.tenants.len() < TENANTS_CACHED_MAX {
+        // What was derived before a rotation is no longer what a tenant's keys are.
+        if ring.turn == turn && ring.tenants.len() < TENANTS_CACHED_MAX {
             ring.tenants.insert(keys.tenant.clone(), keys.clone());
         }
         keys
