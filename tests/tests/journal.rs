@@ -269,6 +269,22 @@ fn the_last_batch_in_another_place_is_damage_and_no_torn_tail() {
     }
 }
 
+/// Found by the simulator, seeds 53516 and 61608: where a segment ends is in the next one's header. If that cannot be
+/// read, bytes that a failed write left behind are no damage, and what is said is what cannot be read.
+#[test]
+fn what_is_wrong_with_the_next_header_is_not_laid_on_the_segment_before() {
+    let (disk, _) = small_journal(Durability::Os);
+    let names = segment_names(&disk);
+    let good = disk.dump();
+    disk.put(&names[1], [&good[&names[1]][..], b"left"].concat());
+    assert_eq!(check(&disk, &key()).unwrap().damage, None, "excess bytes do not count");
+    let mut bad = good[&names[2]].clone();
+    bad[20] ^= 1;
+    disk.put(&names[2], bad);
+    let damage = check(&disk, &key()).unwrap().damage.unwrap();
+    assert_eq!(damage.place.unwrap().segment, 3, "{damage}");
+}
+
 /// What one run by seed knows of the journal's content.
 struct Model {
     /// Batches that `append` took, in order.

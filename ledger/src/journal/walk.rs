@@ -228,7 +228,10 @@ fn walk_segment(
     index.info.excess_bytes = found.len - scanned.end;
     match (scanned.broken, successor) {
         (None, None) => {}
-        (Some(broken), _) if !is_last || scanned.closed => {
+        // Where it ends is in a header that cannot be read, which is what the walk says next; bytes behind are not known
+        // to count.
+        (Some(_), None) if !is_last => {}
+        (Some(broken), _) if successor.is_some() || scanned.closed => {
             return Err(corrupt(broken.offset, broken.why.what().to_owned()));
         }
         (Some(broken), _) => walk.torn = Some(torn_or_damaged(&found, &scanned, broken)?),
