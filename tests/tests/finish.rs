@@ -286,7 +286,7 @@ fn what_is_finished_is_what_a_payment_without_a_deadline_gets_whatever_came_sinc
 
 #[test]
 fn after_a_restart_and_past_the_bound_everything_is_finished_once_and_the_same() {
-    let deployment = deployment("[finish]\nqueue_max = 100\n");
+    let deployment = deployment("[finish]\nqueue_max = 300\n");
     let parts = parts(&deployment);
     let folder = tempfile::tempdir().unwrap();
     let oracle = oracle(&deployment, &parts, &folder.path().join("oracle"));
@@ -296,7 +296,7 @@ fn after_a_restart_and_past_the_bound_everything_is_finished_once_and_the_same()
     let node = open(&deployment, &data, 0, clock.clone());
     node.finish.hold_back(true);
     skipping(&node, &clock, &deployment, &parts, &mut ChaCha8Rng::seed_from_u64(5));
-    assert_eq!(node.finish.waiting().0, 100);
+    assert_eq!(node.finish.waiting().0, 300);
     let let_go = node.finish.queue().let_go();
     assert!(let_go > 100, "{let_go}");
     node.close().unwrap();

@@ -7,7 +7,7 @@ mod upgrade;
 
 use interdict::node::{Answered, Node, Options};
 use interdict_engine::domain::{
-    Accepted, Body, Decided, Event, GenerationId, Lever, ListDelta, Outcome, Verdict,
+    Accepted, Body, Decided, Event, Finished, GenerationId, Lever, ListDelta, Outcome, Verdict,
 };
 use interdict_engine::sequencer::{ENGINE, Submission};
 use interdict_ingest::decode::entries::{decode_entries, decode_subjects};
@@ -420,6 +420,43 @@ fn a_forged_verdict_differs_and_another_engine_s_is_told_apart() {
     let at = format!("@{sequence}");
     let (code, _, err) = interdict(&["explain", &at, "--data", data.to_str().unwrap()]);
     assert!(code == 3 && err.contains("no verdict yet"), "{err}");
+}
+
+#[test]
+fn a_forged_finished_verdict_differs_and_another_engine_s_is_told_apart() {
+    for (engine, softened, code, different, other) in
+        [(ENGINE, false, 0, 0, 0), (ENGINE, true, 1, 1, 0), ("0.0.0-another", true, 0, 0, 1)]
+    {
+        let (_dir, data) = copy();
+        let keys = interdict::node::keys::NodeKeys::open(&data.join("keys"), false).unwrap();
+        let storage = Arc::new(FileStorage::open(data.join("journal")).unwrap());
+        let options =
+            journal::Options::new(Durability::Os, ENGINE, interdict::node::recovery::catalogue_hash());
+        let (mut journal, _) = Journal::open(storage, &keys.master, options).unwrap();
+        let decided = journal.reader().records(0).map(|record| record.unwrap());
+        let decided = decided.filter(|record| record.kind == RecordKind::Decided).last().unwrap();
+        let Decided { mut verdict, recorded, .. } = Decided::decode(&decided.open).unwrap();
+        if softened {
+            verdict.score += 1;
+        }
+        let open = Finished { at_ms: 5, engine: engine.into(), verdict, recorded }.encode();
+        let sequence = decided.sequence;
+        let record = Record { kind: RecordKind::Finished, sequence, open: &open, sealed: &[] };
+        journal.append(&[record]).unwrap();
+        journal.close().unwrap();
+        let (found_code, found) = verify(&data, &[]);
+        let finished = &found["finished"];
+        assert_eq!(
+            (found_code, finished["different"].as_u64(), finished["other_engine"].as_u64()),
+            (code, Some(different), Some(other)),
+            "{found}"
+        );
+        assert_eq!((&finished["checked"], &found["different"]), (&json!(1), &json!(0)), "{found}");
+        if different > 0 {
+            let what = found["differences"][0]["what"][0].as_str().unwrap();
+            assert!(what.starts_with("finished: score: recorded "), "{found}");
+        }
+    }
 }
 
 #[test]

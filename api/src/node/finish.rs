@@ -10,7 +10,6 @@ pub mod window;
 use super::background::Background;
 use super::core::Core;
 use super::disk::RETRY;
-use super::recovery::Generations;
 use super::{Node, failpoint, now_ms};
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
@@ -262,11 +261,11 @@ impl Node {
             None => return self.give_up(|sequence| sequence == next, &wanted),
         };
         self.finish.passes.fetch_add(1, Ordering::Relaxed);
-        let (in_force, local) = (self.view().generation().clone(), Generations::new(&self.store));
-        let generation = |id: &GenerationId| match self.generations.lock().get(&id.hash) {
-            Some(known) => Some(known.clone()),
-            None if in_force.hash() == id.hash => Some(in_force.clone()),
-            None => local.get(id),
+        let in_force = self.view().generation().clone();
+        // Those built stay built for the next pass, within the node's own bound.
+        let generation = |id: &GenerationId| match in_force.hash() == id.hash {
+            true => Some(in_force.clone()),
+            false => self.generation(id).ok(),
         };
         let remade = remake::views(&self.reader, &wanted, hash, &generation, &mut || share.go_on())?;
         let Some(remake::Remade { views, gone_from }) = remade else { return Ok(Round::Worked) };
