@@ -194,10 +194,44 @@ fn one_payment_in_64_is_timed_in_every_stage_that_is_there() {
     }
 }
 
-/// Prometheus' own check. CI has it (tools/deps.sh test); elsewhere it is run where it is installed.
+/// Alerts ask for metrics that exist, stand in the table of OPERATIONS, and have a point there that says what to do.
+#[test]
+fn every_alert_asks_for_documented_metrics_and_has_its_runbook() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let [alerts, operations] = ["deploy/alerts.yml", "docs/OPERATIONS.md"]
+        .map(|file| std::fs::read_to_string(root.join(file)).unwrap_or_else(|e| panic!("{file}: {e}")));
+    let documented = documented();
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let asked = alerts.split(|c| !word(c)).filter(|name| name.starts_with("interdict_"));
+    for name in asked {
+        let family = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
+        let is_known = documented.contains_key(name) || family.is_some_and(|f| documented.contains_key(f));
+        assert!(is_known, "{name} is asked for and not documented");
+    }
+    let after = |key: &'static str| alerts.lines().filter_map(move |line| line.trim().strip_prefix(key));
+    let (names, runbooks): (Vec<&str>, Vec<&str>) =
+        (after("- alert: ").collect(), after("runbook: \"docs/OPERATIONS.md: ").collect());
+    assert!(names.len() > 15 && names.len() == runbooks.len(), "{} alerts", names.len());
+    for (name, runbook) in names.iter().zip(&runbooks) {
+        assert!(operations.contains(&format!("| `{name}` |")), "{name} is not in the table");
+        let title = runbook.trim_end_matches('"').split(':').next().unwrap();
+        let plain = operations.replace('`', "");
+        let is_there = [format!("**{title}"), format!("## {title}")].iter().any(|t| plain.contains(t));
+        assert!(is_there, "{name}: OPERATIONS has no point {title:?}");
+    }
+    promtool_check(&["check", "rules", root.join("deploy/alerts.yml").to_str().unwrap()], "");
+}
+
+/// Prometheus' own check of an exposition.
 fn promtool(text: &str) {
+    let said = promtool_check(&["check", "metrics"], text);
+    assert!(said.trim().is_empty(), "{said}\n{text}");
+}
+
+/// What promtool says. CI has it (tools/deps.sh test); elsewhere it is run where it is installed.
+fn promtool_check(args: &[&str], text: &str) -> String {
     let tool = Command::new("promtool")
-        .args(["check", "metrics"])
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -207,12 +241,13 @@ fn promtool(text: &str) {
         Err(e) => {
             let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
             assert!(!in_ci, "promtool (Debian package prometheus) must be there under CI=true: {e}");
-            eprintln!("promtool is not installed; the exposition was not checked by it");
-            return;
+            eprintln!("promtool is not installed; it checked nothing");
+            return String::new();
         }
     };
     tool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let done = tool.wait_with_output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success() && said.trim().is_empty(), "{said}\n{text}");
+    assert!(done.status.success(), "{said}\n{text}");
+    said
 }
