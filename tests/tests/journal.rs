@@ -648,7 +648,7 @@ fn finished_records_come_after_their_payment_once_each_and_are_read_back_togethe
         append(&mut journal, &batch).unwrap();
         if sequence % 3 == 0 {
             let finished = record(RecordKind::Finished, sequence - 2, &[sequence as u8; 50], b"");
-            append(&mut journal, &[finished.clone()]).unwrap();
+            append(&mut journal, std::slice::from_ref(&finished)).unwrap();
             wanted.push((RecordKind::Finished, sequence - 2));
             expected.push(Some(finished));
         }

@@ -141,14 +141,9 @@ impl Watcher {
 }
 
 /// What is done, a step at a time.
+#[derive(Default)]
 pub struct Watch {
     asked: Arc<Asked>,
-}
-
-impl Default for Watch {
-    fn default() -> Watch {
-        Watch { asked: Arc::default() }
-    }
 }
 
 impl Watch {

@@ -36,6 +36,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// What is unfinished, and what finishing came to.
 pub struct Finish {
     queue: Mutex<Queue>,
+    search: Mutex<Search>,
     cut_off_default_ms: i64,
     thread: OnceLock<Thread>,
     /// The thread waits for something to do.
@@ -54,6 +55,15 @@ pub struct Finish {
     pub duration: Histogram,
 }
 
+/// How far the journal was searched for payments that were let go.
+#[derive(Debug, Default)]
+struct Search {
+    /// The next search begins after this sequence; 0: at the beginning.
+    after: u64,
+    /// How often a payment had been let go when the one at the beginning began.
+    let_go: u64,
+}
+
 impl Finish {
     /// With what a recovery found.
     pub fn new(queue: Queue, cut_off_default_ms: i64) -> Finish {
@@ -63,6 +73,7 @@ impl Finish {
             HistogramOpts::new("interdict_finish_duration_seconds", "All stages of a payment, once more");
         Finish {
             queue: Mutex::new(queue),
+            search: Mutex::default(),
             cut_off_default_ms,
             thread: OnceLock::new(),
             waits: AtomicBool::new(false),
@@ -305,11 +316,15 @@ impl Node {
         }
         self.work();
         self.finish.passes.fetch_add(1, Ordering::Relaxed);
-        let let_go = self.finish.queue().let_go();
+        // Where the last search ended, so that what was found then and cannot be finished is not found for ever.
+        let mut search = self.finish.search.lock();
+        if search.after == 0 {
+            search.let_go = self.finish.queue().let_go();
+        }
         let most = self.loaded.config.finish.queue_max;
-        let found = remake::unfinished(&self.reader, most, &mut || share.go_on());
-        let Some((found, more)) = found? else { return Ok(Round::Worked) };
-        for sequence in found {
+        let found = remake::unfinished(&self.reader, search.after, most, &mut || share.go_on())?;
+        let Some(remake::Lacking { sequences, more_after }) = found else { return Ok(Round::Worked) };
+        for sequence in sequences {
             if !share.go_on() {
                 return Ok(Round::Worked);
             }
@@ -318,8 +333,9 @@ impl Node {
             let cut_off_ms = Unfinished::cut_off_ms(&accepted, self.finish.cut_off_default_ms);
             self.finish.queue().push(Lacking { cut_off_ms, sequence, view: None });
         }
+        search.after = more_after.unwrap_or(0);
         let mut queue = self.finish.queue();
-        if !more && queue.let_go() == let_go {
+        if more_after.is_none() && queue.let_go() == search.let_go {
             queue.unfinished_mut().looked_for();
         }
         Ok(Round::Worked)

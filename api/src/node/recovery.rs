@@ -68,13 +68,16 @@ pub type Built = BTreeMap<[u8; 32], Arc<Generation>>;
 /// Built generations held at once: a journal may name hundreds of folded ones, each with an index of all lists.
 const BUILT_MAX: usize = 4;
 
+/// Gives the generation of a hash, where somebody has it built.
+pub type Knows<'a> = dyn Fn(&[u8; 32]) -> Option<Arc<Generation>> + 'a;
+
 /// Generations by hash, built from the store; the last ones stay built.
 pub struct Generations<'a> {
     store: &'a Store,
     built: RefCell<Built>,
     named: RefCell<BTreeSet<[u8; 32]>>,
     missing: RefCell<Option<String>>,
-    known: Option<&'a dyn Fn(&[u8; 32]) -> Option<Arc<Generation>>>,
+    known: Option<&'a Knows<'a>>,
 }
 
 impl<'a> Generations<'a> {
@@ -90,7 +93,7 @@ impl<'a> Generations<'a> {
     }
     /// With somebody who may have some built already.
     #[must_use]
-    pub fn known_by(self, known: &'a dyn Fn(&[u8; 32]) -> Option<Arc<Generation>>) -> Generations<'a> {
+    pub fn known_by(self, known: &'a Knows<'a>) -> Generations<'a> {
         Generations { known: Some(known), ..self }
     }
     /// Notes generations that the journal names in a part that is not read.

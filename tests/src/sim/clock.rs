@@ -44,7 +44,7 @@ impl Clock for Ticking {
         if self.tick_ns > 0 {
             let looks = self.looks.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
             // One look in 200 falls into up to 20 ms in which the machine did something else.
-            let stall_ns = if looks % 200 == 0 { looks % 20_000_000 } else { 0 };
+            let stall_ns = if looks.is_multiple_of(200) { looks % 20_000_000 } else { 0 };
             self.passed_ns.fetch_add(looks % self.tick_ns + stall_ns, Relaxed);
         }
         self.began + Duration::from_nanos(self.passed_ns())

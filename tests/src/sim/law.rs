@@ -50,7 +50,7 @@ impl Law<'_> {
         let specs = plan.specs().map(|spec| (spec.clone(), None)).collect();
         let lateness_ms = StateLimits::default().lateness_ms;
         let slot = |path: &str| {
-            let found = plan.slots().iter().position(|slot| slot.0.to_string() == path);
+            let found = plan.slots().iter().position(|slot| slot.0 == path);
             found.unwrap_or_else(|| panic!("the pack has {path}"))
         };
         Law {

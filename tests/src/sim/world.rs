@@ -122,7 +122,7 @@ impl World {
         some(plan.crashes, Task::Crash);
         some(3, Task::Look);
         some(8, Task::Weather);
-        some(u32::from(seed % 7 == 0), Task::Days);
+        some(u32::from(seed.is_multiple_of(7)), Task::Days);
         agenda.at(storm_ns, Task::Heal);
         World {
             seed,

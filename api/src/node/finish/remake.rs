@@ -84,18 +84,29 @@ pub fn views(
     }
 }
 
-/// Payments that are decided with stages skipped and not finished, the first `most` of them by sequence, and whether
-/// there are more.
+/// Payments that are decided with stages skipped and not finished.
+#[derive(Debug, Default)]
+pub struct Lacking {
+    /// Their sequences.
+    pub sequences: BTreeSet<u64>,
+    /// There may be more after this sequence, since only so many were looked at.
+    pub more_after: Option<u64>,
+}
+
+/// Those after a sequence, among the first `most` that are decided with stages skipped, finished or not: so it can be
+/// asked for the rest where all of those are finished, and holds no more than that.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub fn unfinished(
     reader: &Reader,
+    after: u64,
     most: usize,
     go_on: &mut dyn FnMut() -> bool,
-) -> Result<Option<(BTreeSet<u64>, bool)>> {
-    let (mut found, mut more, mut records, mut stopped) = (BTreeSet::new(), false, 0u64, false);
-    let read = reader.for_each(0, &mut |stored| {
+) -> Result<Option<Lacking>> {
+    let (mut lacking, mut finished) = (BTreeSet::new(), BTreeSet::new());
+    let (mut left_out, mut records, mut stopped) = (None::<u64>, 0u64, false);
+    let read = reader.for_each(after.saturating_add(1), &mut |stored| {
         records += 1;
         if records.is_multiple_of(EVERY) && !go_on() {
             stopped = true;
@@ -103,20 +114,33 @@ pub fn unfinished(
         }
         match stored.kind {
             RecordKind::Accepted => {}
-            RecordKind::Decided if found.len() >= most => more = true,
             // What does not decode is `verify`'s to tell.
             RecordKind::Decided => {
                 if Decided::decode(stored.open()).is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
-                    found.insert(stored.sequence);
+                    lacking.insert(stored.sequence);
+                }
+                if lacking.len() > most
+                    && let Some(last) = lacking.pop_last()
+                {
+                    finished.remove(&last);
+                    left_out = Some(left_out.map_or(last, |least| least.min(last)));
                 }
             }
-            RecordKind::Finished => drop(found.remove(&stored.sequence)),
+            RecordKind::Finished => {
+                if lacking.contains(&stored.sequence) {
+                    finished.insert(stored.sequence);
+                }
+            }
         }
         Ok(())
     });
     match read {
         _ if stopped => Ok(None),
-        Ok(()) => Ok(Some((found, more))),
+        Ok(()) => Ok(Some(Lacking {
+            sequences: lacking.difference(&finished).copied().collect(),
+            // All that were looked at come before the first that was left out.
+            more_after: left_out.map(|least| least - 1),
+        })),
         Err(e) => Err(anyhow!("{e}")),
     }
 }
