@@ -195,17 +195,27 @@ pub struct ReportArgs {
     pub curves: PathBuf,
 }
 
+/// A server that is started to be measured.
 #[derive(Args)]
-pub struct CurvesArgs {
+pub struct ServedArgs {
     /// The interdict binary
     #[arg(long)]
     pub binary: PathBuf,
     /// Its configuration
     #[arg(long, default_value = "deploy/default.toml")]
     pub config: PathBuf,
-    /// Folder with ofac/sdn.csv and un/consolidated.xml; INTERDICT_DATA by default
+    /// Folder with ofac/sdn.csv and un/consolidated.xml, which are screened against too; INTERDICT_DATA by default
     #[arg(long, value_name = "DIR")]
     pub data_sets: Option<PathBuf>,
+    /// Seed of bodies and arrivals
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Args)]
+pub struct CurvesArgs {
+    #[command(flatten)]
+    pub served: ServedArgs,
     /// Where data folders and curves.json go
     #[arg(long, default_value = "target/interdict-bench")]
     pub work: PathBuf,
@@ -224,9 +234,6 @@ pub struct CurvesArgs {
     /// Connections
     #[arg(long, default_value_t = 32)]
     pub connections: usize,
-    /// Seed of bodies and arrivals
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
 }
 
 #[derive(Args)]
@@ -250,15 +257,8 @@ pub struct RestartArgs {
 
 #[derive(Args)]
 pub struct SurgesArgs {
-    /// The interdict binary
-    #[arg(long)]
-    pub binary: PathBuf,
-    /// Its configuration
-    #[arg(long, default_value = "deploy/default.toml")]
-    pub config: PathBuf,
-    /// Folder with ofac/sdn.csv and un/consolidated.xml; INTERDICT_DATA by default
-    #[arg(long, value_name = "DIR")]
-    pub data_sets: Option<PathBuf>,
+    #[command(flatten)]
+    pub served: ServedArgs,
     /// Where the data folder and surges.json go
     #[arg(long, default_value = "target/interdict-bench")]
     pub work: PathBuf,
@@ -277,22 +277,12 @@ pub struct SurgesArgs {
     /// Most connections of a tenant
     #[arg(long, default_value_t = 1000)]
     pub connections: usize,
-    /// Seed of bodies and arrivals
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
 }
 
 #[derive(Args)]
 pub struct RunAllArgs {
-    /// The interdict binary
-    #[arg(long)]
-    pub binary: PathBuf,
-    /// Its configuration
-    #[arg(long, default_value = "deploy/default.toml")]
-    pub config: PathBuf,
-    /// Folder with ofac/sdn.csv and un/consolidated.xml, which are screened against too; INTERDICT_DATA by default
-    #[arg(long, value_name = "DIR")]
-    pub data_sets: Option<PathBuf>,
+    #[command(flatten)]
+    pub served: ServedArgs,
     /// Rounds
     #[arg(long, default_value_t = 5)]
     pub rounds: usize,
@@ -308,9 +298,6 @@ pub struct RunAllArgs {
     /// Connections
     #[arg(long, default_value_t = 32)]
     pub connections: usize,
-    /// Seed of bodies and arrivals
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
     /// Keep the raw runs in --work and write no results; `report` does later
     #[arg(long)]
     pub measure_only: bool,

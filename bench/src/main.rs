@@ -6,7 +6,7 @@ mod args;
 use anyhow::Context;
 use args::{
     Cli, Command, CurvesArgs, EmptyArgs, LoadArgs, OverloadArgs, ReportArgs, RestartArgs, RunAllArgs,
-    SurgesArgs, SwapArgs, WorldArgs,
+    ServedArgs, SurgesArgs, SwapArgs, WorldArgs,
 };
 use clap::Parser;
 use interdict_bench::client::Target;
@@ -249,21 +249,26 @@ fn serve_empty(args: &EmptyArgs) -> anyhow::Result<()> {
     })
 }
 
+/// What is measured, and where it is kept. `rates`: the rate a second, how long it is made, and a step of the search, in
+/// seconds.
+fn plan(
+    served: ServedArgs,
+    work: PathBuf,
+    rounds: usize,
+    rates: (f64, f64, f64),
+    connections: usize,
+) -> Plan {
+    let ServedArgs { binary, config, data_sets, seed } = served;
+    let data_sets = data_sets.or_else(|| std::env::var_os("INTERDICT_DATA").map(PathBuf::from));
+    let watchlists = data_sets.map_or_else(Vec::new, |folder| Plan::sanctions(&folder));
+    let (rate, seconds, step_seconds) = rates;
+    Plan { binary, config, watchlists, work, rounds, rate, seconds, step_seconds, connections, seed }
+}
+
 fn run_all(args: RunAllArgs) -> anyhow::Result<()> {
     anyhow::ensure!((1..=50).contains(&args.rounds), "rounds {}: expected 1 to 50", args.rounds);
-    let data_sets = args.data_sets.or_else(|| std::env::var_os("INTERDICT_DATA").map(PathBuf::from));
-    let plan = Plan {
-        binary: args.binary,
-        config: args.config,
-        watchlists: data_sets.map_or_else(Vec::new, |folder| Plan::sanctions(&folder)),
-        work: args.report.work.clone(),
-        rounds: args.rounds,
-        rate: args.rate,
-        seconds: args.seconds,
-        step_seconds: args.step_seconds,
-        connections: args.connections,
-        seed: args.seed,
-    };
+    let rates = (args.rate, args.seconds, args.step_seconds);
+    let plan = plan(args.served, args.report.work.clone(), args.rounds, rates, args.connections);
     orchestrate::run(&plan)?;
     if args.measure_only {
         return Ok(());
@@ -275,19 +280,8 @@ fn curves(args: CurvesArgs) -> anyhow::Result<()> {
     for (name, value) in [("seconds", args.seconds), ("step-seconds", args.step_seconds)] {
         anyhow::ensure!((0.1..=600.0).contains(&value), "{name} {value}: expected 0.1 to 600");
     }
-    let data_sets = args.data_sets.or_else(|| std::env::var_os("INTERDICT_DATA").map(PathBuf::from));
-    let plan = Plan {
-        binary: args.binary,
-        config: args.config,
-        watchlists: data_sets.map_or_else(Vec::new, |folder| Plan::sanctions(&folder)),
-        work: args.work,
-        rounds: 1,
-        rate: args.rate,
-        seconds: args.seconds,
-        step_seconds: args.step_seconds,
-        connections: args.connections,
-        seed: args.seed,
-    };
+    let rates = (args.rate, args.seconds, args.step_seconds);
+    let plan = plan(args.served, args.work, 1, rates, args.connections);
     results::curves::run(&plan, &args.lanes).map(drop)
 }
 
@@ -311,19 +305,8 @@ fn surges(args: SurgesArgs) -> anyhow::Result<()> {
     for (name, seconds) in [("seconds", args.seconds), ("step-seconds", args.step_seconds)] {
         anyhow::ensure!((0.5..=600.0).contains(&seconds), "{name} {seconds}: expected 0.5 to 600");
     }
-    let data_sets = args.data_sets.or_else(|| std::env::var_os("INTERDICT_DATA").map(PathBuf::from));
-    let plan = Plan {
-        binary: args.binary,
-        config: args.config,
-        watchlists: data_sets.map_or_else(Vec::new, |folder| Plan::sanctions(&folder)),
-        work: args.work,
-        rounds: 1,
-        rate: args.rate,
-        seconds: args.seconds,
-        step_seconds: args.step_seconds,
-        connections: args.connections,
-        seed: args.seed,
-    };
+    let rates = (args.rate, args.seconds, args.step_seconds);
+    let plan = plan(args.served, args.work, 1, rates, args.connections);
     let deadline = Duration::from_millis(args.deadline_ms.into());
     let lengths = results::surges::Lengths { deadline, connections: args.connections };
     results::surges::run(&plan, lengths).map(drop)
