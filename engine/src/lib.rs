@@ -23,6 +23,7 @@ pub mod identity;
 pub mod rates;
 pub mod waiting;
 pub mod keys;
+pub mod settlement;
 pub mod sequencer;
 pub mod lane;
 pub mod decision;

@@ -227,6 +227,21 @@ pub const UNFINISHED_VIEWS_MAX: usize = 256;
 pub const UNFINISHED_GENERATIONS_MAX: usize = 2;
 /// Most views that one pass over the journal makes again.
 pub const UNFINISHED_REMADE_MAX: usize = 4096;
+/// Holds that wait for somebody at once. A payment that would be one more is stopped without a hold of its own: the
+/// gate refuses it, and it is counted. About 0.5 kB each.
+pub const HOLDS_OPEN_MAX: usize = 1 << 18;
+/// Holds and cases that have ended and are still shown; past it the one that ended first is only in the journal. What
+/// may not settle stays known.
+pub const HOLDS_ENDED_MAX: usize = 1 << 18;
+/// Acts of one hold that are told; later ones take effect and are in the journal only.
+pub const HOLD_ACTS_MAX: usize = 64;
+/// Longest comment on a hold, in bytes; a longer one is refused.
+pub const HOLD_COMMENT_BYTES_MAX: usize = 4096;
+/// What was learned and not hunted yet, in events; past it neighbours are taken together: as published as the earlier,
+/// as far as the later, so that the gate asks for more, never for less.
+pub const LEARNED_MAX: usize = 1 << 16;
+/// Most payments in one event of the gate; a longer request becomes several.
+pub const CLEAR_EVENT_MAX: usize = 1000;
 
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(NAMES_KNOWN_MAX.is_power_of_two());

@@ -363,6 +363,7 @@ impl Core {
     /// Adds the record of law of a piece of work; what lacks stages is finished when it is written.
     pub fn decided(&mut self, work: &Work, decided: &Decided) {
         self.records.decided(decided);
+        self.sequencer.decided(decided.verdict.sequence, decided.recorded.hold.as_deref());
         if let Some(finish) = self.finish.as_ref().filter(|_| !decided.verdict.skipped.is_empty()) {
             self.lacking.push(finish.lacking(work));
         }

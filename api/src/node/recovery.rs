@@ -15,6 +15,7 @@ use interdict_engine::domain::{Accepted, Decided, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
+use interdict_engine::settlement;
 use interdict_engine::unfinished::{Progress, Unfinished};
 use interdict_ledger::Sealing;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Resume, Stored, Torn};
@@ -258,7 +259,7 @@ pub fn rebuild(basis: Basis<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
         again.take(stored, generation, why)
     });
     let (mut journal, recovery) = opened?;
-    let Again { sequencer, undecided, unfinished, .. } = again;
+    let Again { mut sequencer, undecided, unfinished, .. } = again;
     if sequencer.last_sequence() != recovery.last_sequence {
         // Of records in front that are gone, without one behind them, only the segments' headers tell.
         let text = format!(
@@ -270,7 +271,7 @@ pub fn rebuild(basis: Basis<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
         return Err(interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, text).at(first, 0));
     }
     let decided_now = undecided.len() as u64;
-    decide_now(&mut journal, undecided)?;
+    decide_now(&mut journal, &mut sequencer, undecided)?;
     let found = Found {
         last_sequence: recovery.last_sequence,
         records: recovery.records,
@@ -358,7 +359,10 @@ impl Again {
     fn decided(&mut self, sequence: u64, record: &[u8]) {
         let (work, open) = (self.undecided.remove(&sequence), self.open.remove(&sequence));
         // What does not decode is `verify`'s to tell.
-        if !Decided::decode(record).is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
+        let decided = Decided::decode(record);
+        let hold = decided.as_ref().ok().and_then(|decided| decided.recorded.hold.as_deref());
+        self.sequencer.decided(sequence, hold);
+        if !decided.is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
             return;
         }
         let default_ms = self.cut_off_default_ms;
@@ -369,14 +373,21 @@ impl Again {
     }
 }
 
-fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<(), interdict_ledger::Error> {
+fn decide_now(
+    journal: &mut Journal,
+    sequencer: &mut Sequencer,
+    undecided: BTreeMap<u64, Work>,
+) -> Result<(), interdict_ledger::Error> {
     if undecided.is_empty() {
         return Ok(());
     }
     let (mut scratch, mut records) = (Scratch::default(), Records::default());
     for work in undecided.values() {
         let verdict = decide(work, &mut Open, &mut scratch);
-        let recorded = scratch.found.to_record(work.view.generation());
+        let mut recorded = scratch.found.to_record(work.view.generation());
+        let hold = settlement::inline(&work.accepted, &work.view, &verdict, recorded.would);
+        sequencer.decided(verdict.sequence, hold.as_ref());
+        recorded.hold = hold.map(Box::new);
         records.decided(&Decided { verdict, recovered: true, recorded });
     }
     let batch: Vec<Record<'_>> = records.iter().collect();

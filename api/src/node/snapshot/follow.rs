@@ -185,6 +185,7 @@ impl State {
                 let decided = Decided::decode(stored.open())
                     .map_err(|e| failed(format!("decided {}: {e}", stored.sequence)))?;
                 self.progress.decided(&decided.verdict);
+                self.sequencer.decided(stored.sequence, decided.recorded.hold.as_deref());
             }
             RecordKind::Finished => self.progress.finished(stored.sequence),
             RecordKind::Accepted => {

@@ -1,0 +1,68 @@
+//! How a hold begins: from a payment, its verdict and the terms of the generation that judged it, and from nothing else.
+
+use crate::domain::{Accepted, Body, Field, Learned, Opened, Outcome, ReasonSource, Transaction, Verdict};
+use crate::generation::View;
+use crate::rules::Class;
+
+/// What stops a payment: a verdict of hold or, of a fact, what it would have been. `None`: it goes on, or is declined,
+/// so that nothing of it will settle. `would` is the outcome a fact would have had.
+pub fn inline(accepted: &Accepted, view: &View, verdict: &Verdict, would: Option<Outcome>) -> Option<Opened> {
+    let outcome = match (verdict.outcome, would) {
+        (Outcome::Hold, _) => Outcome::Hold,
+        (Outcome::Recorded, Some(would)) if would >= Outcome::Hold => would,
+        _ => return None,
+    };
+    Some(opening(accepted, view, verdict, outcome, None, accepted.event.arrival_ms))
+}
+
+/// The hold of a payment by a verdict, live or hunted. `at_ms`: when, ms since the Unix epoch.
+pub fn opening(
+    accepted: &Accepted,
+    view: &View,
+    verdict: &Verdict,
+    outcome: Outcome,
+    learned: Option<Learned>,
+    at_ms: i64,
+) -> Opened {
+    let Body::Payment(tx) = &accepted.event.body else { unreachable!("only payments are judged") };
+    let settings = view.generation().settings();
+    let lever = settings.lever(&tx.tenant, tx.text(Field::Channel));
+    let cut_off_ms = cut_off_ms(tx, accepted.event.arrival_ms);
+    Opened {
+        tenant: (&*tx.tenant).into(),
+        at_ms,
+        until_ms: Some(cut_off_ms),
+        expiry_releases: false,
+        cut_off_ms,
+        lever,
+        recall: false,
+        amount_minor: tx.int(Field::AmountMinor).unwrap_or(0),
+        currency: tx.text(Field::AmountCurrency).unwrap_or_default().into(),
+        sanctions: of_sanctions(view, verdict),
+        outcome,
+        score: verdict.score,
+        reasons: verdict.reasons.clone(),
+        generation: verdict.generation,
+        learned,
+    }
+}
+
+fn cut_off_ms(tx: &Transaction, arrival_ms: i64) -> i64 {
+    match tx.get(Field::SettlesAt) {
+        Some(crate::domain::Value::Time(ms)) => ms,
+        _ => arrival_ms.saturating_add(86_400_000),
+    }
+}
+
+/// Whether a sanctions list, or a rule about sanctions that stops, is among the reasons.
+fn of_sanctions(view: &View, verdict: &Verdict) -> bool {
+    let (lists, rules) = (view.lists(), view.generation().rules());
+    verdict.reasons.iter().any(|reason| match reason.source {
+        ReasonSource::Entry { list, .. } => lists.list_meta(list).is_some_and(|meta| meta.sanctions),
+        ReasonSource::Rule(rule) | ReasonSource::Name { rule, .. } => {
+            let rule = rules.rule(rule);
+            rule.class() == Class::Sanctions && rule.outcome() >= Outcome::Hold
+        }
+        ReasonSource::Default(_) | ReasonSource::Model(_) | ReasonSource::Stale(_) => false,
+    })
+}
