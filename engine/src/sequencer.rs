@@ -9,7 +9,7 @@ use crate::identity::{Cold, Identity, IdentityLimits, Seen};
 use crate::image::{Reader, Writer};
 use crate::keys::Keys;
 use crate::limits::REFERS_MAX;
-use crate::settlement::Book;
+use crate::settlement::{self, Book};
 use crate::similarity::vectors::{Banks, Prints};
 use crate::waiting::{FollowUps, Waiting, WaitingLimits};
 use std::sync::Arc;
@@ -249,7 +249,12 @@ impl Sequencer {
         }
         match &mut event.body {
             // Said once, and in the record: a restore does not weigh again.
-            Body::Clear(clear) => self.book.judge(clear),
+            Body::Clear(clear) => {
+                let terms = &self.view.generation().settings().settlement;
+                clear.horizon_ms = terms.hunt_horizon_ms;
+                clear.unhunted_goes = terms.unhunted == settlement::Unhunted::GoFlagged;
+                self.book.judge(clear);
+            }
             Body::Hunt(found) => self.book.weigh(found, event.arrival_ms),
             _ => {}
         }

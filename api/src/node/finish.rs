@@ -13,7 +13,7 @@ use super::disk::RETRY;
 use super::{Node, failpoint, now_ms};
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
-use interdict_engine::generation::View;
+use interdict_engine::generation::{Settings, View};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::limits::{MICRO_BATCH_MAX, UNFINISHED_REMADE_MAX};
 use interdict_engine::sequencer::{ENGINE, Work};
@@ -37,7 +37,6 @@ const AGAIN: Duration = Duration::from_secs(10);
 pub struct Finish {
     queue: Mutex<Queue>,
     search: Mutex<Search>,
-    cut_off_default_ms: i64,
     thread: OnceLock<Thread>,
     /// The thread waits for something to do.
     waits: AtomicBool,
@@ -66,7 +65,7 @@ struct Search {
 
 impl Finish {
     /// With what a recovery found.
-    pub fn new(queue: Queue, cut_off_default_ms: i64) -> Finish {
+    pub fn new(queue: Queue) -> Finish {
         // 1 µs to 1 s by factors of two.
         let buckets = (0..21).map(|n| 1e-6 * f64::from(1u32 << n)).collect();
         let options =
@@ -74,7 +73,6 @@ impl Finish {
         Finish {
             queue: Mutex::new(queue),
             search: Mutex::default(),
-            cut_off_default_ms,
             thread: OnceLock::new(),
             waits: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
@@ -87,7 +85,7 @@ impl Finish {
     }
     /// A payment that lacks stages.
     pub fn lacking(&self, work: &Work) -> Lacking {
-        let cut_off_ms = Unfinished::cut_off_ms(&work.accepted, self.cut_off_default_ms);
+        let cut_off_ms = Unfinished::cut_off_ms(&work.accepted, work.view.generation().settings());
         Lacking { cut_off_ms, sequence: work.accepted.sequence, view: Some(work.view.clone()) }
     }
     /// Queues payments whose verdicts the journal has.
@@ -324,13 +322,17 @@ impl Node {
         let most = self.loaded.config.finish.queue_max;
         let found = remake::unfinished(&self.reader, search.after, most, &mut || share.go_on())?;
         let Some(remake::Lacking { sequences, more_after }) = found else { return Ok(Round::Worked) };
+        let unknown = Settings::default();
         for sequence in sequences {
             if !share.go_on() {
                 return Ok(Round::Worked);
             }
             let Some(record) = self.reader.read_accepted(sequence).map_err(failed)? else { continue };
             let accepted = Accepted::decode(&record.open, Some(&[]))?;
-            let cut_off_ms = Unfinished::cut_off_ms(&accepted, self.finish.cut_off_default_ms);
+            // One that is not kept is told when the payment's turn comes; in what order does not matter then.
+            let generation = self.generation(&accepted.generation).ok();
+            let settings = generation.as_ref().map_or(&unknown, |generation| generation.settings());
+            let cut_off_ms = Unfinished::cut_off_ms(&accepted, settings);
             self.finish.queue().push(Lacking { cut_off_ms, sequence, view: None });
         }
         search.after = more_after.unwrap_or(0);

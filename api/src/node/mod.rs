@@ -206,7 +206,7 @@ impl Node {
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let mut core = core.timed(pace.clone(), clock.clone());
         core.search_by(gpu.clone());
-        let finish = Arc::new(Finish::new(opened.unfinished, loaded.config.finish.cut_off_h * HOUR_MS));
+        let finish = Arc::new(Finish::new(opened.unfinished));
         core.finish_by(finish.clone());
         let shown = core.shown();
         let core = Arc::new(Mutex::new(core));

@@ -316,14 +316,13 @@ struct Again {
     /// The cut-offs of payments from before the image that are decided behind it, by sequence.
     open: BTreeMap<u64, i64>,
     unfinished: Queue,
-    cut_off_default_ms: i64,
 }
 
 impl Again {
     fn new(sequencer: Sequencer, progress: Progress) -> Again {
-        let Progress { open, unfinished, cut_off_default_ms } = progress;
+        let Progress { open, unfinished } = progress;
         let (undecided, unfinished) = (BTreeMap::new(), Queue::new(unfinished));
-        Again { sequencer, undecided, open, unfinished, cut_off_default_ms }
+        Again { sequencer, undecided, open, unfinished }
     }
     fn take(
         &mut self,
@@ -365,8 +364,8 @@ impl Again {
         if !decided.is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
             return;
         }
-        let default_ms = self.cut_off_default_ms;
-        let of_work = work.as_ref().map(|work| Unfinished::cut_off_ms(&work.accepted, default_ms));
+        let settings = |work: &Work| work.view.generation().settings();
+        let of_work = work.as_ref().map(|work| Unfinished::cut_off_ms(&work.accepted, settings(work)));
         if let Some(cut_off_ms) = of_work.or(open) {
             self.unfinished.push(Lacking { cut_off_ms, sequence, view: work.map(|work| work.view) });
         }

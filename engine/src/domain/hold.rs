@@ -36,41 +36,6 @@ impl FromStr for HoldId {
     }
 }
 
-/// What a hold delays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[repr(u8)]
-pub enum HoldKind {
-    /// The payment's own settlement.
-    Settlement = 0,
-    /// The merchant's payout.
-    Payout = 1,
-    /// The goods.
-    Fulfilment = 2,
-}
-
-impl HoldKind {
-    /// All kinds.
-    pub const ALL: [HoldKind; 3] = [Self::Settlement, Self::Payout, Self::Fulfilment];
-
-    /// What a lever delays.
-    pub const fn of(lever: Lever) -> HoldKind {
-        match lever {
-            Lever::WithholdPayout => Self::Payout,
-            Lever::DetainGoods => Self::Fulfilment,
-            _ => Self::Settlement,
-        }
-    }
-    /// The kind's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Settlement => "settlement",
-            Self::Payout => "payout",
-            Self::Fulfilment => "fulfilment",
-        }
-    }
-}
-
 /// Where a hold stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -22,8 +22,8 @@ pub use event::{Body, Event, EventKind, KeyTaken, KeyUse, Label, ListDelta};
 pub use feature::{Aggregate, FeatureSpec, KeySpec, OnReversal};
 pub use finished::Finished;
 pub use hold::{
-    Act, Clear, ClearState, Cleared, Found, FoundNow, HoldAct, HoldId, HoldKind, HoldState, Learned,
-    LearnedWhat, Opened,
+    Act, Clear, ClearState, Cleared, Found, FoundNow, HoldAct, HoldId, HoldState, Learned, LearnedWhat,
+    Opened,
 };
 pub use money::Currency;
 pub use reason::{Audience, Reason, ReasonSource};

@@ -158,6 +158,10 @@ impl Book {
     pub fn is_gone(&self, payment: u64) -> bool {
         self.gone.contains(payment)
     }
+    /// How many payments have been told to go.
+    pub fn gone_count(&self) -> u64 {
+        self.gone.count()
+    }
     /// All payments of the window have been judged by the view as of this sequence.
     pub fn hunted_through(&self) -> u64 {
         self.hunted_through

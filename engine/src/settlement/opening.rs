@@ -1,6 +1,7 @@
 //! How a hold begins: from a payment, its verdict and the terms of the generation that judged it, and from nothing else.
 
-use crate::domain::{Accepted, Body, Field, Learned, Opened, Outcome, ReasonSource, Transaction, Verdict};
+use super::terms::AtExpiry;
+use crate::domain::{Accepted, Body, Field, Learned, Opened, Outcome, ReasonSource, Verdict};
 use crate::generation::View;
 use crate::rules::Class;
 
@@ -26,31 +27,26 @@ pub fn opening(
 ) -> Opened {
     let Body::Payment(tx) = &accepted.event.body else { unreachable!("only payments are judged") };
     let settings = view.generation().settings();
-    let lever = settings.lever(&tx.tenant, tx.text(Field::Channel));
-    let cut_off_ms = cut_off_ms(tx, accepted.event.arrival_ms);
+    let (lever, terms) = (settings.lever(tx), &settings.settlement);
+    let cut_off_ms = terms.cut_off(tx, accepted.event.arrival_ms).at_ms;
+    let sanctions = of_sanctions(view, verdict);
+    let expiry = terms.hold_terms(lever, &tx.tenant).expiry(at_ms, cut_off_ms, sanctions);
     Opened {
         tenant: (&*tx.tenant).into(),
         at_ms,
-        until_ms: Some(cut_off_ms),
-        expiry_releases: false,
+        until_ms: expiry.map(|(until_ms, _)| until_ms),
+        expiry_releases: expiry.is_some_and(|(_, end)| end == AtExpiry::Release),
         cut_off_ms,
         lever,
-        recall: false,
+        recall: settings.recall(tx),
         amount_minor: tx.int(Field::AmountMinor).unwrap_or(0),
         currency: tx.text(Field::AmountCurrency).unwrap_or_default().into(),
-        sanctions: of_sanctions(view, verdict),
+        sanctions,
         outcome,
         score: verdict.score,
         reasons: verdict.reasons.clone(),
         generation: verdict.generation,
         learned,
-    }
-}
-
-fn cut_off_ms(tx: &Transaction, arrival_ms: i64) -> i64 {
-    match tx.get(Field::SettlesAt) {
-        Some(crate::domain::Value::Time(ms)) => ms,
-        _ => arrival_ms.saturating_add(86_400_000),
     }
 }
 

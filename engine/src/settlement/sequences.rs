@@ -18,12 +18,8 @@ impl Sequences {
         self.0.insert(sequence)
     }
     /// How many there are.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.0.len()
-    }
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
     /// Writes it as runs of first and last, so that equal sets have equal bytes whatever they were made of.
     pub fn save(&self, to: &mut Writer<'_>) {
@@ -84,7 +80,7 @@ mod tests {
                 prop_assert_eq!(set.insert(*one), oracle.insert(*one));
             }
             prop_assert!((0..301).all(|one| set.contains(one) == oracle.contains(&one)));
-            prop_assert_eq!(set.len(), oracle.len() as u64);
+            prop_assert_eq!(set.count(), oracle.len() as u64);
             let written = bytes(&set);
             let mut other = Sequences::default();
             for one in all.iter().rev() {

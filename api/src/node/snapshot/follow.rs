@@ -195,7 +195,7 @@ impl State {
                 let taken = self.sequencer.restore(accepted, &|id| generations.get(id));
                 let taken = taken.map_err(|e| failed(format!("sequence {}: {e}", stored.sequence)))?;
                 if let Taken::Work(work) = taken {
-                    self.progress.accepted(&work.accepted);
+                    self.progress.accepted(&work.accepted, work.view.generation().settings());
                 }
             }
         }
