@@ -4,12 +4,12 @@
 
 pub mod queue;
 pub mod remake;
-mod share;
 pub mod window;
 
 use super::background::Background;
 use super::core::Core;
 use super::disk::RETRY;
+use super::share::Share;
 use super::{Node, failpoint, now_ms};
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
@@ -22,7 +22,6 @@ use interdict_ledger::journal::RecordKind;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus::{Histogram, HistogramOpts};
 use queue::{Lacking, Queue};
-use share::Share;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};

@@ -25,6 +25,7 @@ pub mod intake;
 pub mod submit;
 pub mod core;
 pub mod background;
+mod share;
 pub mod disk;
 pub mod outage;
 pub mod failpoint;
