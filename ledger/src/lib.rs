@@ -10,6 +10,7 @@ pub mod journal;
 pub mod dead_letter;
 pub mod snapshot;
 pub mod identity_store;
+pub mod window;
 
 pub use error::{Error, ErrorKind, Place};
 pub use key::{KeyIdent, MasterKey};
