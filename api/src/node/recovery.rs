@@ -364,8 +364,9 @@ impl Again {
         if !decided.is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
             return;
         }
-        let settings = |work: &Work| work.view.generation().settings();
-        let of_work = work.as_ref().map(|work| Unfinished::cut_off_ms(&work.accepted, settings(work)));
+        let of_work = work
+            .as_ref()
+            .map(|work| Unfinished::cut_off_ms(&work.accepted, work.view.generation().settings()));
         if let Some(cut_off_ms) = of_work.or(open) {
             self.unfinished.push(Lacking { cut_off_ms, sequence, view: work.map(|work| work.view) });
         }
