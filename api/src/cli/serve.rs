@@ -106,6 +106,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         metrics: Metrics::new(),
         letters,
         lag: Lag::default(),
+        second_person: tokio::sync::Mutex::default(),
         node: node.clone(),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;

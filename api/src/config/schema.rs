@@ -39,6 +39,8 @@ pub struct Config {
     pub journal: Journal,
     /// What was skipped for want of time, and is finished later.
     pub finish: FinishSection,
+    /// Holds, and the settlement gate.
+    pub settlement: SettlementSection,
     /// Images of the state, so that a start need not read the whole journal.
     pub snapshot: Snapshot,
     /// What differs from tenant to tenant.
@@ -316,6 +318,25 @@ impl Default for FinishSection {
     fn default() -> Self {
         FinishSection { cut_off_h: 24, queue_max: UNFINISHED_MAX }
     }
+}
+
+/// `[settlement]`
+#[derive(Debug, Clone, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettlementSection {
+    /// By what two people are told apart where a second one has to agree.
+    pub persons_by: PersonsBy,
+}
+
+/// By what people are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum PersonsBy {
+    /// By their API keys: `who` in a request is noted, and proves nothing.
+    #[default]
+    Key,
+    /// By `who`: whoever has the key is trusted to say who acts.
+    Who,
 }
 
 /// `[snapshot]`

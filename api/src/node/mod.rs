@@ -37,6 +37,8 @@ pub mod recovery;
 pub mod snapshot;
 pub mod recall;
 pub mod lookup;
+pub mod clearing;
+pub mod holds;
 pub mod retention;
 pub mod rotate;
 
@@ -46,6 +48,7 @@ pub use self::outage::Unwritable;
 
 use self::background::Background;
 use self::bounds::terms;
+use self::clearing::{Clearing, JournalFacts};
 use self::clock::{Clock, Machine};
 use self::core::Core;
 use self::finish::Finish;
@@ -115,6 +118,8 @@ pub struct Node {
     pub syncs: Histogram,
     /// What was skipped and is finished.
     pub finish: Arc<Finish>,
+    /// What the settlement gate asks.
+    pub clearing: Clearing,
     core: Arc<Mutex<Core>>,
     lanes: Option<Lanes>,
     /// Threads beside the path, in the order of their starts.
@@ -221,7 +226,9 @@ impl Node {
             let setting = Setting { means, tally, gpu, waits };
             Lanes::start(lane_count, setting, loaded.hardware.pin)
         });
+        let clearing = Clearing::new(JournalFacts::new(reader.clone(), store.clone()));
         let node = Arc::new(Node {
+            clearing,
             data: data.to_owned(),
             keys,
             store,
