@@ -5,14 +5,23 @@
 mod column;
 mod rows;
 mod growing;
+mod chunk;
+mod map;
+mod file;
+mod manifest;
+mod window;
+mod pairs;
 pub mod scan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub use chunk::Chunk;
 pub use column::{Address, BIN_DIGITS, TagColumn, TagColumns, bin, fingerprint};
 pub use growing::Growing;
+pub use pairs::{Pair, Pairs};
 pub use rows::{Blobs, Coded, Row, Rows, Tags};
 pub use scan::{Hit, Kernel, Query, Wanted};
+pub use window::{Lost, UNWRITTEN_MAX, Window};
 
 use crate::error::Place;
 use crate::journal::Stored;
