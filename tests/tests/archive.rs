@@ -6,12 +6,12 @@ use interdict_engine::domain::{
     Accepted, Body, Decided, Event, Field, GenerationId, KeyId, Label, Lever, Outcome, Recorded, Tag,
     Transaction, TransactionKind, Verdict,
 };
+use interdict_ledger::MasterKey;
 use interdict_ledger::Place;
 use interdict_ledger::archive::{Archive, Fate, schema};
 use interdict_ledger::journal::{Durability, Journal, Options};
 use interdict_ledger::storage::FileStorage;
 use interdict_ledger::window::{NewRow, Taken, Window};
-use interdict_ledger::MasterKey;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +42,7 @@ fn accepted(sequence: u64) -> Accepted {
         event: Event { tenant, arrival_ms: DAY_MS - 900, body: Body::Payment(Box::new(tx)) },
         generation: GenerationId { hash: [7; 32], overlay: 1 },
         engine: "test".into(),
-        features: vec![Some(sequence as i64), (sequence % 4 == 0).then_some(1)],
+        features: vec![Some(sequence as i64), sequence.is_multiple_of(4).then_some(1)],
         approximate: Vec::new(),
         identity: None,
         alias: None,
@@ -104,11 +104,11 @@ fn write(dir: &Path) -> PathBuf {
                 let fate = Fate {
                     settled_ms: settled_ms(sequence),
                     outcome: Outcome::Approve,
-                    reasons: if sequence % 10 == 0 { &listed } else { &plain },
+                    reasons: if sequence.is_multiple_of(10) { &listed } else { &plain },
                     state: "settled",
                     hold: None,
                     cleared_ms: Some(DAY_MS),
-                    label: (sequence % 100 == 0).then_some(Label::Fraud),
+                    label: sequence.is_multiple_of(100).then_some(Label::Fraud),
                     features: &names,
                 };
                 batch.add(&row, &fate).unwrap();
@@ -150,10 +150,10 @@ fn duckdb_pandas_and_pyarrow_read_the_archive_and_pyarrow_the_window() {
             all().count(),
             all().map(|sequence| 100 + sequence).sum::<u64>(),
             all().count(),
-            all().filter(|sequence| sequence % 100 == 0).count(),
+            all().filter(|sequence| sequence.is_multiple_of(100)).count(),
             all().sum::<u64>(),
-            all().filter(|sequence| sequence % 4 == 0).count(),
-            all().filter(|sequence| sequence % 10 == 0).count(),
+            all().filter(|sequence| sequence.is_multiple_of(4)).count(),
+            all().filter(|sequence| sequence.is_multiple_of(10)).count(),
             all().map(settled_ms).min(),
             all().map(settled_ms).max(),
         ])

@@ -27,22 +27,24 @@ fn fate<'a>(sequence: u64, names: &'a [String], reasons: &'a [String]) -> Fate<'
         outcome: Outcome::Review,
         reasons,
         state: "settled",
-        hold: (sequence % 5 == 0).then_some("released"),
-        cleared_ms: (sequence % 2 == 0).then_some(DAY_MS - 5),
-        label: (sequence % 7 == 0).then_some(Label::Fraud),
+        hold: sequence.is_multiple_of(5).then_some("released"),
+        cleared_ms: sequence.is_multiple_of(2).then_some(DAY_MS - 5),
+        label: sequence.is_multiple_of(7).then_some(Label::Fraud),
         features: names,
     }
 }
 /// Three days, the last ms and the first of them among the times.
 fn settled_ms(sequence: u64) -> i64 {
-    DAY_MS + HOURS_24_MS * (sequence % 3) as i64 + if sequence % 2 == 0 { HOURS_24_MS - 1 } else { 0 }
+    DAY_MS
+        + HOURS_24_MS * (sequence % 3) as i64
+        + if sequence.is_multiple_of(2) { HOURS_24_MS - 1 } else { 0 }
 }
 
 fn payments(count: u64) -> Growing {
     let payments: Vec<_> = (1..=count)
         .map(|sequence| {
             let mut tx = transaction("acme");
-            tx.id = (sequence % 4 != 0).then(|| format!("tx-{sequence}").into());
+            tx.id = (!sequence.is_multiple_of(4)).then(|| format!("tx-{sequence}").into());
             tx.set_text(Field::PayerName, "Ana Silva");
             tx.set_ip(Field::DeviceIp, "::ffff:203.0.113.7".parse().unwrap());
             tx.set_bool(Field::CrossBorder, sequence % 2 == 1);
@@ -105,9 +107,9 @@ fn a_part_has_every_open_field_what_became_of_it_and_no_text() {
                 assert_eq!(column("device.ip").as_string::<i32>().value(at), "203.0.113.7");
                 assert_eq!(column("amount.minor").as_primitive::<Int64Type>().value(at), 1_250);
                 assert_eq!(column("cross_border").as_boolean().value(at), sequence % 2 == 1);
-                assert_eq!(column("id").is_null(at), sequence % 4 == 0);
-                assert_eq!(column("hold").is_null(at), sequence % 5 != 0);
-                assert_eq!(column("label").is_null(at), sequence % 7 != 0);
+                assert_eq!(column("id").is_null(at), sequence.is_multiple_of(4));
+                assert_eq!(column("hold").is_null(at), !sequence.is_multiple_of(5));
+                assert_eq!(column("label").is_null(at), !sequence.is_multiple_of(7));
                 assert_eq!(column("decided").as_string::<i32>().value(at), "approve");
                 let reasons = column("reasons").as_list::<i32>().value(at);
                 assert_eq!(

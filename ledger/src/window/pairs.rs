@@ -60,7 +60,7 @@ impl Pairs {
     ///
     /// # Errors
     /// `Corrupt`, `Version`.
-    pub fn next(&mut self) -> Result<Option<Pair>, Error> {
+    pub fn pop(&mut self) -> Result<Option<Pair>, Error> {
         let Some(first) = self.pending.first_entry().filter(|first| first.get().2.is_some()) else {
             return Ok(None);
         };
@@ -80,7 +80,7 @@ impl Pairs {
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
-    /// Told each place that is reached, once all that [`Pairs::next`] gave is put away; gives the last place from which
+    /// Told each place that is reached, once all that [`Pairs::pop`] gave is put away; gives the last place from which
     /// whatever is still pending would be met again.
     pub fn resume(&mut self, reached: &At) -> At {
         self.places.push_back(reached.clone());

@@ -110,7 +110,7 @@ impl Follower {
         let reached =
             reader.follow(self.at.clone(), &mut |stored| pairs.borrow_mut().take(stored), &mut |at| {
                 let mut pairs = pairs.borrow_mut();
-                while let Some(pair) = pairs.next().unwrap() {
+                while let Some(pair) = pairs.pop().unwrap() {
                     push(window, &pair);
                 }
                 window.reached(at, &pairs.resume(at)).unwrap();
@@ -281,7 +281,7 @@ fn a_file_that_is_cut_damaged_or_another_is_refused_by_name_and_its_rows_put_bac
             let mut rows = Growing::default();
             let mut pairs = Pairs::new(reader.beginning().unwrap().unwrap());
             reader.for_each(lost[0].first, &mut |stored| pairs.take(stored)).unwrap();
-            while let Some(pair) = pairs.next().unwrap() {
+            while let Some(pair) = pairs.pop().unwrap() {
                 if (lost[0].first..=lost[0].last).contains(&pair.taken.sequence)
                     && settles(pair.taken.sequence)
                 {
