@@ -11,9 +11,9 @@ mod round;
 
 pub use figures::{Figures, Reading};
 
+use super::Node;
 use super::background::Background;
 use super::share::Share;
-use super::{Node, now_ms};
 use anyhow::{Result, anyhow};
 use filling::Filling;
 use interdict_engine::generation::View;
@@ -93,7 +93,17 @@ pub(super) fn start(node: &Arc<Node>) -> Background {
     let percent = node.hunt().settings.percent.unwrap_or(node.loaded.hardware.background_percent);
     Background::start("hunt", move |stop| {
         let share = Share::new(intake, stop.clone(), percent.max(1)).with_patience(PATIENCE);
-        Hunter { node: weak, share, stop: stop.clone(), filling: None, due: None, seen: None, swept: None, tidied: Instant::now() }.run();
+        Hunter {
+            node: weak,
+            share,
+            stop: stop.clone(),
+            filling: None,
+            due: None,
+            seen: None,
+            swept: None,
+            tidied: Instant::now(),
+        }
+        .run();
     })
 }
 
@@ -136,7 +146,9 @@ impl Hunter {
         if let Some(node) = self.node.upgrade()
             && let Err(e) = node.hunt().window.write().save()
         {
-            tracing::warn!("the settlement window's last rows are read from the journal at the next start: {e}");
+            tracing::warn!(
+                "the settlement window's last rows are read from the journal at the next start: {e}"
+            );
         }
     }
     fn is_stopped(&self) -> bool {
@@ -157,7 +169,7 @@ impl Hunter {
     }
     /// Lets go of rows whose cut-off is long past, but for those that are held.
     fn tidy(&mut self, node: &Arc<Node>) -> Result<()> {
-        let until_ms = now_ms() - node.hunt().settings.keep_h * 3_600_000;
+        let until_ms = node.clock.wall_ms() - node.hunt().settings.keep_h * 3_600_000;
         let held = |sequence: u64| {
             node.with_core(|core| {
                 let latest = core.sequencer.book().latest(sequence);

@@ -76,10 +76,10 @@ impl<'n> Judge<'n> {
             match hash == view.generation().hash() {
                 true => None,
                 // Of a generation that is not kept nobody knows what its stamps mean.
-                false => Some(generation(node, &accepted.generation).map_or_else(
-                    || vec![None; to.len()],
-                    |from| to.carry(from.plan()),
-                )),
+                false => Some(
+                    generation(node, &accepted.generation)
+                        .map_or_else(|| vec![None; to.len()], |from| to.carry(from.plan())),
+                ),
             }
         });
         match carried {

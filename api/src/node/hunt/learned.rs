@@ -3,7 +3,9 @@
 
 use crate::node::Node;
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::{Accepted, Body, Field, Learned, LearnedWhat, ListDelta, Subject, SubjectKind};
+use interdict_engine::domain::{
+    Accepted, Body, Field, Learned, LearnedWhat, ListDelta, Subject, SubjectKind,
+};
 use interdict_engine::generation::View;
 use interdict_engine::limits::LEARNED_MAX;
 use interdict_engine::settlement::UnhuntedEvent;
@@ -38,7 +40,12 @@ impl Plan {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub(super) fn of(node: &Node, events: &[UnhuntedEvent], before: Option<&View>, view: &View) -> Result<Plan> {
+    pub(super) fn of(
+        node: &Node,
+        events: &[UnhuntedEvent],
+        before: Option<&View>,
+        view: &View,
+    ) -> Result<Plan> {
         let mut plan = Plan { lessons_only: true, ..Plan::default() };
         // Some events stand for several then, of which nothing is known but that they were.
         if events.len() > LEARNED_MAX / 4 {

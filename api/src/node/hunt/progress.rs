@@ -24,7 +24,9 @@ impl Progress {
     pub(super) fn read(dir: &Path, learned: u64, journal: u64) -> u64 {
         let read = fs::read(path(dir)).ok();
         let known = read.and_then(|bytes| serde_json::from_slice::<Progress>(&bytes).ok());
-        known.filter(|known| known.learned == learned && known.journal <= journal).map_or(0, |known| known.done)
+        known
+            .filter(|known| known.learned == learned && known.journal <= journal)
+            .map_or(0, |known| known.done)
     }
     /// Writes it, whole or not at all.
     ///
