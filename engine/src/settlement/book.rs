@@ -209,6 +209,13 @@ impl Book {
             self.reversed(sequence, amount, sequence, opened.at_ms);
         }
     }
+    /// A payment was finished that had lacked stages, and with that a hold begins.
+    pub(crate) fn finished(&mut self, sequence: u64, hold: &Opened) {
+        if self.latest(sequence).is_none() && !self.is_stopped(sequence) {
+            let too_late = self.is_gone(sequence) || !can_hold(hold, hold.at_ms);
+            self.place(sequence, hold.clone(), None, too_late);
+        }
+    }
     fn is_undecided(&self, sequence: u64) -> bool {
         let at = sequence.checked_sub(self.decided_to).and_then(|at| usize::try_from(at).ok());
         at.and_then(|at| self.undecided.get(at)).copied().unwrap_or(false)

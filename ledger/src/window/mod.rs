@@ -5,14 +5,37 @@
 mod column;
 mod rows;
 mod growing;
+mod chunk;
+mod map;
+mod file;
+mod manifest;
+mod pairs;
+mod store;
 pub mod scan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub use chunk::Chunk;
 pub use column::{Address, BIN_DIGITS, TagColumn, TagColumns, bin, fingerprint};
 pub use growing::Growing;
+pub use pairs::{Pair, Pairs};
 pub use rows::{Blobs, Coded, Row, Rows, Tags};
 pub use scan::{Hit, Kernel, Query, Wanted};
+pub use store::{Lost, UNWRITTEN_MAX, Window};
+
+// How the parts go together, for whoever follows the journal:
+//
+//     let (mut window, why_anew) = Window::open(dir, storage)?;
+//     for lost in window.lost() { read its sequences from the journal into a Growing; window.mend(name, growing)?; }
+//     let at = window.resume() or reader.beginning();
+//     let mut pairs = Pairs::new(at);
+//     reader.follow(at, |stored| pairs.take(stored), |at| {
+//         while let Some(pair) = pairs.pop()? { if it is to settle { window.push(&NewRow { … })?; } }
+//         window.reached(at, &pairs.resume(at))?;
+//     })
+//
+// and for whoever looks for what was learned: `Wanted::add` each subject, `build`, then for each of `Window::rows` (one
+// chunk, 65,536 rows) `Query::scan`; a hit's payment is `Row::accepted` and `Row::decided`.
 
 use crate::error::Place;
 use crate::journal::Stored;

@@ -222,6 +222,13 @@ impl<'a> Row<'_, 'a> {
         self.rows.decided.get(self.at)
     }
 
+    /// The accepted record without its text, which needs no key.
+    ///
+    /// # Errors
+    /// `Corrupt` and `Version` where the row is not what was put into it.
+    pub fn accepted_open(&self) -> Result<Accepted, Error> {
+        self.decode(None)
+    }
     /// The accepted record: with its text where the key of its segment is there, else without.
     ///
     /// # Errors
@@ -229,9 +236,12 @@ impl<'a> Row<'_, 'a> {
     pub fn accepted(&self, keys: &mut Unsealer) -> Result<Accepted, Error> {
         let (kind, sequence) = (RecordKind::Accepted, self.sequence());
         let sealed = keys.unseal(self.place(), kind, sequence, self.open(), self.sealed())?;
-        let accepted = Accepted::decode(self.open(), sealed.as_deref());
+        self.decode(sealed.as_deref())
+    }
+    fn decode(&self, sealed: Option<&[u8]>) -> Result<Accepted, Error> {
+        let accepted = Accepted::decode(self.open(), sealed);
         let accepted = accepted.map_err(|e| self.corrupt("accepted", &e))?;
-        match accepted.sequence == sequence {
+        match accepted.sequence == self.sequence() {
             true => Ok(accepted),
             false => Err(self.corrupt("accepted", &"is of another payment")),
         }

@@ -1,6 +1,8 @@
 //! The window against plain oracles: sets and text, no code of the engine's.
 #![allow(clippy::unwrap_used)]
 
+mod files;
+mod life;
 mod scanning;
 mod sealed;
 
@@ -10,14 +12,14 @@ use interdict_engine::domain::{
 };
 
 /// A payment's records, and its bytes as they would lie in a journal.
-pub(super) struct Payment {
+pub(crate) struct Payment {
     pub accepted: Accepted,
     pub decided: Decided,
     pub taken: Taken,
     pub decided_bytes: Vec<u8>,
 }
 
-pub(super) fn transaction(tenant: &str) -> Transaction {
+pub(crate) fn transaction(tenant: &str) -> Transaction {
     let mut tx = Transaction::new(tenant.into(), TransactionKind::Request, 1_700_000_000_000);
     tx.set_int(Field::AmountMinor, 1_250);
     tx.set_text(Field::AmountCurrency, "EUR");
@@ -25,7 +27,7 @@ pub(super) fn transaction(tenant: &str) -> Transaction {
     tx
 }
 
-pub(super) fn payment(sequence: u64, tx: Transaction) -> Payment {
+pub(crate) fn payment(sequence: u64, tx: Transaction) -> Payment {
     let generation = GenerationId { hash: [(sequence % 3) as u8; 32], overlay: sequence / 2 };
     let body = Body::Payment(Box::new(tx.clone()));
     let accepted = Accepted {
@@ -59,7 +61,7 @@ pub(super) fn payment(sequence: u64, tx: Transaction) -> Payment {
 }
 
 impl Payment {
-    pub(super) fn row(&self) -> NewRow<'_> {
+    pub(crate) fn row(&self) -> NewRow<'_> {
         NewRow {
             taken: &self.taken,
             accepted: &self.accepted,
@@ -72,7 +74,7 @@ impl Payment {
     }
 }
 
-pub(super) fn growing(payments: &[Payment]) -> Growing {
+pub(crate) fn growing(payments: &[Payment]) -> Growing {
     let mut growing = Growing::default();
     payments.iter().for_each(|payment| growing.push(&payment.row()).unwrap());
     growing
