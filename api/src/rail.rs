@@ -22,7 +22,7 @@ pub use status_report::StatusReport;
 pub use types::{Agent, Amount, Reason, ReasonCode, Status, Wrong};
 
 /// The id of the message that tells what became of a hold: `PREFIX HOLD-WHAT`, without the space, where `what` is a
-/// status (`ACWP`) or `camt.056`. The same hold and step always get the same id, so a message is written once.
+/// status (`ACWP`; `PDNG2` for a second time) or `C056` for a recall. The same hold and step always get the same id, so a message is written once.
 ///
 /// # Errors
 /// An id that is longer than 35 characters (Max35Text).

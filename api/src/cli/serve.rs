@@ -7,6 +7,7 @@ use crate::http::lag::Lag;
 use crate::http::{App, server};
 use crate::metrics::Metrics;
 use crate::node::{Node, Options, failpoint, keys, now_ms};
+use crate::webhooks::Webhooks;
 use anyhow::{Context, Result};
 use interdict_ingest::Decoder;
 use interdict_ledger::dead_letter::DeadLetters;
@@ -74,6 +75,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(chosen) = &loaded.chosen {
         tracing::info!(profile = chosen.name, why = chosen.why, "chose a hardware profile");
     }
+    // Before the recovery too: a wrong secret is told at once.
+    let webhooks = Webhooks::open(&data, &loaded)?;
     let options = Options { full_stats: args.stats == "full", lanes: args.lanes, gpu: None, snapshots: true };
     let threads = loaded.hardware.io_threads.max(1);
     let node = Node::open(&data, loaded, &options, now_ms())?;
@@ -108,6 +111,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         lag: Lag::default(),
         node: node.clone(),
     });
+    app.metrics.watch_webhooks(webhooks.figures());
+    if !webhooks.is_empty() {
+        tracing::warn!("webhooks are configured, and nothing places holds yet: there is nothing to tell");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let address = listening.address;
     tracing::info!(%address, "listening");

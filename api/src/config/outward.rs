@@ -17,8 +17,8 @@ const IN_FLIGHT_MAX: usize = 64;
 const FILES_MAX: usize = 10_000_000;
 /// Most dead letters of an endpoint.
 const DEAD_MAX: usize = 1_000_000;
-/// Longest prefix of message ids: with a hold's id and a status it fits Max35Text for any sequence below 10^15.
-const PREFIX_MAX: usize = 8;
+/// Longest prefix of message ids: with any hold's id and a step it fits Max35Text for sequences below 10^15.
+const PREFIX_MAX: usize = 6;
 
 /// `[rail]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -38,7 +38,7 @@ pub struct RailSection {
     pub agents: BTreeMap<String, String>,
     /// The rail's operator: told where a payment names no other bank.
     pub hub: Option<String>,
-    /// Beginning of message ids, at most eight letters and digits: what tells two nodes of one bank apart.
+    /// Beginning of message ids, at most six letters and digits: what tells two nodes of one bank apart.
     pub message_prefix: String,
 }
 impl Default for RailSection {
@@ -78,7 +78,7 @@ impl Default for WebhooksSection {
 /// Where an endpoint begins that has no cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
 #[serde(rename_all = "lowercase")]
-pub enum From {
+pub enum Begin {
     /// With the oldest notice that the journal has.
     #[default]
     Oldest,
@@ -106,7 +106,7 @@ pub struct EndpointSection {
     pub kinds: Vec<String>,
     /// Where it begins without a cursor: `oldest` or `newest`.
     #[serde(default)]
-    pub from: From,
+    pub from: Begin,
     /// Requests under way at once; more than 1 gives up the order within that many notices.
     #[serde(default = "in_flight")]
     pub in_flight: usize,
@@ -216,4 +216,67 @@ fn within(key: &str, value: u64, least: u64, most: u64) -> Result<()> {
         return Ok(());
     }
     bail!("{key} = {value}: expected {least} to {most}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::config::load;
+
+    fn told(text: &str) -> Result<Vec<String>, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, text).unwrap();
+        let loaded = load(&path).map_err(|error| format!("{error:#}"))?;
+        Ok(loaded.origins().unwrap().into_iter().map(|(key, value, _)| format!("{key} = {value}")).collect())
+    }
+    fn endpoint(more: &str) -> String {
+        format!("[webhooks.endpoints.ops]\nurl = \"https://example.com/h\"\nsecret_file = \"s\"\n{more}")
+    }
+
+    #[test]
+    fn an_endpoint_has_defaults_and_is_printed_without_its_secret() {
+        let rows = told(&endpoint("kinds = [\"hold.placed\"]\n")).unwrap();
+        for row in [
+            "webhooks.endpoints.ops.secret_file = \"s\"",
+            "webhooks.endpoints.ops.from = \"oldest\"",
+            "webhooks.endpoints.ops.attempts_max = 12",
+            "webhooks.in_flight_max = 8",
+            "rail.enabled = false",
+        ] {
+            assert!(rows.iter().any(|told| told == row), "{row} in {rows:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_its_key() {
+        let without_secret = "[webhooks.endpoints.ops]\nurl = \"https://example.com/h\"\n";
+        let plain = endpoint("").replace("https", "http");
+        let many: String = (0..33).map(|n| endpoint("").replace("ops", &format!("e{n}"))).collect();
+        for (text, expected) in [
+            (endpoint("kinds = [\"hold.place\"]\n"), "did you mean \"hold.placed\"?"),
+            (endpoint("secret_env = \"S\"\n"), "expected one of them"),
+            (without_secret.into(), "expected one of them"),
+            (plain, "webhooks.endpoints.ops.url: expected an https URL"),
+            (endpoint("timeout_ms = 0\n"), "webhooks.endpoints.ops.timeout_ms = 0: expected 10 to 60000"),
+            (endpoint("in_flight = 17\n"), "expected 1 to 16"),
+            (
+                endpoint("timeouts_ms = 3\n"),
+                "c.toml:4: unknown key \"timeouts_ms\", did you mean \"timeout_ms\"?",
+            ),
+            (endpoint("from = \"new\"\n"), "`newest`"),
+            (endpoint("").replace("ops", "Ops"), "as a name"),
+            (endpoint("").replace("ops", "\"../x\""), "as a name"),
+            (many, "33 are configured, limit 32"),
+            ("[webhooks]\ndead_max = 0\n".into(), "webhooks.dead_max = 0"),
+            ("[rail]\nmessage_prefix = \"a-b\"\n".into(), "rail.message_prefix"),
+            ("[rail]\nclearing_system = \"usaba\"\n".into(), "rail.clearing_system"),
+            ("[rail]\nenabled = true\n".into(), "rail.agent: missing"),
+            ("[rail]\nagents.b = \"\"\n".into(), "rail.agents.b"),
+            ("[rail]\nfile_max = 3\n".into(), "did you mean \"files_max\"?"),
+        ] {
+            let error = told(&text).unwrap_err();
+            assert!(error.contains(expected), "{expected} in {error}");
+        }
+    }
 }

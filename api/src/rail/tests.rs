@@ -127,7 +127,7 @@ fn report(status: Status) -> StatusReport {
 }
 fn recall() -> Cancellation {
     Cancellation {
-        message_id: message_id("N1", "h-123-2", "camt.056").unwrap(),
+        message_id: message_id("N1", "h-123-2", "C056").unwrap(),
         created_ms: TIME_MS,
         assigner: bank("011104238"),
         assignee: bank("021040078"),
@@ -324,6 +324,13 @@ fn identifiers_are_never_cut() {
     assert_eq!(Original::of(payment, "pacs.008.001.08").unwrap().transaction_id, None);
     let without = Payment { uetr: None, ..payment };
     assert!(matches!(Original::of(without, "pacs.008.001.08"), Err(Wrong::TooLong { chars: 36, .. })));
+}
+
+#[test]
+fn the_longest_hold_has_a_message_id() {
+    let id = message_id("NODE01", "h-999999999999999-65535", "PDNG2").unwrap();
+    assert_eq!(id, "NODE01h-999999999999999-65535-PDNG2");
+    assert!(message_id("NODE012", "h-999999999999999-65535", "PDNG2").is_err());
 }
 
 #[test]
