@@ -7,6 +7,7 @@ use crate::http::lag::Lag;
 use crate::http::{App, server};
 use crate::metrics::Metrics;
 use crate::node::{Node, Options, failpoint, keys, now_ms};
+use crate::webhooks::Webhooks;
 use anyhow::{Context, Result};
 use interdict_ingest::Decoder;
 use interdict_ledger::dead_letter::DeadLetters;
@@ -74,6 +75,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(chosen) = &loaded.chosen {
         tracing::info!(profile = chosen.name, why = chosen.why, "chose a hardware profile");
     }
+    // Before the recovery too: a wrong secret is told at once.
+    let webhooks = Webhooks::open(&data, &loaded)?;
     let full_stats = args.stats == "full";
     let options = Options { full_stats, lanes: args.lanes, gpu: None, hunts: true, snapshots: true };
     let threads = loaded.hardware.io_threads.max(1);
@@ -110,6 +113,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         second_person: tokio::sync::Mutex::default(),
         node: node.clone(),
     });
+    app.metrics.watch_webhooks(webhooks.figures());
+    if !webhooks.is_empty() {
+        tracing::warn!("webhooks are configured, and nothing places holds yet: there is nothing to tell");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let address = listening.address;
     tracing::info!(%address, "listening");

@@ -1,5 +1,6 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
+use super::outward::{RailSection, WebhooksSection};
 use crate::node::disk::{SyncLate, WhenUnwritable};
 use interdict_engine::calibration::Calibration;
 use interdict_engine::limits::{FOLD_AT, JOURNAL_UNWRITTEN_BYTES_MAX, UNFINISHED_MAX};
@@ -45,6 +46,10 @@ pub struct Config {
     pub window: WindowSection,
     /// Images of the state, so that a start need not read the whole journal.
     pub snapshot: Snapshot,
+    /// Messages to the rail.
+    pub rail: RailSection,
+    /// Notices to others' servers.
+    pub webhooks: WebhooksSection,
     /// What differs from tenant to tenant.
     pub tenants: BTreeMap<String, Tenant>,
 }

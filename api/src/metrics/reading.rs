@@ -2,6 +2,7 @@
 
 mod keys;
 mod snapshots;
+mod webhooks;
 
 use super::Counters;
 use crate::node::{Node, finish};
