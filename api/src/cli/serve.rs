@@ -3,6 +3,7 @@
 use crate::config;
 use crate::follow::Following;
 use crate::http::auth::ApiKeys;
+use crate::http::holds::Desk;
 use crate::http::lag::Lag;
 use crate::http::{App, server};
 use crate::metrics::Metrics;
@@ -110,13 +111,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         metrics: Metrics::new(),
         letters,
         lag: Lag::default(),
-        second_person: tokio::sync::Mutex::default(),
+        holds: Desk::default(),
         node: node.clone(),
     });
     app.metrics.watch_webhooks(webhooks.figures());
-    if !webhooks.is_empty() {
-        tracing::warn!("webhooks are configured, and nothing places holds yet: there is nothing to tell");
-    }
+    let told = (!webhooks.is_empty()).then(|| webhooks.start(node.notices.clone()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let address = listening.address;
     tracing::info!(%address, "listening");
@@ -129,6 +128,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     // Handlers that were cut hold the node until their tasks are gone.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     tracing::info!("drained");
+    if let Some(told) = told {
+        told.end();
+    }
     node.close()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,9 @@
-//! Holds, for those who decide about them: `GET /v1/holds` and `GET /v1/holds/{id}`. What is done with them is in `acts`.
+//! Holds, for those who decide about them: `GET /v1/holds` and `GET /v1/holds/{id}`. What is done with them is in
+//! `acts`, what happens to them in `stream`.
 
 mod query;
 pub mod acts;
+pub mod stream;
 
 use super::App;
 use super::auth::{Caller, Role};
@@ -17,7 +19,31 @@ use interdict_engine::domain::{Accepted, Audience, Body, FoundNow, HoldId, Learn
 use interdict_engine::settlement::{AtExpiry, Hold, HoldKind};
 use serde::Serialize;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
+
+/// What all who are at work with holds share.
+pub struct Desk {
+    /// Held from the look at who says that a sanctions hold is no match to the event that says it a second time.
+    second_person: tokio::sync::Mutex<()>,
+    streams: Arc<Semaphore>,
+}
+
+impl Default for Desk {
+    fn default() -> Desk {
+        Desk {
+            second_person: tokio::sync::Mutex::default(),
+            streams: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
+        }
+    }
+}
+
+impl Desk {
+    /// Streams that are open.
+    pub fn streams(&self) -> usize {
+        stream::STREAMS_MAX - self.streams.available_permits()
+    }
+}
 
 /// Who may see holds.
 pub const READERS: &[Role] = &[Role::Risk, Role::Ops];

@@ -57,8 +57,8 @@ pub struct App {
     pub letters: Arc<Mutex<DeadLetters>>,
     /// How late requests are read.
     pub lag: Lag,
-    /// Held from the look at who says that a sanctions hold is no match to the event that says it a second time.
-    pub second_person: tokio::sync::Mutex<()>,
+    /// What those share who are at work with holds.
+    pub holds: holds::Desk,
 }
 
 /// The routes.
@@ -70,6 +70,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/labels", post(labels::label))
         .route("/v1/settlement/clear", post(settlement::clear))
         .route("/v1/holds", get(holds::all))
+        .route("/v1/holds/stream", get(holds::stream::stream))
         .route("/v1/holds/{id}", get(holds::one).post(holds::acts::several))
         .route("/v1/holds/{id}/{act}", post(holds::acts::one))
         .route("/v1/lists", get(lists::all))

@@ -1,6 +1,7 @@
 //! What the node counts itself, read when somebody asks for the metrics.
 
 mod keys;
+mod settlement;
 mod snapshots;
 mod webhooks;
 
@@ -99,6 +100,7 @@ impl Reading<'_> {
         self.sequencer(node);
         self.journal(node);
         self.keys(node);
+        self.settlement(node);
         self.generation(node);
     }
 

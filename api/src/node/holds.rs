@@ -4,7 +4,8 @@
 use super::Node;
 use super::recall::Recalled;
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::{Accepted, Body, Decided, HoldId, HoldState, Lever, Recorded, Stamp, Verdict};
+use interdict_engine::domain::{Accepted, Body, Decided, Finished, HoldId, HoldState, Lever};
+use interdict_engine::domain::{Recorded, Stamp, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::settlement::{Book, Hold, HoldKind};
 use interdict_ledger::journal::RecordKind;
@@ -137,7 +138,35 @@ pub struct Told {
     pub stamps: (Vec<Stamp>, Vec<u16>),
 }
 
+/// Open holds of a lever.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenOf {
+    /// How many there are.
+    pub count: u64,
+    /// The first deadline among them, ms since the Unix epoch.
+    pub deadline_ms: Option<i64>,
+}
+
 impl Node {
+    /// The holds that wait for somebody, by lever, in the order of [`Lever::ALL`].
+    pub fn open_holds(&self) -> [OpenOf; Lever::ALL.len()] {
+        let (mut open, mut after) = ([OpenOf::default(); Lever::ALL.len()], None);
+        loop {
+            let (mut seen, was) = (0, after);
+            self.with_core(|core| {
+                for (id, hold) in core.sequencer.book().open_after(was).take(LOOKED_AT) {
+                    (seen, after) = (seen + 1, Some(id));
+                    let of = &mut open[hold.opened.lever as usize];
+                    of.count += 1;
+                    let deadline_ms = deadline_ms(hold);
+                    of.deadline_ms = Some(of.deadline_ms.map_or(deadline_ms, |first| first.min(deadline_ms)));
+                }
+            });
+            if seen < LOOKED_AT {
+                return open;
+            }
+        }
+    }
     /// A hold as it stands.
     pub fn hold(&self, id: HoldId) -> Option<Hold> {
         self.with_core(|core| core.sequencer.book().hold(id).cloned())
@@ -258,22 +287,14 @@ impl Node {
         let Some(record) = self.reader.read_accepted(id.payment).map_err(failed)? else { return Ok(None) };
         let accepted = Accepted::decode(&record.open, record.sealed.as_deref())?;
         let opened = &hold.opened;
-        let decided = match hold.placed_at {
-            None => self.reader.read_decided(id.payment).map_err(failed)?,
-            Some(_) => None,
-        };
-        let (verdict, recorded) = match decided {
-            Some(record) => {
-                let decided = Decided::decode(&record.open)?;
-                (decided.verdict, decided.recorded)
-            }
+        let (verdict, recorded) = match self.begun_with(id, hold)? {
+            Some(begun) => begun,
             None => {
-                let (score, reasons) = (opened.score, opened.reasons.clone());
                 let verdict = Verdict {
                     sequence: id.payment,
                     outcome: opened.outcome,
-                    score,
-                    reasons,
+                    score: opened.score,
+                    reasons: opened.reasons.clone(),
                     skipped: Vec::new(),
                     default_applied: false,
                     lever: opened.lever,
@@ -286,6 +307,23 @@ impl Node {
         let recalled = self.recall(&verdict, &view)?;
         let stamps = self.carried(&accepted, &view)?;
         Ok(Some(Told { accepted, verdict, recorded, view, recalled, stamps }))
+    }
+    /// The verdict that a hold began with, as the journal has it; `None` where a hunt placed it.
+    fn begun_with(&self, id: HoldId, hold: &Hold) -> Result<Option<(Verdict, Recorded)>> {
+        let failed = |e: interdict_ledger::Error| anyhow!("{e}");
+        if hold.placed_at.is_some() {
+            return Ok(None);
+        }
+        let is_it = |recorded: &Recorded| recorded.hold.as_deref() == Some(&hold.opened);
+        if let Some(record) = self.reader.read_decided(id.payment).map_err(failed)? {
+            let Decided { verdict, recorded, .. } = Decided::decode(&record.open)?;
+            if is_it(&recorded) {
+                return Ok(Some((verdict, recorded)));
+            }
+        }
+        let Some(record) = self.reader.read_finished(id.payment).map_err(failed)? else { return Ok(None) };
+        let Finished { verdict, recorded, .. } = Finished::decode(&record.open)?;
+        Ok(is_it(&recorded).then_some((verdict, recorded)))
     }
     /// A payment's stamps in the slots of a view's generation: what was not counted then is not there.
     fn carried(&self, accepted: &Accepted, view: &View) -> Result<(Vec<Stamp>, Vec<u16>)> {

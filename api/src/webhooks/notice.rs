@@ -20,8 +20,10 @@ pub enum NoticeKind {
     HoldRejected,
     /// The held payment was taken back by its sender.
     HoldReversed,
-    /// Somebody, or a hunt, proposes to release a hold; a second person has to approve.
+    /// Judged again, a held payment would not be held now: its release is proposed.
     HoldReleaseProposed,
+    /// Of a sanctions hold somebody says that it is no match; a second person has to confirm it.
+    HoldFalseMatchProposed,
     /// Somebody wrote on a hold.
     HoldCommented,
     /// A hunt found a payment that could not be stopped any more.
@@ -30,7 +32,7 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// All of them.
-    pub const ALL: [NoticeKind; 10] = [
+    pub const ALL: [NoticeKind; 11] = [
         Self::HoldPlaced,
         Self::HoldReleased,
         Self::HoldConfirmed,
@@ -39,6 +41,7 @@ impl NoticeKind {
         Self::HoldRejected,
         Self::HoldReversed,
         Self::HoldReleaseProposed,
+        Self::HoldFalseMatchProposed,
         Self::HoldCommented,
         Self::CaseTooLate,
     ];
@@ -54,6 +57,7 @@ impl NoticeKind {
             Self::HoldRejected => "hold.rejected",
             Self::HoldReversed => "hold.reversed",
             Self::HoldReleaseProposed => "hold.release_proposed",
+            Self::HoldFalseMatchProposed => "hold.false_match_proposed",
             Self::HoldCommented => "hold.commented",
             Self::CaseTooLate => "case.too_late",
         }

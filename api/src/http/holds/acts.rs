@@ -112,7 +112,7 @@ async fn one_inner(
     let by = By::of(app, &caller, request.who.as_deref(), act)?;
     let (id, hold) = found(app, headers, &caller, id)?;
     let _alone = match act {
-        Act::FalseMatch => Some(app.second_person.lock().await),
+        Act::FalseMatch => Some(app.holds.second_person.lock().await),
         _ => None,
     };
     by.may(app, act, id, &hold)?;
