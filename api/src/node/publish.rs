@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// A calendar that ends within so many ms is worth a word at each publication: 30 days.
+const CALENDAR_ENDS_SOON_MS: i64 = 30 * 86_400_000;
+
 /// The files of a pack folder, by path relative to it.
 ///
 /// # Errors
@@ -276,6 +279,14 @@ pub fn build_costed(
     for stale in generation.settings().freshness.iter().filter(|list| list.is_stale(now_ms(), None)) {
         let (list, when) = (&stale.list, stale.when_stale.name());
         tracing::warn!("list {list:?}: its file is older than its fresh_for; when_stale is {when}");
+    }
+    let soon_ms = now_ms().saturating_add(CALENDAR_ENDS_SOON_MS);
+    for calendar in generation.settings().settlement.calendars.iter().filter(|one| one.until_ms < soon_ms) {
+        let until = interdict_engine::rules::format_time(calendar.until_ms);
+        tracing::warn!(
+            "calendar {:?} ends at {until}; settlement.default_h counts after that",
+            calendar.name
+        );
     }
     for (screen, watchlist) in unsearched(&generation) {
         tracing::warn!("screen {screen:?}: no watchlist {watchlist:?} is configured, so it is not searched");
