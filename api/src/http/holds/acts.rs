@@ -6,7 +6,7 @@ use super::super::decisions::json;
 use super::super::problem::Problem;
 use super::super::{App, refusal};
 use super::found;
-use crate::config::schema::PersonsBy;
+use crate::config::settlement::PersonsBy;
 use crate::node::Answered;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
