@@ -254,7 +254,7 @@ pub const LEARNED_MAX: usize = 1 << 16;
 pub const CLEAR_EVENT_MAX: usize = 1000;
 /// Most payments in one request to the gate; a longer one is refused (413).
 pub const CLEAR_IDS_MAX: usize = 10_000;
-/// Facts of payments at the gate that are kept in memory, about 60 bytes each: past it those asked for longest ago are
+/// Facts of payments at the gate that are kept in memory, about 120 bytes each: past it those asked for longest ago are
 /// read from the journal again.
 pub const CLEAR_FACTS_MAX: usize = 1 << 17;
 /// Most holds in one request that does the same with several; a longer one is refused (413).

@@ -27,6 +27,8 @@ mod lists;
 mod process;
 #[path = "http/settlement.rs"]
 mod settlement;
+#[path = "http/stream.rs"]
+mod stream;
 
 use interdict_tests::blackbox::probe;
 use interdict_tests::node::{Client, Reply, Running, Start};

@@ -40,8 +40,8 @@ pub struct Notices {
     reader: Reader,
     node: OnceLock<Weak<Node>>,
     latest: Mutex<Latest>,
-    /// Where those who are behind have been read to.
-    places: Mutex<VecDeque<(u64, At)>>,
+    /// Where those who are behind have been read to. Held while one of them is read to: all of them take one core at most.
+    behind: Mutex<VecDeque<(u64, At)>>,
     /// How far the journal has been followed.
     reached: watch::Sender<u64>,
 }
@@ -75,7 +75,7 @@ impl Notices {
         let from = at.as_ref().map_or(0, end);
         let latest = Latest { from, notices: VecDeque::new(), through: from, at };
         let (node, latest) = (OnceLock::new(), Mutex::new(latest));
-        Notices { reader, node, latest, places: Mutex::default(), reached: watch::Sender::new(from) }
+        Notices { reader, node, latest, behind: Mutex::default(), reached: watch::Sender::new(from) }
     }
     /// Told whenever the journal has been followed further, and how far.
     pub fn reached(&self) -> watch::Receiver<u64> {
@@ -140,14 +140,11 @@ impl Notices {
     /// A page for somebody who is behind the latest notices.
     fn earlier(&self, after: u64, max: usize) -> Result<Page> {
         let failed = |e: interdict_ledger::Error| anyhow!("{e}");
+        let mut behind = self.behind.lock();
         let until = self.latest.lock().from;
-        let known = {
-            let mut places = self.places.lock();
-            let known = places.iter().position(|(place, _)| *place == after);
-            known.and_then(|known| places.remove(known)).map(|(_, at)| at)
-        };
-        let at = match known {
-            Some(at) => Some(at),
+        let known = behind.iter().position(|(place, _)| *place == after);
+        let at = match known.and_then(|known| behind.remove(known)) {
+            Some((_, at)) => Some(at),
             None => match self.reader.beginning_of(segment_of(after)).map_err(failed)? {
                 Some(at) => Some(at),
                 // Its segment was removed, or there never was one.
@@ -164,11 +161,10 @@ impl Notices {
             })
             .map_err(failed)?;
         let through = end(&at).max(after);
-        let mut places = self.places.lock();
-        if places.len() >= PLACES {
-            places.pop_front();
+        if behind.len() >= PLACES {
+            behind.pop_front();
         }
-        places.push_back((through, at));
+        behind.push_back((through, at));
         Ok(Page { notices, through })
     }
 }

@@ -97,3 +97,110 @@ impl Node {
         failed.map(|()| expired.len())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::Options;
+    use super::super::clock::{Clock, Manual};
+    use super::*;
+    use interdict_engine::domain::{
+        Found, FoundNow, GenerationId, HoldState, Lever, Opened, Outcome, Transaction, TransactionKind,
+    };
+    use std::path::Path;
+    use std::time::Instant;
+
+    fn open(dir: &Path, clock: &Arc<Manual>) -> Arc<Node> {
+        let config = dir.join("c.toml");
+        std::fs::write(&config, "").unwrap();
+        let loaded = crate::config::load(&config).unwrap();
+        Node::open_by(&dir.join("data"), loaded, &Options::default(), clock.wall_ms(), clock.clone()).unwrap()
+    }
+    fn call(node: &Node, arrival_ms: i64, body: Body) -> Answered {
+        let event = Event { tenant: "acme".into(), arrival_ms, body };
+        node.call(Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None })
+    }
+    /// A payment that is found to be held until a time.
+    fn held(node: &Node, at_ms: i64, until_ms: i64, expiry_releases: bool) -> HoldId {
+        let tx = Transaction::new("acme".into(), TransactionKind::Request, at_ms);
+        let Answered::Decided(settled) = call(node, at_ms, Body::Payment(Box::new(tx))) else { panic!() };
+        let payment = settled.verdict.sequence;
+        let opened = Opened {
+            tenant: "acme".into(),
+            at_ms,
+            until_ms: Some(until_ms),
+            expiry_releases,
+            cut_off_ms: i64::MAX,
+            lever: Lever::DetainGoods,
+            recall: false,
+            amount_minor: 1,
+            currency: "EUR".into(),
+            sanctions: false,
+            outcome: Outcome::Hold,
+            score: 1,
+            reasons: Vec::new(),
+            causes: Vec::new(),
+            generation: GenerationId { hash: [0; 32], overlay: 0 },
+            learned: None,
+        };
+        let now = FoundNow::Stops { opened: Box::new(opened), too_late: false };
+        let found = call(node, at_ms, Body::Hunt(Box::new(Found { target: payment, now })));
+        assert!(matches!(found, Answered::Noted(_)), "{found:?}");
+        HoldId { payment, number: 1 }
+    }
+    fn state(node: &Node, id: HoldId) -> HoldState {
+        node.hold(id).unwrap().state
+    }
+    /// Waits for the thread, which looks by itself.
+    fn until(node: &Node, id: HoldId, wanted: HoldState) {
+        let began = Instant::now();
+        while state(node, id) != wanted {
+            assert!(began.elapsed() < Duration::from_secs(60), "{:?}", state(node, id));
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_hold_expires_once_and_at_its_time_whatever_the_clock_does() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(Manual::default()));
+        let node = open(dir.path(), &clock);
+        let began_ms = clock.wall_ms();
+        let goes = held(&node, began_ms, began_ms + 100_000, true);
+        let stays = held(&node, began_ms, began_ms + 200_000, false);
+        assert_eq!(node.expire_holds(clock.wall_ms()).unwrap(), 0);
+        clock.step_wall(-1_000_000);
+        assert_eq!(node.expire_holds(clock.wall_ms()).unwrap(), 0);
+        clock.step_wall(1_099_999);
+        assert_eq!(node.expire_holds(clock.wall_ms()).unwrap(), 0, "a ms is left");
+        clock.step_wall(1);
+        until(&node, goes, HoldState::ExpiredReleased);
+        let ended = node.hold(goes).unwrap().ended.unwrap();
+        assert_eq!((&*ended.by, ended.at_ms), (BY, began_ms + 100_000));
+        // Back and forth again: what has ended has no timer.
+        clock.step_wall(-100_000);
+        clock.step_wall(100_000);
+        assert_eq!(node.expire_holds(clock.wall_ms()).unwrap(), 0);
+        // An event's own time counts, not when it is looked at.
+        let act = HoldAct { hold: stays, act: Act::Expire, by: BY.to_owned(), comment: String::new() };
+        let early = call(&node, began_ms + 199_999, Body::HoldAct(Box::new(act)));
+        assert!(matches!(&early, Answered::Refused(e) if e.kind == ErrorKind::Conflict), "{early:?}");
+        assert_eq!(state(&node, stays), HoldState::Held);
+        clock.step_wall(10_000_000);
+        until(&node, stays, HoldState::ExpiredConfirmed);
+        let counted = |node: &Node| node.with_core(|core| core.sequencer.book().counts().states);
+        let counts = counted(&node);
+        assert_eq!(
+            counts[HoldState::ExpiredReleased as usize..=HoldState::ExpiredConfirmed as usize],
+            [1, 1]
+        );
+        node.close().unwrap();
+        clock.step_wall(-20_000_000);
+        let node = open(dir.path(), &clock);
+        assert_eq!(
+            (state(&node, goes), state(&node, stays)),
+            (HoldState::ExpiredReleased, HoldState::ExpiredConfirmed)
+        );
+        assert_eq!(counted(&node), counts);
+        node.close().unwrap();
+    }
+}

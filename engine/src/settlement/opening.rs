@@ -1,13 +1,19 @@
 //! How a hold begins: from a payment, its verdict and the terms of the generation that judged it, and from nothing else.
 
 use super::terms::AtExpiry;
-use crate::domain::{Accepted, Body, Field, Learned, Opened, Outcome, Reason, ReasonSource, Verdict};
+use crate::domain::{
+    Accepted, Body, Field, Learned, Opened, Outcome, Reason, ReasonSource, TransactionKind, Verdict,
+};
 use crate::generation::View;
 use crate::rules::Class;
 
 /// What stops a payment: a verdict of hold or, of a fact, what it would have been. `None`: it goes on, or is declined,
-/// so that nothing of it will settle. `would` is the outcome a fact would have had.
+/// so that nothing of it will settle; or it takes something back, which nobody holds. `would` is the outcome a fact would
+/// have had.
 pub fn inline(accepted: &Accepted, view: &View, verdict: &Verdict, would: Option<Outcome>) -> Option<Opened> {
+    if matches!(&accepted.event.body, Body::Payment(tx) if tx.kind == TransactionKind::Reversal) {
+        return None;
+    }
     let outcome = match (verdict.outcome, would) {
         (Outcome::Hold, _) => Outcome::Hold,
         (Outcome::Recorded, Some(would)) if would >= Outcome::Hold => would,

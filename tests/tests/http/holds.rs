@@ -417,3 +417,31 @@ fn tenants_and_roles_are_kept_apart_and_readers_see_what_is_meant_for_them() {
     assert_eq!(full["acts"][0]["comment"], "a word");
     assert!(!part.to_string().contains("secret") && !part.to_string().contains("a word"), "{part}");
 }
+
+#[test]
+fn a_hold_that_nobody_ends_becomes_what_was_declared_and_a_sanctions_hold_does_not() {
+    let mut probe =
+        Probe::holding("\n[settlement.holds.cancel_capture]\nhold_for = \"1s\"\nat_expiry = \"release\"\n");
+    let soon = json!({"channel": "transfer", "settles_at": blackbox::after_ms(1500)});
+    let goes = hold_of(&probe.pay("goes", 90_000, json!({})));
+    let stays = hold_of(&probe.pay("stays", 90_000, soon.clone()));
+    let listed = hold_of(&probe.pay("listed", 77_700, soon));
+    assert_eq!(probe.hold(&goes)["at_expiry"], "release");
+    assert_eq!(probe.hold(&stays)["at_expiry"], "confirm");
+    let began = std::time::Instant::now();
+    while probe.hold(&goes)["state"] == "held" || probe.hold(&stays)["state"] == "held" {
+        assert!(began.elapsed().as_secs() < 60, "no timer has run out");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for _ in 0..2 {
+        for (id, state) in [(&goes, "expired_released"), (&stays, "expired_confirmed")] {
+            let hold = probe.hold(id);
+            assert_eq!((&hold["state"], &hold["ended"]["by"]), (&json!(state), &json!("timer")));
+            assert_eq!(hold["acts"][0]["act"], "expire");
+            problem(&probe.act(id, "release", json!({})), 409);
+        }
+        assert_eq!(probe.hold(&listed)["state"], "held");
+        assert_eq!(probe.clear(json!(["goes", "stays", "listed"])), ["go", "held", "held"]);
+        probe.restart();
+    }
+}
