@@ -12,6 +12,7 @@ use super::disk::RETRY;
 use super::share::Share;
 use super::{Node, failpoint, now_ms};
 use anyhow::{Result, anyhow};
+use interdict_engine::domain::TransactionKind;
 use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Learned, LearnedWhat, Outcome};
 use interdict_engine::generation::{Settings, View};
 use interdict_engine::lane::{Open, Scratch, decide};
@@ -357,7 +358,9 @@ fn finished_of(accepted: Accepted, answered: Outcome, view: &Arc<View>, scratch:
     let verdict = decide(&work, &mut Open, scratch);
     let mut recorded = scratch.found.to_record(view.generation());
     let (at_ms, outcome) = (now_ms(), recorded.would.unwrap_or(verdict.outcome));
-    if outcome >= Outcome::Hold && answered < Outcome::Hold {
+    // What takes something back is held by nobody.
+    let settles = work.transaction().kind != TransactionKind::Reversal;
+    if outcome >= Outcome::Hold && answered < Outcome::Hold && settles {
         let learned = Learned { sequence: verdict.sequence, at_ms, what: LearnedWhat::Stages };
         let opened = opening(&work.accepted, view, &verdict, outcome, Some(learned), at_ms);
         recorded.hold = Some(Box::new(opened));

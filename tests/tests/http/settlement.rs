@@ -50,13 +50,14 @@ fn each_id_is_answered_in_its_place_whatever_it_is() {
 }
 
 #[test]
-fn a_hold_between_two_calls_changes_only_what_has_not_gone() {
-    let probe = Probe::holding("");
+fn what_was_learned_between_two_calls_changes_only_what_has_not_gone() {
+    // Nobody hunts.
+    let probe = Probe::holding("\n[window]\nenabled = false\n");
     let settles = json!({"settles_at": "2100-01-01T00:00:00Z"});
     probe.pay("gone", 1000, settles.clone());
     probe.pay("late", 1000, settles);
     assert_eq!(probe.clear(json!(["gone"])), ["go"]);
-    // Something is learned, and nobody has hunted it yet.
+    // Something is learned, and not hunted through.
     let learned = probe.client.put("/v1/lists/found/entries", &json!([{"merchant": {"id": "M-9"}}])).unwrap();
     assert_eq!(learned.status, 200, "{}", learned.text);
     assert_eq!(probe.clear(json!(["gone", "late"])), ["go", "held"]);
@@ -64,6 +65,47 @@ fn a_hold_between_two_calls_changes_only_what_has_not_gone() {
     probe.pay("now", 1000, json!({"settles_at": "2020-01-01T00:00:00Z"}));
     probe.pay("after", 1000, json!({"settles_at": "2100-01-01T00:00:00Z"}));
     assert_eq!(probe.clear(json!(["now", "after"])), ["go", "go"]);
+}
+
+#[test]
+fn a_hold_between_two_calls_changes_only_what_has_not_gone() {
+    let probe = Probe::holding("");
+    let of = |merchant: &str| json!({"settles_at": "2100-01-01T00:00:00Z", "merchant": {"id": merchant}});
+    for (id, merchant) in [("gone", "M-9"), ("late", "M-9"), ("good", "M-8")] {
+        probe.pay(id, 1000, of(merchant));
+    }
+    assert_eq!(probe.clear(json!(["gone"])), ["go"]);
+    let learned = probe.client.put("/v1/lists/found/entries", &json!([{"merchant": {"id": "M-9"}}])).unwrap();
+    assert_eq!(learned.status, 200, "{}", learned.text);
+    let through = learned.json()["sequence"].as_u64().unwrap() - 1;
+    let began = std::time::Instant::now();
+    let answer = loop {
+        let answer = probe
+            .client
+            .post("/v1/settlement/clear", &json!({"ids": ["gone", "late", "good"]}))
+            .unwrap()
+            .json();
+        if answer["hunted_through"].as_u64() >= Some(through) {
+            break answer;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{answer}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let states: Vec<_> = answer["results"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert_eq!(json!(states), json!(["go", "held", "go"]));
+    // What had gone is a case, and what it was told it is told again.
+    let found = probe.client.get("/v1/holds?reason=found").unwrap().json();
+    let told: Vec<_> = found["holds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hold| [&hold["payment"]["id"], &hold["state"]])
+        .collect();
+    assert_eq!(json!(told), json!([["gone", "too_late"], ["late", "held"]]));
+    let hold = probe.hold(found["holds"][1]["id"].as_str().unwrap());
+    assert_eq!((&hold["learned"]["kind"], &hold["learned"]["name"]), (&json!("list"), &json!("found")));
+    assert_eq!(hold["reasons"][0]["detail"]["list"], "found");
+    assert_eq!(probe.clear(json!(["gone"])), ["go"]);
 }
 
 #[test]
