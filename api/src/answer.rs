@@ -430,7 +430,10 @@ impl<'a> Source<'a> {
         });
         let of_pack = generation.packs().get(usize::from(pack.unwrap_or(0))).map(|pack| &pack.codes);
         let map = of_pack.unwrap_or(&BUILT_IN_CODES);
-        let network = Some(generation.settings().network.as_str()).filter(|name| !name.is_empty());
+        // The payment's own network, where the map knows it; else the configured one.
+        let settings = generation.settings();
+        let own = settings.settlement.network(self.transaction).filter(|name| map.knows(name));
+        let network = own.or(Some(settings.network.as_str()).filter(|name| !name.is_empty()));
         let mapped = map.codes(network, self.verdict.outcome, class.unwrap_or_default());
         let iso20022 = Iso20022 { status: mapped.status.as_deref(), reason: mapped.reason.as_deref() };
         Codes { iso8583: mapped.iso8583.as_deref(), iso20022 }

@@ -1,6 +1,6 @@
 //! `interdict serve`: the node behind HTTP, until SIGTERM.
 
-use crate::config;
+use crate::config::{self, settlement};
 use crate::follow::Following;
 use crate::http::auth::ApiKeys;
 use crate::http::lag::Lag;
@@ -55,6 +55,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let mut out = std::io::stdout().lock();
         for (key, value, origin) in loaded.origins()? {
             writeln!(out, "{key} = {value}  # {origin}")?;
+        }
+        for calendar in settlement::build(&loaded)?.calendars {
+            writeln!(out, "# {}", settlement::describe(&calendar))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
