@@ -1,5 +1,6 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
+use super::outward::{RailSection, WebhooksSection};
 use super::settlement;
 use crate::node::disk::{SyncLate, WhenUnwritable};
 use interdict_engine::calibration::Calibration;
@@ -44,6 +45,10 @@ pub struct Config {
     pub window: WindowSection,
     /// Images of the state, so that a start need not read the whole journal.
     pub snapshot: Snapshot,
+    /// Messages to the rail.
+    pub rail: RailSection,
+    /// Notices to others' servers.
+    pub webhooks: WebhooksSection,
     /// When payments settle, what can stop them, how holds end.
     pub settlement: settlement::Section,
     /// What differs from tenant to tenant.

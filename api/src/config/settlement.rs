@@ -46,7 +46,21 @@ pub struct Section {
     pub levers: Vec<LeverShape>,
     /// Lever → how holds end.
     pub holds: BTreeMap<String, HoldShape>,
+    /// By what two people are told apart where a second one has to agree.
+    pub persons_by: PersonsBy,
 }
+
+/// By what people are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum PersonsBy {
+    /// By their API keys: `who` in a request is noted, and proves nothing.
+    #[default]
+    Key,
+    /// By `who`: whoever has the key is trusted to say who acts.
+    Who,
+}
+
 impl Default for Section {
     fn default() -> Self {
         Section {
@@ -58,6 +72,7 @@ impl Default for Section {
             cut_offs: Vec::new(),
             levers: Vec::new(),
             holds: BTreeMap::new(),
+            persons_by: PersonsBy::default(),
         }
     }
 }

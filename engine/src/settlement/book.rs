@@ -203,7 +203,7 @@ impl Book {
         }
         let taken_back = self.taken_back.remove(&sequence);
         let Some(opened) = hold else { return };
-        let too_late = !can_hold(opened, opened.at_ms);
+        let too_late = !opened.can_hold(opened.at_ms);
         self.place(sequence, opened.clone(), None, too_late);
         if let Some(amount) = taken_back.filter(|_| !too_late) {
             self.reversed(sequence, amount, sequence, opened.at_ms);
@@ -212,7 +212,7 @@ impl Book {
     /// A payment was finished that had lacked stages, and with that a hold begins.
     pub(crate) fn finished(&mut self, sequence: u64, hold: &Opened) {
         if self.latest(sequence).is_none() && !self.is_stopped(sequence) {
-            let too_late = self.is_gone(sequence) || !can_hold(hold, hold.at_ms);
+            let too_late = self.is_gone(sequence) || !hold.can_hold(hold.at_ms);
             self.place(sequence, hold.clone(), None, too_late);
         }
     }
@@ -237,7 +237,7 @@ impl Book {
     pub(crate) fn weigh(&self, found: &mut Found, now_ms: i64) {
         let gone = self.is_gone(found.target);
         if let FoundNow::Stops { opened, too_late } = &mut found.now {
-            *too_late = gone || !can_hold(opened, now_ms);
+            *too_late = gone || !opened.can_hold(now_ms);
         }
     }
     /// Takes what a hunt found.
@@ -418,12 +418,6 @@ impl Book {
         }
         Ok(book)
     }
-}
-
-/// Whether something can still hold a payment at a time. A recall is a request, and holds nothing.
-fn can_hold(opened: &Opened, now_ms: i64) -> bool {
-    use crate::domain::Lever;
-    !matches!(opened.lever, Lever::None | Lever::Recall) && now_ms < opened.cut_off_ms
 }
 
 fn allowed(id: HoldId, hold: &Hold, act: &HoldAct, at_ms: i64) -> Result<(), Error> {
