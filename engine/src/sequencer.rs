@@ -202,6 +202,12 @@ impl Sequencer {
     pub fn decided(&mut self, sequence: u64, hold: Option<&Opened>) {
         self.book.decided(sequence, hold);
     }
+    /// What a payment's verdict lacked was finished, and a hold begins with it: to be said when the record is written.
+    pub fn finished(&mut self, sequence: u64, hold: Option<&Opened>) {
+        if let Some(hold) = hold {
+            self.book.finished(sequence, hold);
+        }
+    }
     /// The banks, for their statistics.
     pub fn banks(&self) -> &Banks {
         &self.banks

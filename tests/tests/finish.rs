@@ -17,6 +17,7 @@ use interdict::node::{Answered, Job, Node, Options};
 use interdict_bench::world::{World, WorldConfig};
 use interdict_engine::Stage;
 use interdict_engine::domain::{Accepted, Decided, Finished};
+use interdict_engine::generation::Settings;
 use interdict_engine::limits::UNFINISHED_VIEWS_MAX;
 use interdict_engine::sequencer::Submission;
 use interdict_engine::unfinished::Unfinished;

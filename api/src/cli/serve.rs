@@ -74,7 +74,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(chosen) = &loaded.chosen {
         tracing::info!(profile = chosen.name, why = chosen.why, "chose a hardware profile");
     }
-    let options = Options { full_stats: args.stats == "full", lanes: args.lanes, gpu: None, snapshots: true };
+    let full_stats = args.stats == "full";
+    let options = Options { full_stats, lanes: args.lanes, gpu: None, hunts: true, snapshots: true };
     let threads = loaded.hardware.io_threads.max(1);
     let node = Node::open(&data, loaded, &options, now_ms())?;
     let found = &node.recovered;

@@ -4,25 +4,25 @@
 
 pub mod queue;
 pub mod remake;
-mod share;
 pub mod window;
 
 use super::background::Background;
 use super::core::Core;
 use super::disk::RETRY;
+use super::share::Share;
 use super::{Node, failpoint, now_ms};
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
+use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Learned, LearnedWhat, Outcome};
 use interdict_engine::generation::{Settings, View};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::limits::{MICRO_BATCH_MAX, UNFINISHED_REMADE_MAX};
 use interdict_engine::sequencer::{ENGINE, Work};
+use interdict_engine::settlement::opening;
 use interdict_engine::unfinished::Unfinished;
 use interdict_ledger::journal::RecordKind;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus::{Histogram, HistogramOpts};
 use queue::{Lacking, Queue};
-use share::Share;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -222,9 +222,11 @@ impl Node {
                 continue;
             };
             let accepted = Accepted::decode(&accepted.open, Some(sealed))?;
-            let answered = Decided::decode(&decided.open)?.verdict.outcome;
+            let decided = Decided::decode(&decided.open)?;
+            // Of a fact, what it would have been.
+            let answered = decided.recorded.would.unwrap_or(decided.verdict.outcome);
             let began = Instant::now();
-            let finished = finished_of(accepted, view, scratch);
+            let finished = finished_of(accepted, answered, view, scratch);
             self.finish.duration.observe(began.elapsed().as_secs_f64());
             handed.push(Handed { answered, finished });
         }
@@ -344,8 +346,8 @@ impl Node {
     }
 }
 
-/// What a payment comes to with all stages.
-fn finished_of(accepted: Accepted, view: &Arc<View>, scratch: &mut Scratch) -> Finished {
+/// What a payment comes to with all stages. Where it would have been stopped and was not, a hold begins.
+fn finished_of(accepted: Accepted, answered: Outcome, view: &Arc<View>, scratch: &mut Scratch) -> Finished {
     let mut work = Work { accepted: Box::new(accepted), view: view.clone(), prints: None };
     let banks = view.generation().banks();
     if !banks.is_empty() {
@@ -353,8 +355,14 @@ fn finished_of(accepted: Accepted, view: &Arc<View>, scratch: &mut Scratch) -> F
         work.prints = Some(Arc::new(banks.prints(work.transaction(), &work.accepted.features)));
     }
     let verdict = decide(&work, &mut Open, scratch);
-    let recorded = scratch.found.to_record(view.generation());
-    Finished { at_ms: now_ms(), engine: ENGINE.to_owned(), verdict, recorded }
+    let mut recorded = scratch.found.to_record(view.generation());
+    let (at_ms, outcome) = (now_ms(), recorded.would.unwrap_or(verdict.outcome));
+    if outcome >= Outcome::Hold && answered < Outcome::Hold {
+        let learned = Learned { sequence: verdict.sequence, at_ms, what: LearnedWhat::Stages };
+        let opened = opening(&work.accepted, view, &verdict, outcome, Some(learned), at_ms);
+        recorded.hold = Some(Box::new(opened));
+    }
+    Finished { at_ms, engine: ENGINE.to_owned(), verdict, recorded }
 }
 
 impl Core {
@@ -372,6 +380,7 @@ impl Core {
     }
     /// Adds the record of a payment that was finished.
     fn finished(&mut self, finished: &Finished) {
+        self.sequencer.finished(finished.verdict.sequence, finished.recorded.hold.as_deref());
         self.records.finished(finished);
     }
 }

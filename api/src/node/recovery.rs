@@ -11,7 +11,7 @@ use super::snapshot::{self, Began, Figures, Ground, Image, Newest, Reason, Snaps
 use super::store::Store;
 use crate::config::Loaded;
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::{Accepted, Decided, GenerationId};
+use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
@@ -333,7 +333,13 @@ impl Again {
         let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
         match stored.kind {
             RecordKind::Decided => self.decided(stored.sequence, stored.open()),
-            RecordKind::Finished => drop(self.unfinished.remove(stored.sequence)),
+            RecordKind::Finished => {
+                self.unfinished.remove(stored.sequence);
+                // What does not decode is `verify`'s to tell.
+                if let Ok(finished) = Finished::decode(stored.open()) {
+                    self.sequencer.finished(stored.sequence, finished.recorded.hold.as_deref());
+                }
+            }
             RecordKind::Accepted => {
                 let next = self.sequencer.last_sequence() + 1;
                 if stored.sequence != next {
@@ -364,8 +370,9 @@ impl Again {
         if !decided.is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
             return;
         }
-        let settings = |work: &Work| work.view.generation().settings();
-        let of_work = work.as_ref().map(|work| Unfinished::cut_off_ms(&work.accepted, settings(work)));
+        let of_work = work
+            .as_ref()
+            .map(|work| Unfinished::cut_off_ms(&work.accepted, work.view.generation().settings()));
         if let Some(cut_off_ms) = of_work.or(open) {
             self.unfinished.push(Lacking { cut_off_ms, sequence, view: work.map(|work| work.view) });
         }

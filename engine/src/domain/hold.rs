@@ -163,6 +163,9 @@ pub struct Opened {
     pub score: u16,
     /// Why, strongest first.
     pub reasons: Vec<Reason>,
+    /// The same by name, which outlives the generation: `pack/rule`, `list:NAME/FIELD`, `watchlist:NAME/ENTRY`,
+    /// `model:PACK/NAME`, `default:PACK/STAGE`, `stale:LIST`.
+    pub causes: Vec<Box<str>>,
     /// By which generation.
     pub generation: GenerationId,
     /// What was learned since the payment was answered; `None`: the answer itself was the hold.

@@ -265,6 +265,14 @@ impl Book {
         self.place(sequence, opened.clone(), None, !can_hold(opened, opened.at_ms));
         taken_back.into_iter().for_each(|back| self.reversed(sequence, back));
     }
+    /// A payment was finished that had lacked stages, and with that a hold begins where none ever did.
+    pub(crate) fn finished(&mut self, sequence: u64, hold: &Opened) {
+        let has_had_one = self.next_number(sequence) > 1 || self.late.contains(sequence);
+        if !has_had_one && !self.is_stopped(sequence) {
+            let too_late = self.is_gone(sequence) || !can_hold(hold, hold.at_ms);
+            self.place(sequence, hold.clone(), None, too_late);
+        }
+    }
     pub(super) fn is_undecided(&self, sequence: u64) -> bool {
         let at = sequence.checked_sub(self.decided_to).and_then(|at| usize::try_from(at).ok());
         at.and_then(|at| self.undecided.get(at)).copied().unwrap_or(false)

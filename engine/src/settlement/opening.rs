@@ -1,7 +1,7 @@
 //! How a hold begins: from a payment, its verdict and the terms of the generation that judged it, and from nothing else.
 
 use super::terms::AtExpiry;
-use crate::domain::{Accepted, Body, Field, Learned, Opened, Outcome, ReasonSource, Verdict};
+use crate::domain::{Accepted, Body, Field, Learned, Opened, Outcome, Reason, ReasonSource, Verdict};
 use crate::generation::View;
 use crate::rules::Class;
 
@@ -45,8 +45,38 @@ pub fn opening(
         outcome,
         score: verdict.score,
         reasons: verdict.reasons.clone(),
+        causes: verdict.reasons.iter().map(|reason| cause(view, reason).into()).collect(),
         generation: verdict.generation,
         learned,
+    }
+}
+
+/// A reason by name.
+fn cause(view: &View, reason: &Reason) -> String {
+    let generation = view.generation();
+    let pack = |number: u16| generation.packs().get(usize::from(number)).map_or("", |pack| pack.name());
+    match reason.source {
+        ReasonSource::Rule(rule) => generation.rules().rule(rule).id().to_owned(),
+        ReasonSource::Entry { list, field, .. } => {
+            let field = Field::from_number(field).map_or("", |field| field.def().path);
+            format!("list:{}/{field}", view.lists().list_name(list).unwrap_or_default())
+        }
+        ReasonSource::Name { watchlist, entry, .. } => {
+            let list = generation.watchlists().get(usize::from(watchlist));
+            let id = list
+                .and_then(|list| list.bank.entries().get(entry as usize))
+                .map_or("", |entry| entry.id.as_str());
+            format!("watchlist:{}/{id}", list.map_or("", |list| list.name.as_str()))
+        }
+        ReasonSource::Model(model) => {
+            let model = generation.models().get(usize::from(model));
+            model.map_or_else(String::new, |model| format!("model:{}/{}", pack(model.pack()), model.id()))
+        }
+        ReasonSource::Default(number) => format!("default:{}/{}", pack(number), reason.stage.name()),
+        ReasonSource::Stale(place) => {
+            let list = generation.settings().freshness.get(usize::from(place));
+            format!("stale:{}", list.map_or("", |known| known.list.as_str()))
+        }
     }
 }
 

@@ -131,6 +131,7 @@ fn opened(payment: u64, terms: &Terms, now_ms: i64, learned: Option<u64>) -> Ope
         outcome: Outcome::Hold,
         score: 500,
         reasons: Vec::new(),
+        causes: Vec::new(),
         generation,
         learned: learned.map(|sequence| Learned { sequence, at_ms: 1, what: LearnedWhat::Label }),
     }
