@@ -84,6 +84,14 @@ fn clock() -> Arc<Manual> {
     Arc::new(clock)
 }
 
+/// Has some payments settle before now, and most later.
+fn settle_around(submission: &mut Submission) {
+    if let Body::Payment(tx) = &mut submission.event.body {
+        let hours = tx.time_ms.rem_euclid(11) - 2;
+        tx.set_time(Field::SettlesAt, ARRIVAL_MS + 3_600_000 + 3_600_000 * hours + 1);
+    }
+}
+
 fn submit(node: &Arc<Node>, order: &[Submission]) {
     let (send, receive) = channel();
     let jobs: Vec<Job> = order
@@ -198,9 +206,9 @@ fn blocks(node: &Node, dice: &mut ChaCha8Rng) -> Vec<Submission> {
                 .filter(|(_, key, _)| *key == KeyId::SHARED)
                 .map(|(f, _, t)| (*f, *t))
                 .collect();
-            let subject = match (dice.random_range(0..6), tx.text(Field::CardBin), tx.get(Field::DeviceIp)) {
+            let subject = match (dice.random_range(0..16), tx.text(Field::CardBin), tx.get(Field::DeviceIp)) {
                 (0, Some(bin), _) => {
-                    let digits = 6.min(bin.len());
+                    let digits = bin.len();
                     Some(Subject::Bin { number: bin[..digits].parse().unwrap(), digits: digits as u8 })
                 }
                 (1, _, Some(interdict_engine::domain::Value::Ip(ip))) => {
@@ -247,7 +255,8 @@ fn a_hunt_comes_to_what_judging_everything_again_comes_to() {
     let keys = interdict::node::keys::NodeKeys::open(&keys, false).unwrap();
     let world = World::new(&WorldConfig { transactions: MESSAGES, ..WorldConfig::default() }).unwrap();
     let steps = submissions::submissions(&Decoder::new(keys.tags.clone()), &world);
-    let order: Vec<Submission> = steps.into_iter().map(|step| step.submission).collect();
+    let mut order: Vec<Submission> = steps.into_iter().map(|step| step.submission).collect();
+    order.iter_mut().for_each(settle_around);
     let mut dice = ChaCha8Rng::seed_from_u64(9);
     let (mut found, mut freed) = (0, 0);
     // Lists only, a pack that stops, one that frees again, lists again, both.
