@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian machine lacks: a C compiler for ring and zstd, Vectorscan (the library behind patterns),
-# curl and Rust; with `test` also promtool, which checks the metrics, openssl, which makes certificates, and Mesa's
-# software Vulkan, on which the compute shaders are tested. Says nothing otherwise.
+# curl and Rust; with `test` also promtool, which checks the metrics, openssl, which makes certificates, Mesa's software
+# Vulkan, on which the compute shaders are tested, and what reads the archive: DuckDB, pandas and pyarrow, in an
+# environment beside what cargo builds. Says nothing otherwise.
 set -euo pipefail
 export PATH="$HOME/.cargo/bin:$PATH"
 need=()
@@ -12,6 +13,7 @@ command -v cargo >/dev/null || { command -v curl >/dev/null || need+=(curl ca-ce
 [ "${1:-}" != test ] || command -v promtool >/dev/null || need+=(prometheus)
 [ "${1:-}" != test ] || command -v openssl >/dev/null || need+=(openssl)
 [ "${1:-}" != test ] || ls /usr/share/vulkan/icd.d/lvp_icd.*.json >/dev/null 2>&1 || need+=(mesa-vulkan-drivers libvulkan1)
+[ "${1:-}" != test ] || python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3-venv)
 if ((${#need[@]})); then
   sudo=()
   [ "$(id -u)" = 0 ] || sudo=(sudo)
@@ -22,4 +24,16 @@ fi
 if ! command -v cargo >/dev/null; then
   echo "installing Rust by rustup"
   curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c rustfmt -c clippy
+fi
+if [ "${1:-}" = test ]; then
+  cd "$(dirname "$0")/.."
+  venv=${CARGO_TARGET_DIR:-target}/test-venv
+  # A copy of what was asked for says that it is there whole.
+  if ! cmp -s tests/requirements.txt "$venv/requirements.txt"; then
+    echo "installing what reads the archive: $(tr '\n' ' ' <tests/requirements.txt)"
+    # Its test fails without them under CI=true, and says so elsewhere.
+    python3 -m venv "$venv" &&
+      "$venv/bin/python" -m pip install -q --disable-pip-version-check -r tests/requirements.txt &&
+      cp tests/requirements.txt "$venv/requirements.txt" || echo "left out: they need PyPI" >&2
+  fi
 fi

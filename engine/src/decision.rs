@@ -1,7 +1,7 @@
 //! Hits to a verdict: the precedence of list effects and rules, the declared defaults of skipped stages, the score,
 //! the reasons, and the lever. The only place where what a stage found becomes an outcome.
 
-use crate::domain::{Effect, Field, Lever, Outcome, Reason, ReasonSource, SlotId, Verdict};
+use crate::domain::{Effect, Lever, Outcome, Reason, ReasonSource, SlotId, Verdict};
 use crate::freshness::WhenStale;
 use crate::generation::Generation;
 use crate::lane::{Found as StageFindings, ScreenMatch};
@@ -65,7 +65,7 @@ pub fn decide(
     let would = Some(wanted).filter(|wanted| tx.kind.is_fact() && *wanted > Outcome::Approve);
     // Of a fact, what would have been stopped is still worth a lever: the case or hold that it opens uses it.
     let lever = match wanted {
-        Outcome::Hold => generation.settings().lever(&tx.tenant, tx.text(Field::Channel)),
+        Outcome::Hold => generation.settings().lever(tx),
         _ => Lever::None,
     };
     let verdict = Verdict {

@@ -51,6 +51,8 @@ pub enum ErrorKind {
     Version,
     /// Something named is not there.
     NotFound,
+    /// What it asks for cannot be done with the thing named as it stands (a hold that has ended).
+    Conflict,
     /// It was read under other tag keys than those in force now: it is to be read again. Nothing was changed.
     OtherKeys,
 }

@@ -251,6 +251,16 @@ impl Generation {
             _ => true,
         }
     }
+    /// Whether it may judge a payment otherwise than another one did, so that the window is hunted: by other packs, lists or
+    /// watchlists. Folds say what deltas had said; settings and rates have been stamped into what a payment is judged by.
+    pub fn judges_otherwise(&self, before: &Generation) -> bool {
+        let judging = |one: &Generation| {
+            let kinds = [PartKind::Pack, PartKind::List, PartKind::Watchlist];
+            let parts = one.manifest.parts().iter().filter(|(kind, ..)| kinds.contains(kind));
+            parts.cloned().collect::<Vec<_>>()
+        };
+        judging(self) != judging(before)
+    }
     /// Its settings.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -13,6 +13,7 @@ pub mod domain;
 pub mod features;
 pub mod lists;
 pub mod freshness;
+pub mod settlement;
 pub mod patterns;
 pub mod similarity;
 pub mod models;

@@ -225,8 +225,33 @@ pub const UNFINISHED_CEILING: usize = 1 << 24;
 pub const UNFINISHED_VIEWS_MAX: usize = 256;
 /// Most generations that those views are of; at a further one the oldest are let go.
 pub const UNFINISHED_GENERATIONS_MAX: usize = 2;
+/// Most networks of one generation; more are refused at publication, as with all of settlement's bounds below.
+pub const NETWORKS_MAX: usize = 256;
+/// Most values in the conditions of one network: each is compared with every payment that gets as far.
+pub const NETWORK_VALUES_MAX: usize = 4096;
+/// Most calendars of one generation.
+pub const CALENDARS_MAX: usize = 64;
+/// Most cut-offs of one calendar: 16 a day for ten years. 12 bytes each in the generation.
+pub const CALENDAR_ENTRIES_MAX: usize = 1 << 16;
+/// Most rows that say which calendar, lever or terms of holds are whose, of each.
+pub const SETTLEMENT_ROWS_MAX: usize = 4096;
 /// Most views that one pass over the journal makes again.
 pub const UNFINISHED_REMADE_MAX: usize = 4096;
+/// Holds that wait for somebody at once. A payment that would be one more is stopped without a hold of its own: the
+/// gate refuses it, and it is counted. About 0.5 kB each.
+pub const HOLDS_OPEN_MAX: usize = 1 << 18;
+/// Holds and cases that have ended and are still shown; past it the one that ended first is only in the journal. What
+/// may not settle stays known.
+pub const HOLDS_ENDED_MAX: usize = 1 << 18;
+/// Acts of one hold that are told; later ones take effect and are in the journal only.
+pub const HOLD_ACTS_MAX: usize = 64;
+/// Longest comment on a hold, in bytes; a longer one is refused.
+pub const HOLD_COMMENT_BYTES_MAX: usize = 4096;
+/// What was learned and not hunted yet, in events; past it neighbours are taken together: as published as the earlier,
+/// as far as the later, so that the gate asks for more, never for less.
+pub const LEARNED_MAX: usize = 1 << 16;
+/// Most payments in one event of the gate; a longer request becomes several.
+pub const CLEAR_EVENT_MAX: usize = 1000;
 
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(NAMES_KNOWN_MAX.is_power_of_two());
@@ -240,6 +265,7 @@ const _: () =
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
 const _: () = assert!(IDENTITY_TENANTS_KNOWN >= 2);
 const _: () = assert!(LISTS_MAX <= 64);
+const _: () = assert!(CALENDARS_MAX <= u16::MAX as usize);
 const _: () = assert!(UNFINISHED_MAX <= UNFINISHED_CEILING && UNFINISHED_GENERATIONS_MAX >= 1);
 const _: () = assert!(FOLLOW_UPS_PER_TENANT_MAX <= FOLLOW_UPS_WAITING_MAX);
 const _: () = assert!(MODEL_FILE_BYTES_MAX <= PACK_FILE_BYTES_MAX);

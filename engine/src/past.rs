@@ -57,7 +57,12 @@ impl Past {
                 self.banks.replan(view.generation().banks().clone());
                 self.view = view.with_learned(self.banks.learned().clone());
             }
-            Body::Key(_) | Body::Outcome { .. } | Body::Hold { .. } | Body::Release { .. } => {}
+            Body::Key(_)
+            | Body::Outcome { .. }
+            | Body::Hunt(_)
+            | Body::HoldAct(_)
+            | Body::Clear(_)
+            | Body::Hunted { .. } => {}
         }
         Ok(())
     }

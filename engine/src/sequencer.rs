@@ -1,7 +1,7 @@
 //! The one owner of all mutable state of the path: order, identity, features, and which generation is in force.
 //! Sans-I/O: submissions in, stamped records and work out; time comes with the submissions.
 
-use crate::domain::{Accepted, Body, Event, GenerationId, Transaction};
+use crate::domain::{Accepted, Body, Event, GenerationId, Opened, Transaction};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeatureState, FollowKind, FollowUp, Found, StateLimits};
 use crate::generation::{Generation, View};
@@ -9,6 +9,7 @@ use crate::identity::{Cold, Identity, IdentityLimits, Seen};
 use crate::image::{Reader, Writer};
 use crate::keys::Keys;
 use crate::limits::REFERS_MAX;
+use crate::settlement::{self, Book};
 use crate::similarity::vectors::{Banks, Prints};
 use crate::waiting::{FollowUps, Waiting, WaitingLimits};
 use std::sync::Arc;
@@ -119,6 +120,7 @@ pub struct Sequencer {
     features: FeatureState,
     waiting: Waiting,
     banks: Banks,
+    book: Book,
     view: Arc<View>,
     keys: Keys,
     /// Of what is in the journal: the same live, restored and in an image.
@@ -138,6 +140,7 @@ impl Sequencer {
             features,
             waiting: Waiting::new(WaitingLimits::default()),
             banks: Banks::new(generation.banks().clone()),
+            book: Book::default(),
             view: View::new(generation, 0),
             keys: Keys::default(),
             counts: SequencerCounts::default(),
@@ -182,6 +185,21 @@ impl Sequencer {
     /// The reversals and completions that wait for their payment.
     pub fn waiting(&self) -> &Waiting {
         &self.waiting
+    }
+    /// Holds, cases, and what the gate has said.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+    /// A payment has its verdict, and with it a hold where one begins: to be said of every payment, when the record is
+    /// written.
+    pub fn decided(&mut self, sequence: u64, hold: Option<&Opened>) {
+        self.book.decided(sequence, hold);
+    }
+    /// What a payment's verdict lacked was finished, and a hold begins with it: to be said when the record is written.
+    pub fn finished(&mut self, sequence: u64, hold: Option<&Opened>) {
+        if let Some(hold) = hold {
+            self.book.finished(sequence, hold);
+        }
     }
     /// The banks, for their statistics.
     pub fn banks(&self) -> &Banks {
@@ -234,6 +252,17 @@ impl Sequencer {
                     Seen::Different(sequence) => return Taken::Different(sequence),
                 }
             }
+        }
+        match &mut event.body {
+            // Said once, and in the record: a restore does not weigh again.
+            Body::Clear(clear) => {
+                let terms = &self.view.generation().settings().settlement;
+                clear.horizon_ms = terms.hunt_horizon_ms;
+                clear.unhunted_goes = terms.unhunted == settlement::Unhunted::GoFlagged;
+                self.book.judge(clear);
+            }
+            Body::Hunt(found) => self.book.weigh(found, event.arrival_ms),
+            _ => {}
         }
         let known = |key: &u128| self.identity.sequence_at(&tenant, *key, event.arrival_ms);
         let original = refers_to.as_ref().and_then(|refers| refers.keys().iter().find_map(known));
@@ -288,6 +317,7 @@ impl Sequencer {
                 if let (Some(follow), Some(target)) = (follow, accepted.original) {
                     // Before its own stamps, so that they see what is left.
                     self.follow(&tenant, target, &follow, false);
+                    self.take_back(target, &follow, accepted.event.arrival_ms);
                 }
                 let mut stamps = Vec::with_capacity(self.view.generation().plan().len());
                 self.features.apply(sequence, accepted.event.arrival_ms, tx, &mut stamps);
@@ -295,12 +325,14 @@ impl Sequencer {
                 for key in [accepted.identity, accepted.alias].into_iter().flatten() {
                     self.identity.remember(&tenant, key, accepted.payment_digest, sequence, arrival_ms);
                 }
+                let mut waited = Vec::new();
                 if !self.waiting.is_empty() {
                     let now = [accepted.identity, accepted.alias].into_iter();
                     let earlier = tx.keyed().earlier.iter().flat_map(|one| [one.identity, one.alias]);
                     let keys = now.chain(earlier).flatten();
                     for waiter in self.waiting.take(&tenant, keys, tx.kind) {
                         self.follow(&tenant, sequence, &waiter.follow, true);
+                        waited.push(waiter.follow);
                     }
                 }
                 if let Some(follow) = follow.filter(|_| accepted.original.is_none()) {
@@ -310,6 +342,10 @@ impl Sequencer {
                 accepted.features = stamps;
                 accepted.approximate = self.features.approximate().to_vec();
                 self.last_sequence = sequence;
+                self.book.taken(sequence, true);
+                for follow in waited {
+                    self.take_back(sequence, &follow, arrival_ms);
+                }
                 return Ok(Taken::Work(Work {
                     accepted: Box::new(accepted),
                     view: self.view.clone(),
@@ -317,35 +353,57 @@ impl Sequencer {
                 }));
             }
             Body::Label { target, label, .. } => {
-                if *target >= sequence || *target == 0 {
-                    let message = format!("no payment has sequence {target}");
-                    return Err(Error::new(ErrorKind::NotFound, message));
-                }
+                self.is_earlier(*target, sequence)?;
                 if self.features.label(&tenant, *target, *label) == Found::Unknown {
                     self.counts.unmatched += 1;
                 }
                 if self.banks.label(&tenant, *target, *label) {
                     self.view = self.view.with_learned(self.banks.learned().clone());
+                    self.book.learned(sequence, accepted.event.arrival_ms);
                 }
             }
             Body::ListDelta(delta) => {
-                self.view = self.view.delta(sequence, &tenant, accepted.event.arrival_ms, delta)?
+                self.view = self.view.delta(sequence, &tenant, accepted.event.arrival_ms, delta)?;
+                self.book.learned(sequence, accepted.event.arrival_ms);
             }
             Body::Publish { .. } => {
                 let generation = publishes.expect("a publication comes with its generation");
                 let view = self.view.publish(generation, sequence)?;
+                if view.generation().judges_otherwise(self.view.generation()) {
+                    self.book.learned(sequence, accepted.event.arrival_ms);
+                }
                 self.features.replan(view.generation().plan().clone());
                 self.banks.replan(view.generation().banks().clone());
                 self.view = view.with_learned(self.banks.learned().clone());
             }
             Body::Key(taken) => self.keys.take(taken, accepted.event.arrival_ms)?,
-            Body::Outcome { .. } | Body::Hold { .. } | Body::Release { .. } => {}
+            Body::Hunt(found) => {
+                self.is_earlier(found.target, sequence)?;
+                self.book.found(found, sequence)?;
+            }
+            Body::HoldAct(act) => self.book.act(&tenant, act, sequence, accepted.event.arrival_ms)?,
+            Body::Clear(clear) => {
+                clear.payments.iter().try_for_each(|one| self.is_earlier(one.sequence, sequence))?;
+                self.book.cleared(clear);
+            }
+            Body::Hunted { through } => {
+                self.is_earlier(*through, sequence)?;
+                self.book.hunted(*through);
+            }
+            Body::Outcome { .. } => {}
         }
         self.last_sequence = sequence;
+        self.book.taken(sequence, false);
         accepted.generation = self.view.id();
         Ok(Taken::Noted(Box::new(accepted)))
     }
 
+    fn is_earlier(&self, target: u64, sequence: u64) -> Result<(), Error> {
+        match (1..sequence).contains(&target) {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::NotFound, format!("no payment has sequence {target}"))),
+        }
+    }
     /// Lets a payment follow what became of it. `waited`: the message came before the payment.
     fn follow(&mut self, tenant: &str, target: u64, follow: &FollowUp, waited: bool) {
         let found = self.features.follow(tenant, target, follow);
@@ -359,6 +417,12 @@ impl Sequencer {
         *of_found += 1;
         counts.past_amount += u64::from(found == Found::PastAmount);
         self.counts.unmatched += u64::from(matches!(found, Found::OtherKind | Found::Unknown));
+    }
+    /// Of a payment that was taken back, nothing is left to be held.
+    fn take_back(&mut self, target: u64, follow: &FollowUp, at_ms: i64) {
+        if follow.kind == FollowKind::Reversal {
+            self.book.reversed(target, follow.amount_minor, follow.sequence, at_ms);
+        }
     }
     fn wait(&mut self, tenant: &Arc<str>, keys: &[u128], follow: FollowUp) {
         let has_room = !keys.is_empty() && self.waiting.wait(tenant, keys, follow);
@@ -393,6 +457,7 @@ impl Sequencer {
         self.identity.save(to);
         self.waiting.save(to);
         self.banks.save(to);
+        self.book.save(to);
         self.view.save(to);
     }
     /// What [`Sequencer::save`] wrote, into a sequencer of the same generation and bounds that has taken nothing yet,
@@ -411,6 +476,7 @@ impl Sequencer {
         self.identity.load(from)?;
         self.waiting = Waiting::load(from, WaitingLimits::default())?;
         self.banks.load(from)?;
+        self.book = Book::load(from)?;
         self.view = View::load(from, self.view.generation().clone(), self.banks.learned().clone())?;
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! Payments whose verdict lacks stages, by cut-off: what is still to be finished, oldest first. Small, plain and bounded,
 //! so that it can be kept in an image of the state; what it lets go of is found again in the journal.
 
-use crate::domain::{Accepted, Body, Field, Value, Verdict};
+use crate::domain::{Accepted, Body, Verdict};
 use crate::error::{Error, ErrorKind};
+use crate::generation::Settings;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,15 +30,12 @@ impl Unfinished {
     pub fn new(max: usize) -> Unfinished {
         Unfinished { by_cut_off: BTreeSet::new(), cut_offs: BTreeMap::new(), max: max.max(1), lacks: false }
     }
-    /// When a payment settles, ms since the Unix epoch: as it says itself, else so many ms after its arrival.
-    pub fn cut_off_ms(accepted: &Accepted, default_ms: i64) -> i64 {
-        let said = match &accepted.event.body {
-            Body::Payment(tx) => tx.get(Field::SettlesAt),
-            _ => None,
-        };
-        match said {
-            Some(Value::Time(ms)) => ms,
-            _ => accepted.event.arrival_ms.saturating_add(default_ms),
+    /// When a payment settles, ms since the Unix epoch, by the settings of the generation it is judged by.
+    pub fn cut_off_ms(accepted: &Accepted, settings: &Settings) -> i64 {
+        let arrival_ms = accepted.event.arrival_ms;
+        match &accepted.event.body {
+            Body::Payment(tx) => settings.settlement.cut_off(tx, arrival_ms).at_ms,
+            _ => arrival_ms,
         }
     }
     /// How many there are.
@@ -118,18 +116,16 @@ pub struct Progress {
     pub open: BTreeMap<u64, i64>,
     /// Payments that are decided with stages skipped and not finished.
     pub unfinished: Unfinished,
-    /// When a payment settles that does not say so, in ms after its arrival.
-    pub cut_off_default_ms: i64,
 }
 
 impl Progress {
     /// Of no record yet.
-    pub fn new(unfinished: Unfinished, cut_off_default_ms: i64) -> Progress {
-        Progress { open: BTreeMap::new(), unfinished, cut_off_default_ms }
+    pub fn new(unfinished: Unfinished) -> Progress {
+        Progress { open: BTreeMap::new(), unfinished }
     }
-    /// A payment is accepted.
-    pub fn accepted(&mut self, accepted: &Accepted) {
-        let cut_off_ms = Unfinished::cut_off_ms(accepted, self.cut_off_default_ms);
+    /// A payment is accepted, to be judged by a generation of these settings.
+    pub fn accepted(&mut self, accepted: &Accepted, settings: &Settings) {
+        let cut_off_ms = Unfinished::cut_off_ms(accepted, settings);
         self.open.insert(accepted.sequence, cut_off_ms);
     }
     /// A payment is decided.
@@ -149,14 +145,14 @@ impl Progress {
         out.extend(self.unfinished.encode());
         out
     }
-    /// That of its bytes, with a bound and a default of its own.
+    /// That of its bytes, with a bound of its own.
     ///
     /// # Errors
     /// `Version` or `Corrupt`.
-    pub fn decode(bytes: &[u8], max: usize, cut_off_default_ms: i64) -> Result<Progress, Error> {
+    pub fn decode(bytes: &[u8], max: usize) -> Result<Progress, Error> {
         let rest = versioned(bytes)?;
         let (open, rest) = postcard::take_from_bytes(rest).map_err(|e| corrupt(e.to_string()))?;
-        Ok(Progress { open, unfinished: Unfinished::decode(rest, max)?, cut_off_default_ms })
+        Ok(Progress { open, unfinished: Unfinished::decode(rest, max)? })
     }
 }
 

@@ -10,6 +10,8 @@ pub mod journal;
 pub mod dead_letter;
 pub mod snapshot;
 pub mod identity_store;
+pub mod window;
+pub mod archive;
 
 pub use error::{Error, ErrorKind, Place};
 pub use key::{KeyIdent, MasterKey};

@@ -17,6 +17,7 @@ use interdict::node::{Answered, Job, Node, Options};
 use interdict_bench::world::{World, WorldConfig};
 use interdict_engine::Stage;
 use interdict_engine::domain::{Accepted, Decided, Finished};
+use interdict_engine::generation::Settings;
 use interdict_engine::limits::UNFINISHED_VIEWS_MAX;
 use interdict_engine::sequencer::Submission;
 use interdict_engine::unfinished::Unfinished;
@@ -37,7 +38,6 @@ const BINARY: &str = env!("CARGO_BIN_EXE_interdict-under-test");
 const MS: Duration = Duration::from_millis(1);
 /// Messages of the world.
 const MESSAGES: usize = 1_500;
-const HOUR_MS: i64 = 3_600_000;
 
 /// Looks until something holds; gives up only when it will never.
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -237,7 +237,7 @@ fn verified(data: &Path, deployment: &Deployment, finished: usize) {
 fn is_by_cut_off(held: &Held) -> bool {
     let cut_off = |finished: &Finished| {
         let sequence = finished.verdict.sequence;
-        (Unfinished::cut_off_ms(&held.accepted[&sequence], 24 * HOUR_MS), sequence)
+        (Unfinished::cut_off_ms(&held.accepted[&sequence], &Settings::default()), sequence)
     };
     held.finished.iter().map(cut_off).is_sorted()
 }

@@ -5,7 +5,7 @@ use crate::answer::Source;
 use crate::history::{Folder, History};
 use crate::story::{Story, tell, tell_without_generation, told_finished};
 use anyhow::{Result, anyhow, bail};
-use interdict_engine::domain::{Accepted, Body, Decided, Finished, HoldEnd, Label, Transaction};
+use interdict_engine::domain::{Accepted, Body, Decided, Finished, FoundNow, HoldAct, Label, Transaction};
 use interdict_engine::features::FollowUp;
 use interdict_engine::generation::View;
 use interdict_engine::waiting::{Waiter, Waiting, WaitingLimits};
@@ -255,18 +255,35 @@ fn afterwards(accepted: &Accepted, sequence: u64) -> Option<(u64, String)> {
         Body::Outcome { target, outcome } => {
             (*target, format!("{} elsewhere, told at sequence {sequence}", outcome.name()))
         }
-        Body::Hold { target, .. } => (*target, format!("held at sequence {sequence}")),
-        Body::Release { target, end } => {
-            let end = match end {
-                HoldEnd::Released => "the hold was released",
-                HoldEnd::Confirmed => "the hold was confirmed: the payment is stopped for good",
-                HoldEnd::Expired => "the hold ran out",
-            };
-            (*target, format!("{end} at sequence {sequence}"))
+        Body::Hunt(found) => (found.target, hunted(&found.now, sequence)),
+        Body::HoldAct(act) => {
+            let HoldAct { hold, act, by, comment } = &**act;
+            let words = if comment.is_empty() { String::new() } else { format!(": {comment}") };
+            (hold.payment, format!("{hold}: {} by {by} at sequence {sequence}{words}", act.name()))
         }
-        Body::ListDelta(_) | Body::Publish { .. } | Body::Key(_) => return None,
+        Body::ListDelta(_) | Body::Publish { .. } | Body::Key(_) | Body::Clear(_) | Body::Hunted { .. } => {
+            return None;
+        }
     };
     Some(told)
+}
+
+fn hunted(now: &FoundNow, sequence: u64) -> String {
+    match now {
+        FoundNow::Stops { opened, too_late: false } => {
+            format!("held at sequence {sequence}: it would be answered {} now", opened.outcome.name())
+        }
+        FoundNow::Stops { opened, too_late: true } => format!(
+            "found at sequence {sequence}, too late to be held: it would be answered {} now",
+            opened.outcome.name()
+        ),
+        FoundNow::Frees { outcome, .. } => {
+            format!(
+                "its release is proposed at sequence {sequence}: it would be answered {} now",
+                outcome.name()
+            )
+        }
+    }
 }
 
 const fn name_of(body: &Body) -> &'static str {
@@ -276,8 +293,10 @@ const fn name_of(body: &Body) -> &'static str {
         Body::Label { .. } => "a label",
         Body::ListDelta(_) => "a list delta",
         Body::Publish { .. } => "a publication",
-        Body::Hold { .. } => "a hold",
-        Body::Release { .. } => "a release",
+        Body::Hunt(_) => "what a hunt found",
+        Body::HoldAct(_) => "an act on a hold",
+        Body::Clear(_) => "what the settlement gate said",
+        Body::Hunted { .. } => "a hunt's end",
         Body::Key(_) => "a key that was taken up",
     }
 }

@@ -77,7 +77,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     // Before the recovery too: a wrong secret is told at once.
     let webhooks = Webhooks::open(&data, &loaded)?;
-    let options = Options { full_stats: args.stats == "full", lanes: args.lanes, gpu: None, snapshots: true };
+    let full_stats = args.stats == "full";
+    let options = Options { full_stats, lanes: args.lanes, gpu: None, hunts: true, snapshots: true };
     let threads = loaded.hardware.io_threads.max(1);
     let node = Node::open(&data, loaded, &options, now_ms())?;
     let found = &node.recovered;
@@ -113,7 +114,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     });
     app.metrics.watch_webhooks(webhooks.figures());
     if !webhooks.is_empty() {
-        tracing::warn!("webhooks are configured, and nothing places holds yet: there is nothing to tell");
+        tracing::warn!("webhooks are configured, and no notices are made of holds yet: nothing is told");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let address = listening.address;

@@ -40,6 +40,8 @@ pub struct Config {
     pub journal: Journal,
     /// What was skipped for want of time, and is finished later.
     pub finish: FinishSection,
+    /// Payments that are to settle, and how they are hunted.
+    pub window: WindowSection,
     /// Images of the state, so that a start need not read the whole journal.
     pub snapshot: Snapshot,
     /// Messages to the rail.
@@ -320,6 +322,25 @@ pub struct FinishSection {
 impl Default for FinishSection {
     fn default() -> Self {
         FinishSection { cut_off_h: 24, queue_max: UNFINISHED_MAX }
+    }
+}
+
+/// `[window]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WindowSection {
+    /// Whether payments that are to settle are kept in a window, which is hunted when something is learned.
+    pub enabled: bool,
+    /// Most of one core's time, in hundredths, that it is hunted in; the profile's `background_percent` by default.
+    pub percent: Option<u32>,
+    /// How long a payment stays in it after its cut-off, in hours: so long a hit is still told, as a case too late.
+    pub keep_h: i64,
+    /// Lessons that banks learn from labels are hunted together, so many seconds apart at least.
+    pub lessons_every_s: u64,
+}
+impl Default for WindowSection {
+    fn default() -> Self {
+        WindowSection { enabled: true, percent: None, keep_h: 24, lessons_every_s: 300 }
     }
 }
 

@@ -269,6 +269,7 @@ fn refusal(answered: Answered) -> Problem {
         Answered::Refused(error) => {
             let status = match error.kind {
                 interdict_engine::ErrorKind::NotFound => StatusCode::NOT_FOUND,
+                interdict_engine::ErrorKind::Conflict => StatusCode::CONFLICT,
                 interdict_engine::ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             };

@@ -21,6 +21,7 @@ use interdict_engine::domain::{Accepted, Body, Decided, Finished, Recorded, Tran
 use interdict_engine::generation::View;
 use interdict_engine::lane::{self, Evidence, Scratch};
 use interdict_engine::sequencer::{Sequencer, Submission, Taken, Work};
+use interdict_engine::settlement;
 use interdict_ledger::journal::{Journal, Position, Record, RecordKind, Syncer};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -121,7 +122,8 @@ pub fn judge(
     let stages_ns = gate.done();
     // Before the count, which asks some verdicts again without a stage.
     let evidence = Evidence::of(&verdict, generation, &scratch.found);
-    let recorded = scratch.found.to_record(generation);
+    let mut recorded = scratch.found.to_record(generation);
+    recorded.hold = settlement::inline(&work.accepted, &work.view, &verdict, recorded.would).map(Box::new);
     means.tally.count(work, &verdict, scratch, lane);
     Judged { decided: Decided { verdict, recovered: false, recorded }, evidence, stages_ns }
 }

@@ -4,25 +4,25 @@
 
 pub mod queue;
 pub mod remake;
-mod share;
 pub mod window;
 
 use super::background::Background;
 use super::core::Core;
 use super::disk::RETRY;
+use super::share::Share;
 use super::{Node, failpoint, now_ms};
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
-use interdict_engine::generation::View;
+use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Learned, LearnedWhat, Outcome};
+use interdict_engine::generation::{Settings, View};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::limits::{MICRO_BATCH_MAX, UNFINISHED_REMADE_MAX};
 use interdict_engine::sequencer::{ENGINE, Work};
+use interdict_engine::settlement::opening;
 use interdict_engine::unfinished::Unfinished;
 use interdict_ledger::journal::RecordKind;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus::{Histogram, HistogramOpts};
 use queue::{Lacking, Queue};
-use share::Share;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -37,7 +37,6 @@ const AGAIN: Duration = Duration::from_secs(10);
 pub struct Finish {
     queue: Mutex<Queue>,
     search: Mutex<Search>,
-    cut_off_default_ms: i64,
     thread: OnceLock<Thread>,
     /// The thread waits for something to do.
     waits: AtomicBool,
@@ -66,7 +65,7 @@ struct Search {
 
 impl Finish {
     /// With what a recovery found.
-    pub fn new(queue: Queue, cut_off_default_ms: i64) -> Finish {
+    pub fn new(queue: Queue) -> Finish {
         // 1 µs to 1 s by factors of two.
         let buckets = (0..21).map(|n| 1e-6 * f64::from(1u32 << n)).collect();
         let options =
@@ -74,7 +73,6 @@ impl Finish {
         Finish {
             queue: Mutex::new(queue),
             search: Mutex::default(),
-            cut_off_default_ms,
             thread: OnceLock::new(),
             waits: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
@@ -87,7 +85,7 @@ impl Finish {
     }
     /// A payment that lacks stages.
     pub fn lacking(&self, work: &Work) -> Lacking {
-        let cut_off_ms = Unfinished::cut_off_ms(&work.accepted, self.cut_off_default_ms);
+        let cut_off_ms = Unfinished::cut_off_ms(&work.accepted, work.view.generation().settings());
         Lacking { cut_off_ms, sequence: work.accepted.sequence, view: Some(work.view.clone()) }
     }
     /// Queues payments whose verdicts the journal has.
@@ -224,9 +222,11 @@ impl Node {
                 continue;
             };
             let accepted = Accepted::decode(&accepted.open, Some(sealed))?;
-            let answered = Decided::decode(&decided.open)?.verdict.outcome;
+            let decided = Decided::decode(&decided.open)?;
+            // Of a fact, what it would have been.
+            let answered = decided.recorded.would.unwrap_or(decided.verdict.outcome);
             let began = Instant::now();
-            let finished = finished_of(accepted, view, scratch);
+            let finished = finished_of(accepted, answered, view, scratch);
             self.finish.duration.observe(began.elapsed().as_secs_f64());
             handed.push(Handed { answered, finished });
         }
@@ -324,13 +324,17 @@ impl Node {
         let most = self.loaded.config.finish.queue_max;
         let found = remake::unfinished(&self.reader, search.after, most, &mut || share.go_on())?;
         let Some(remake::Lacking { sequences, more_after }) = found else { return Ok(Round::Worked) };
+        let unknown = Settings::default();
         for sequence in sequences {
             if !share.go_on() {
                 return Ok(Round::Worked);
             }
             let Some(record) = self.reader.read_accepted(sequence).map_err(failed)? else { continue };
             let accepted = Accepted::decode(&record.open, Some(&[]))?;
-            let cut_off_ms = Unfinished::cut_off_ms(&accepted, self.finish.cut_off_default_ms);
+            // One that is not kept is told when the payment's turn comes; in what order does not matter then.
+            let generation = self.generation(&accepted.generation).ok();
+            let settings = generation.as_ref().map_or(&unknown, |generation| generation.settings());
+            let cut_off_ms = Unfinished::cut_off_ms(&accepted, settings);
             self.finish.queue().push(Lacking { cut_off_ms, sequence, view: None });
         }
         search.after = more_after.unwrap_or(0);
@@ -342,8 +346,8 @@ impl Node {
     }
 }
 
-/// What a payment comes to with all stages.
-fn finished_of(accepted: Accepted, view: &Arc<View>, scratch: &mut Scratch) -> Finished {
+/// What a payment comes to with all stages. Where it would have been stopped and was not, a hold begins.
+fn finished_of(accepted: Accepted, answered: Outcome, view: &Arc<View>, scratch: &mut Scratch) -> Finished {
     let mut work = Work { accepted: Box::new(accepted), view: view.clone(), prints: None };
     let banks = view.generation().banks();
     if !banks.is_empty() {
@@ -351,8 +355,14 @@ fn finished_of(accepted: Accepted, view: &Arc<View>, scratch: &mut Scratch) -> F
         work.prints = Some(Arc::new(banks.prints(work.transaction(), &work.accepted.features)));
     }
     let verdict = decide(&work, &mut Open, scratch);
-    let recorded = scratch.found.to_record(view.generation());
-    Finished { at_ms: now_ms(), engine: ENGINE.to_owned(), verdict, recorded }
+    let mut recorded = scratch.found.to_record(view.generation());
+    let (at_ms, outcome) = (now_ms(), recorded.would.unwrap_or(verdict.outcome));
+    if outcome >= Outcome::Hold && answered < Outcome::Hold {
+        let learned = Learned { sequence: verdict.sequence, at_ms, what: LearnedWhat::Stages };
+        let opened = opening(&work.accepted, view, &verdict, outcome, Some(learned), at_ms);
+        recorded.hold = Some(Box::new(opened));
+    }
+    Finished { at_ms, engine: ENGINE.to_owned(), verdict, recorded }
 }
 
 impl Core {
@@ -363,12 +373,14 @@ impl Core {
     /// Adds the record of law of a piece of work; what lacks stages is finished when it is written.
     pub fn decided(&mut self, work: &Work, decided: &Decided) {
         self.records.decided(decided);
+        self.sequencer.decided(decided.verdict.sequence, decided.recorded.hold.as_deref());
         if let Some(finish) = self.finish.as_ref().filter(|_| !decided.verdict.skipped.is_empty()) {
             self.lacking.push(finish.lacking(work));
         }
     }
     /// Adds the record of a payment that was finished.
     fn finished(&mut self, finished: &Finished) {
+        self.sequencer.finished(finished.verdict.sequence, finished.recorded.hold.as_deref());
         self.records.finished(finished);
     }
 }

@@ -25,12 +25,14 @@ pub mod intake;
 pub mod submit;
 pub mod core;
 pub mod background;
+mod share;
 pub mod disk;
 pub mod outage;
 pub mod failpoint;
 pub mod combining;
 pub mod sequencing;
 pub mod finish;
+pub mod hunt;
 pub mod lanes;
 pub mod recovery;
 pub mod snapshot;
@@ -50,6 +52,7 @@ use self::core::Core;
 use self::finish::Finish;
 use self::folding::Folds;
 use self::gpu::Gpu;
+use self::hunt::Hunt;
 use self::intake::Intake;
 use self::keys::NodeKeys;
 use self::lanes::{Lanes, Setting, Waits};
@@ -82,6 +85,9 @@ pub struct Options {
     pub lanes: Option<usize>,
     /// How a GPU is used, where that differs from configuration and environment: for tests.
     pub gpu: Option<gpu::Settings>,
+    /// Follow the journal into the settlement window and hunt it, where the configuration lets it. A replay does not: its
+    /// payments are of the past.
+    pub hunts: bool,
     /// Write images of the state, where the configuration lets it. A replay does not: its warm-up is not in the
     /// journal.
     pub snapshots: bool,
@@ -114,6 +120,8 @@ pub struct Node {
     pub syncs: Histogram,
     /// What was skipped and is finished.
     pub finish: Arc<Finish>,
+    /// The payments that are to settle, where they are followed.
+    pub window: Option<Hunt>,
     core: Arc<Mutex<Core>>,
     lanes: Option<Lanes>,
     /// Threads beside the path, in the order of their starts.
@@ -206,8 +214,11 @@ impl Node {
         let core = Core::new(opened.sequencer, Some(opened.journal), tally.clone());
         let mut core = core.timed(pace.clone(), clock.clone());
         core.search_by(gpu.clone());
-        let finish = Arc::new(Finish::new(opened.unfinished, loaded.config.finish.cut_off_h * HOUR_MS));
+        let finish = Arc::new(Finish::new(opened.unfinished));
         core.finish_by(finish.clone());
+        let settings = &loaded.config.window;
+        let window = (options.hunts && settings.enabled).then(|| Hunt::open(data, settings.clone()));
+        let window = window.transpose()?;
         let shown = core.shown();
         let core = Arc::new(Mutex::new(core));
         let micro_batch = loaded.hardware.micro_batch;
@@ -228,6 +239,7 @@ impl Node {
             recovered: opened.found,
             syncs,
             finish,
+            window,
             intake,
             pace,
             clock,
@@ -277,6 +289,9 @@ impl Node {
         self.beside(folding);
         self.core.lock().fold_by(caller);
         self.beside(finish::start(self));
+        if self.window.is_some() {
+            self.beside(hunt::start(self));
+        }
         if self.writes_images {
             let (of_node, snapshots) = (Arc::downgrade(self), self.snapshots.clone());
             let (store, reader) = (self.store.clone(), self.reader.clone());

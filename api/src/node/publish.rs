@@ -13,6 +13,7 @@ use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::generation::{Generation, Manifest, PartKind, Settings};
 use interdict_engine::lists::{ListMeta, Snapshot};
 use interdict_engine::packs::{self, Pack, StageCost};
+use interdict_engine::settlement::Settlement;
 use interdict_engine::{Error, ErrorKind, Stage};
 use interdict_ingest::normalise::time::duration_ms;
 use std::collections::BTreeMap;
@@ -321,5 +322,7 @@ fn settings(loaded: &Loaded) -> Result<Settings> {
     by_tenant
         .extend(config.tenants.iter().map(|(tenant, section)| (tenant.clone(), levers(&section.levers))));
     let freshness = freshness(loaded)?;
-    Ok(Settings { levers: by_tenant, network: config.decision.network.clone(), freshness })
+    let cut_off_default_ms = config.finish.cut_off_h * 3_600_000;
+    let settlement = Settlement { cut_off_default_ms, ..Settlement::default() };
+    Ok(Settings { levers: by_tenant, network: config.decision.network.clone(), freshness, settlement })
 }

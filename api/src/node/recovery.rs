@@ -11,10 +11,11 @@ use super::snapshot::{self, Began, Figures, Ground, Image, Newest, Reason, Snaps
 use super::store::Store;
 use crate::config::Loaded;
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::{Accepted, Decided, GenerationId};
+use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId};
 use interdict_engine::generation::{Generation, Manifest};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits, Taken, Work};
+use interdict_engine::settlement;
 use interdict_engine::unfinished::{Progress, Unfinished};
 use interdict_ledger::Sealing;
 use interdict_ledger::journal::{Durability, Journal, Options, Record, RecordKind, Resume, Stored, Torn};
@@ -258,7 +259,7 @@ pub fn rebuild(basis: Basis<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
         again.take(stored, generation, why)
     });
     let (mut journal, recovery) = opened?;
-    let Again { sequencer, undecided, unfinished, .. } = again;
+    let Again { mut sequencer, undecided, unfinished, .. } = again;
     if sequencer.last_sequence() != recovery.last_sequence {
         // Of records in front that are gone, without one behind them, only the segments' headers tell.
         let text = format!(
@@ -270,7 +271,7 @@ pub fn rebuild(basis: Basis<'_>) -> Result<Rebuilt, interdict_ledger::Error> {
         return Err(interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, text).at(first, 0));
     }
     let decided_now = undecided.len() as u64;
-    decide_now(&mut journal, undecided)?;
+    decide_now(&mut journal, &mut sequencer, undecided)?;
     let found = Found {
         last_sequence: recovery.last_sequence,
         records: recovery.records,
@@ -315,14 +316,13 @@ struct Again {
     /// The cut-offs of payments from before the image that are decided behind it, by sequence.
     open: BTreeMap<u64, i64>,
     unfinished: Queue,
-    cut_off_default_ms: i64,
 }
 
 impl Again {
     fn new(sequencer: Sequencer, progress: Progress) -> Again {
-        let Progress { open, unfinished, cut_off_default_ms } = progress;
+        let Progress { open, unfinished } = progress;
         let (undecided, unfinished) = (BTreeMap::new(), Queue::new(unfinished));
-        Again { sequencer, undecided, open, unfinished, cut_off_default_ms }
+        Again { sequencer, undecided, open, unfinished }
     }
     fn take(
         &mut self,
@@ -333,7 +333,13 @@ impl Again {
         let failed = |why: String| interdict_ledger::Error::new(interdict_ledger::ErrorKind::Corrupt, why);
         match stored.kind {
             RecordKind::Decided => self.decided(stored.sequence, stored.open()),
-            RecordKind::Finished => drop(self.unfinished.remove(stored.sequence)),
+            RecordKind::Finished => {
+                self.unfinished.remove(stored.sequence);
+                // What does not decode is `verify`'s to tell.
+                if let Ok(finished) = Finished::decode(stored.open()) {
+                    self.sequencer.finished(stored.sequence, finished.recorded.hold.as_deref());
+                }
+            }
             RecordKind::Accepted => {
                 let next = self.sequencer.last_sequence() + 1;
                 if stored.sequence != next {
@@ -358,25 +364,36 @@ impl Again {
     fn decided(&mut self, sequence: u64, record: &[u8]) {
         let (work, open) = (self.undecided.remove(&sequence), self.open.remove(&sequence));
         // What does not decode is `verify`'s to tell.
-        if !Decided::decode(record).is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
+        let decided = Decided::decode(record);
+        let hold = decided.as_ref().ok().and_then(|decided| decided.recorded.hold.as_deref());
+        self.sequencer.decided(sequence, hold);
+        if !decided.is_ok_and(|decided| !decided.verdict.skipped.is_empty()) {
             return;
         }
-        let default_ms = self.cut_off_default_ms;
-        let of_work = work.as_ref().map(|work| Unfinished::cut_off_ms(&work.accepted, default_ms));
+        let of_work = work
+            .as_ref()
+            .map(|work| Unfinished::cut_off_ms(&work.accepted, work.view.generation().settings()));
         if let Some(cut_off_ms) = of_work.or(open) {
             self.unfinished.push(Lacking { cut_off_ms, sequence, view: work.map(|work| work.view) });
         }
     }
 }
 
-fn decide_now(journal: &mut Journal, undecided: BTreeMap<u64, Work>) -> Result<(), interdict_ledger::Error> {
+fn decide_now(
+    journal: &mut Journal,
+    sequencer: &mut Sequencer,
+    undecided: BTreeMap<u64, Work>,
+) -> Result<(), interdict_ledger::Error> {
     if undecided.is_empty() {
         return Ok(());
     }
     let (mut scratch, mut records) = (Scratch::default(), Records::default());
     for work in undecided.values() {
         let verdict = decide(work, &mut Open, &mut scratch);
-        let recorded = scratch.found.to_record(work.view.generation());
+        let mut recorded = scratch.found.to_record(work.view.generation());
+        let hold = settlement::inline(&work.accepted, &work.view, &verdict, recorded.would);
+        sequencer.decided(verdict.sequence, hold.as_ref());
+        recorded.hold = hold.map(Box::new);
         records.decided(&Decided { verdict, recovered: true, recorded });
     }
     let batch: Vec<Record<'_>> = records.iter().collect();

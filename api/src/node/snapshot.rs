@@ -8,7 +8,6 @@ mod priority;
 
 pub use load::{Image, Loading, Reason, Refused, load};
 
-use super::HOUR_MS;
 use super::cold::Told;
 use super::recovery::catalogue_hash;
 use crate::config::Loaded;
@@ -59,14 +58,14 @@ impl Ground {
     }
     /// What is to be done before the first record.
     pub fn progress(&self) -> Progress {
-        Progress::new(Unfinished::new(self.finish.queue_max), self.finish.cut_off_h * HOUR_MS)
+        Progress::new(Unfinished::new(self.finish.queue_max))
     }
     /// What was to be done at an image.
     ///
     /// # Errors
     /// As [`Progress::decode`].
     fn progress_at(&self, about: &About) -> Result<Progress, interdict_engine::Error> {
-        Progress::decode(&about.progress, self.finish.queue_max, self.finish.cut_off_h * HOUR_MS)
+        Progress::decode(&about.progress, self.finish.queue_max)
     }
     /// A sequencer that has taken nothing, over the cold keys of an image.
     pub fn sequencer(&self, generation: Arc<Generation>, base: Option<ColdPages>) -> Sequencer {

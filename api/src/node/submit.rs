@@ -5,7 +5,7 @@ use super::combining::combine;
 use super::core::{Answered, Core, Job, Reply};
 use interdict_engine::freshness::WhenStale;
 use interdict_engine::generation::View;
-use interdict_engine::sequencer::Submission;
+use interdict_engine::sequencer::{Submission, Taken};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -51,6 +51,12 @@ impl Node {
         let mut taken = Vec::new();
         let mut core = self.core.lock();
         core.sequencer.step(submissions, &mut taken);
+        // Nothing of them is to be settled.
+        for one in &taken {
+            if let Taken::Work(work) = one {
+                core.sequencer.decided(work.accepted.sequence, None);
+            }
+        }
         core.show();
     }
 

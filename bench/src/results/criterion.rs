@@ -32,6 +32,9 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("merged index, overlay 100000", "one std HashMap", "one std HashMap for all lists"),
     ("os, 100 sealed", "plain write(2)", "plain write(2) of as many bytes"),
     ("os, none sealed", "redb, no sync", "redb without sync"),
+    ("ours", "memcpy", "memcpy of the columns that are read"),
+    ("ours", "std HashSet", "a std HashSet asked for every tag"),
+    ("ours", "std HashSet of fingerprints", "a std HashSet asked for every fingerprint, hits compared"),
 ];
 const ONE_DATABASE: &str = "one Hyperscan database over the joined text";
 const REGEX_SET: &str = "regex::RegexSet over the joined text";

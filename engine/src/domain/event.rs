@@ -3,6 +3,7 @@
 
 use super::decision::{GenerationId, Outcome};
 use super::entry::Entry;
+use super::hold::{Clear, Found, HoldAct};
 use super::transaction::{Transaction, TransactionKind};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -32,17 +33,21 @@ pub enum EventKind {
     ListDelta = 8,
     /// A generation was published.
     Publish = 9,
-    /// A payment is held.
-    Hold = 10,
-    /// A held payment is released, confirmed or expired.
-    Release = 11,
+    /// A payment of the window was judged again: it is held, or its release is proposed.
+    Hunt = 10,
+    /// Something was done with a hold.
+    HoldAct = 11,
     /// A key of the node's ring was taken up.
     Key = 12,
+    /// Payments were asked for at the settlement gate.
+    Clear = 13,
+    /// All payments of the window have been judged by what was learned up to a sequence.
+    Hunted = 14,
 }
 
 impl EventKind {
     /// All kinds, by number.
-    pub const ALL: [EventKind; 13] = [
+    pub const ALL: [EventKind; 15] = [
         Self::Transaction,
         Self::Advice,
         Self::Reversal,
@@ -53,9 +58,11 @@ impl EventKind {
         Self::Label,
         Self::ListDelta,
         Self::Publish,
-        Self::Hold,
-        Self::Release,
+        Self::Hunt,
+        Self::HoldAct,
         Self::Key,
+        Self::Clear,
+        Self::Hunted,
     ];
 }
 
@@ -67,18 +74,6 @@ pub enum Label {
     Fraud,
     /// Confirmed as the customer's own.
     Good,
-}
-
-/// How a hold ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HoldEnd {
-    /// The payment goes on.
-    Released,
-    /// The payment is stopped for good.
-    Confirmed,
-    /// The timer ran out and the declared default applied.
-    Expired,
 }
 
 /// An event's content.
@@ -109,19 +104,16 @@ pub enum Body {
         /// Its id; the overlay sequence starts at this event's own.
         generation: GenerationId,
     },
-    /// A payment is held.
-    Hold {
-        /// The payment's sequence.
-        target: u64,
-        /// When the hold expires, ms since the Unix epoch; `None` when it does not.
-        until_ms: Option<i64>,
-    },
-    /// A hold ends.
-    Release {
-        /// The payment's sequence.
-        target: u64,
-        /// How.
-        end: HoldEnd,
+    /// A payment of the window was judged again.
+    Hunt(Box<Found>),
+    /// Something was done with a hold.
+    HoldAct(Box<HoldAct>),
+    /// Payments at the settlement gate.
+    Clear(Box<Clear>),
+    /// The window has been hunted.
+    Hunted {
+        /// All payments of the window have been judged by the view as of this sequence.
+        through: u64,
     },
     /// A key of the node's ring was taken up.
     Key(Box<KeyTaken>),
@@ -201,8 +193,10 @@ impl Event {
             Body::Label { .. } => EventKind::Label,
             Body::ListDelta(_) => EventKind::ListDelta,
             Body::Publish { .. } => EventKind::Publish,
-            Body::Hold { .. } => EventKind::Hold,
-            Body::Release { .. } => EventKind::Release,
+            Body::Hunt(_) => EventKind::Hunt,
+            Body::HoldAct(_) => EventKind::HoldAct,
+            Body::Clear(_) => EventKind::Clear,
+            Body::Hunted { .. } => EventKind::Hunted,
             Body::Key(_) => EventKind::Key,
         }
     }

@@ -11,15 +11,20 @@ pub mod event;
 pub mod feature;
 pub mod reason;
 pub mod decision;
+pub mod hold;
 pub mod record;
 pub mod finished;
 
 pub use catalogue::{Field, FieldDef, Sensitivity};
 pub use decision::{GenerationId, Lever, Outcome, Verdict};
 pub use entry::{Effect, Entry, Subject, SubjectKind};
-pub use event::{Body, Event, EventKind, HoldEnd, KeyTaken, KeyUse, Label, ListDelta};
+pub use event::{Body, Event, EventKind, KeyTaken, KeyUse, Label, ListDelta};
 pub use feature::{Aggregate, FeatureSpec, KeySpec, OnReversal};
 pub use finished::Finished;
+pub use hold::{
+    Act, Clear, ClearState, Cleared, Found, FoundNow, HoldAct, HoldId, HoldState, Learned, LearnedWhat,
+    Opened,
+};
 pub use money::Currency;
 pub use reason::{Audience, Reason, ReasonSource};
 pub use record::{Accepted, Decided, Recorded, RecordedBanks, Stamp};

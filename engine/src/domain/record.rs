@@ -2,7 +2,8 @@
 
 use super::decision::Outcome;
 use super::decision::{GenerationId, Verdict};
-use super::event::{Body, Event, EventKind, HoldEnd, KeyTaken, Label, ListDelta};
+use super::event::{Body, Event, EventKind, KeyTaken, Label, ListDelta};
+use super::hold::{Clear, Found, HoldAct, Opened};
 use super::transaction::{Earlier, Keyed, Transaction};
 use super::wire::append;
 use crate::error::{Error, ErrorKind};
@@ -89,9 +90,11 @@ enum OtherBody {
     Label { target: u64, label: Label, time_ms: i64 },
     ListDelta(ListDelta),
     Publish { generation: GenerationId },
-    Hold { target: u64, until_ms: Option<i64> },
-    Release { target: u64, end: HoldEnd },
+    Hunt(Found),
+    HoldAct(HoldAct),
     Key(KeyTaken),
+    Clear(Clear),
+    Hunted { through: u64 },
 }
 
 fn corrupt(what: impl std::fmt::Display) -> Error {
@@ -120,9 +123,11 @@ impl Accepted {
                     Body::Label { target, label, time_ms } => OtherBody::Label { target, label, time_ms },
                     Body::ListDelta(delta) => OtherBody::ListDelta(*delta),
                     Body::Publish { generation } => OtherBody::Publish { generation },
-                    Body::Hold { target, until_ms } => OtherBody::Hold { target, until_ms },
-                    Body::Release { target, end } => OtherBody::Release { target, end },
+                    Body::Hunt(found) => OtherBody::Hunt(*found),
+                    Body::HoldAct(act) => OtherBody::HoldAct(*act),
                     Body::Key(taken) => OtherBody::Key(*taken),
+                    Body::Clear(clear) => OtherBody::Clear(*clear),
+                    Body::Hunted { through } => OtherBody::Hunted { through },
                 };
                 postcard::to_stdvec(&other).expect("plain data always encodes")
             }
@@ -167,10 +172,11 @@ impl Accepted {
             _ => &[],
         }
     }
-    /// The sealed part: names and free text; empty where there is none.
+    /// The sealed part: names and free text, what somebody wrote about a hold; empty where there is none.
     pub fn encode_sealed(&self) -> Vec<u8> {
         match &self.event.body {
             Body::Payment(tx) => tx.encode_sealed(),
+            Body::HoldAct(act) => act.comment.clone().into_bytes(),
             _ => Vec::new(),
         }
     }
@@ -218,9 +224,18 @@ impl Accepted {
                 OtherBody::Label { target, label, time_ms } => Body::Label { target, label, time_ms },
                 OtherBody::ListDelta(delta) => Body::ListDelta(Box::new(delta)),
                 OtherBody::Publish { generation } => Body::Publish { generation },
-                OtherBody::Hold { target, until_ms } => Body::Hold { target, until_ms },
-                OtherBody::Release { target, end } => Body::Release { target, end },
+                OtherBody::Hunt(found) => Body::Hunt(Box::new(found)),
+                OtherBody::HoldAct(act) => {
+                    // Of a destroyed key, or of a reader that has none, nothing is left to say.
+                    let comment = sealed.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(corrupt));
+                    Body::HoldAct(Box::new(HoldAct {
+                        comment: comment.transpose()?.unwrap_or_default(),
+                        ..act
+                    }))
+                }
                 OtherBody::Key(taken) => Body::Key(Box::new(taken)),
+                OtherBody::Clear(clear) => Body::Clear(Box::new(clear)),
+                OtherBody::Hunted { through } => Body::Hunted { through },
             },
         };
         let event = Event { tenant, arrival_ms: header.arrival_ms, body };
@@ -260,12 +275,15 @@ pub struct Recorded {
     /// is opened for.
     #[serde(skip)]
     pub would: Option<Outcome>,
+    /// The hold that begins with this verdict.
+    #[serde(skip)]
+    pub hold: Option<Box<Opened>>,
 }
 
 impl Recorded {
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.banks.is_empty() && self.models.is_empty() && self.would.is_none()
+        self.banks.is_empty() && self.models.is_empty() && self.would.is_none() && self.hold.is_none()
     }
 }
 
@@ -284,18 +302,29 @@ pub struct Decided {
 const DECIDED_RECORDED: u8 = 2;
 /// Version of one of a fact that would have been stopped: that outcome stands before the rest.
 const DECIDED_WOULD: u8 = 3;
+/// Version of one that a hold begins with: that outcome (or [`NO_OUTCOME`]) and the hold stand before the rest.
+const DECIDED_HOLD: u8 = 4;
+/// Stands for an outcome where there is none.
+const NO_OUTCOME: u8 = u8::MAX;
 
 impl Decided {
     /// The record's bytes: version, mark, what was recorded where there is any, canonical verdict.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
-        let version = match self.recorded.would {
-            Some(_) => DECIDED_WOULD,
-            None if self.recorded.is_empty() => RECORD_VERSION,
-            None => DECIDED_RECORDED,
+        let version = match (&self.recorded.hold, self.recorded.would) {
+            (Some(_), _) => DECIDED_HOLD,
+            (None, Some(_)) => DECIDED_WOULD,
+            (None, None) if self.recorded.is_empty() => RECORD_VERSION,
+            (None, None) => DECIDED_RECORDED,
         };
         out.extend([version, u8::from(self.recovered)]);
         out.extend(self.recorded.would.map(|would| would as u8));
+        if let Some(hold) = &self.recorded.hold {
+            if self.recorded.would.is_none() {
+                out.push(NO_OUTCOME);
+            }
+            append(hold, &mut out);
+        }
         if version != RECORD_VERSION {
             append(&self.recorded, &mut out);
         }
@@ -308,14 +337,22 @@ impl Decided {
     /// `Version` or `Corrupt`.
     pub fn decode(bytes: &[u8]) -> Result<Decided, Error> {
         let (version, rest) = match bytes.split_first() {
-            Some((&version @ (DECIDED_RECORDED | DECIDED_WOULD), rest)) => (version, rest),
+            Some((&version @ (DECIDED_RECORDED | DECIDED_WOULD | DECIDED_HOLD), rest)) => (version, rest),
             _ => (RECORD_VERSION, strip_version(bytes)?),
         };
         let Some((mark @ (0 | 1), rest)) = rest.split_first() else { return Err(corrupt("no mark")) };
         let (would, rest) = match (version, rest.split_first()) {
-            (DECIDED_WOULD, Some((number, rest))) => {
+            (DECIDED_HOLD, Some((&NO_OUTCOME, rest))) => (None, rest),
+            (DECIDED_WOULD | DECIDED_HOLD, Some((number, rest))) => {
                 let would = Outcome::ALL.into_iter().find(|outcome| *outcome as u8 == *number);
                 (Some(would.ok_or_else(|| corrupt("no such outcome"))?), rest)
+            }
+            _ => (None, rest),
+        };
+        let (hold, rest) = match version {
+            DECIDED_HOLD => {
+                let (hold, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
+                (Some(hold), rest)
             }
             _ => (None, rest),
         };
@@ -323,7 +360,7 @@ impl Decided {
             RECORD_VERSION => (Recorded::default(), rest),
             _ => postcard::take_from_bytes(rest).map_err(corrupt)?,
         };
-        let recorded = Recorded { would, ..recorded };
+        let recorded = Recorded { would, hold, ..recorded };
         Ok(Decided { verdict: Verdict::decode(verdict)?, recovered: *mark == 1, recorded })
     }
 }

@@ -113,6 +113,25 @@ impl FeaturePlan {
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
+    /// Where each slot's value stands among the stamps of another plan; `None` for a group that the other one lacks or
+    /// has otherwise. A payment is judged again by what was stamped when it came: what nobody counted then is undecided.
+    pub fn carry(&self, from: &FeaturePlan) -> Vec<Option<u16>> {
+        let starts = |plan: &FeaturePlan| {
+            let starts = plan.groups.iter().scan(0, |next, group| {
+                let start = *next;
+                *next += group.slots;
+                Some(start)
+            });
+            starts.collect::<Vec<_>>()
+        };
+        let theirs = starts(from);
+        let mut out = Vec::with_capacity(self.len());
+        for group in &self.groups {
+            let same = from.groups.iter().zip(&theirs).find(|(other, _)| other.spec == group.spec);
+            out.extend((0..group.slots).map(|at| same.map(|(_, start)| (start + at) as u16)));
+        }
+        out
+    }
     /// The groups' specs, in order.
     pub fn specs(&self) -> impl ExactSizeIterator<Item = &FeatureSpec> {
         self.groups.iter().map(|group| &group.spec)

@@ -267,7 +267,7 @@ impl Found {
             self.models[number] = known.and_then(|(_, score)| *score);
         }
     }
-    /// What the record of law has to keep of this; see [`Found::recall_banks`] and [`Found::recall_models`].
+    /// What the record of law has to keep of this, but for the hold that may begin with it; see [`Found::recall_banks`] and [`Found::recall_models`].
     pub fn to_record(&self, generation: &Generation) -> Recorded {
         let of = |likest: &Likest| [likest.best, likest.near, likest.fraud_share];
         let banks: RecordedBanks = self.banks.iter().map(|l| l.as_ref().map(of)).collect();
@@ -277,6 +277,7 @@ impl Found {
             banks: if banks.iter().any(Option::is_some) { banks } else { RecordedBanks::new() },
             models: inexact.map(|(number, _)| (number as u16, self.models[number])).collect(),
             would: self.would,
+            hold: None,
         }
     }
 }

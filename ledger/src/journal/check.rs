@@ -43,7 +43,7 @@ pub fn check(storage: &dyn Storage, keys: impl Into<Sealing>) -> Result<Report, 
     let mut counts = Counts::default();
     let walked = walk(storage, &sealing, true, None, &mut |header, frame, key| {
         counts.batches += 1;
-        for stored in frame.records(key) {
+        for stored in frame.records(header.number, key) {
             let place = |e: Error| e.at(header.number, frame.at);
             let stored = stored.map_err(|what| place(Error::new(ErrorKind::Corrupt, what)))?;
             counts.unreadable += u64::from(stored.sealed().map_err(place)?.is_none());

@@ -105,7 +105,7 @@ impl Reader {
         let file = file.map_err(|e| Error::io("reading", &e).at(number, at.offset()))?;
         let mut reached = at.clone();
         let scanned = scan(&*file, &header, end, false, at.scanned, &mut |frame| {
-            for stored in frame.records(key.as_ref()) {
+            for stored in frame.records(number, key.as_ref()) {
                 let stored = stored.map_err(|what| corrupt(frame.at, what))?;
                 if stored.kind == super::RecordKind::Accepted {
                     reached.last_sequence = stored.sequence;

@@ -3,7 +3,7 @@
 
 use super::format::{SegmentKey, TAG_BYTES, take};
 use super::{Record, RecordKind};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Place};
 use interdict_engine::limits::JOURNAL_BATCH_BYTES_MAX;
 use sha2::{Digest, Sha256};
 
@@ -189,14 +189,15 @@ impl<'a> Frame<'a> {
         &self.bytes[FRAME_HEAD..self.bytes.len() - CHAIN]
     }
     /// The batch's records, in order; an error (without segment) where the bytes are no records.
-    pub(crate) fn records(&self, key: Option<&'a SegmentKey>) -> Records<'a> {
-        Records { rest: self.body(), at: self.at + FRAME_HEAD as u64, left: self.count(), key }
+    pub(crate) fn records(&self, segment: u64, key: Option<&'a SegmentKey>) -> Records<'a> {
+        Records { rest: self.body(), segment, at: self.at + FRAME_HEAD as u64, left: self.count(), key }
     }
 }
 
 /// Goes through a batch's records.
 pub(crate) struct Records<'a> {
     rest: &'a [u8],
+    segment: u64,
     at: u64,
     left: u32,
     key: Option<&'a SegmentKey>,
@@ -233,7 +234,8 @@ impl<'a> Records<'a> {
         }
         let (record, rest) = self.rest.split_at(end);
         let (bound, sealed) = record.split_at(sealed_start);
-        let stored = Stored { kind, sequence, at: self.at, bound, sealed, key: self.key };
+        let place = Place { segment: self.segment, offset: self.at };
+        let stored = Stored { kind, sequence, place, bound, sealed, key: self.key };
         self.rest = rest;
         self.at += end as u64;
         Some(stored)
@@ -246,13 +248,43 @@ pub struct Stored<'a> {
     pub kind: RecordKind,
     /// Its place in the one order.
     pub sequence: u64,
-    at: u64,
+    place: Place,
     bound: &'a [u8],
     sealed: &'a [u8],
     key: Option<&'a SegmentKey>,
 }
 
+/// What the sealed part of a record is bound to: its head and its open part.
+pub(crate) fn bound(kind: RecordKind, sequence: u64, open: &[u8], sealed_len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(RECORD_HEAD + open.len());
+    out.push(kind as u8);
+    out.extend_from_slice(&sequence.to_le_bytes());
+    out.extend_from_slice(&(open.len() as u32).to_le_bytes());
+    out.extend_from_slice(&(sealed_len as u32).to_le_bytes());
+    out.extend_from_slice(open);
+    out
+}
+
+/// Decrypts a sealed part that lies (or lay) at an offset of its segment.
+pub(crate) fn unseal(key: &SegmentKey, at: u64, bound: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    let failed = || {
+        let text = format!("sealed part of the record at offset {at} does not authenticate");
+        Error::new(ErrorKind::Corrupt, text)
+    };
+    let (text, tag) = sealed.split_last_chunk::<TAG_BYTES>().ok_or_else(failed)?;
+    let mut plain = text.to_vec();
+    if key.unseal(at, bound, &mut plain, *tag) { Ok(plain) } else { Err(failed()) }
+}
+
 impl<'a> Stored<'a> {
+    /// Where it lies: its segment, and its offset there, which is the sealed part's nonce.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+    /// The sealed part as it lies in the journal: ciphertext, then tag; empty where the record has none.
+    pub fn ciphertext(&self) -> &'a [u8] {
+        self.sealed
+    }
     /// The open part.
     pub fn open(&self) -> &'a [u8] {
         &self.bound[RECORD_HEAD..]
@@ -266,13 +298,7 @@ impl<'a> Stored<'a> {
             return Ok(Some(Vec::new()));
         }
         let Some(key) = self.key else { return Ok(None) };
-        let (sealed, tag) = self.sealed.split_at(self.sealed.len() - TAG_BYTES);
-        let mut plain = sealed.to_vec();
-        if !key.unseal(self.at, self.bound, &mut plain, take(tag, 0)) {
-            let text = format!("sealed part of the record at offset {} does not authenticate", self.at);
-            return Err(Error::new(ErrorKind::Corrupt, text));
-        }
-        Ok(Some(plain))
+        unseal(key, self.place.offset, self.bound, self.sealed).map(Some)
     }
     /// A copy of both parts.
     ///

@@ -15,6 +15,7 @@ mod segments;
 mod writer;
 mod retention;
 mod read;
+mod unseal;
 mod follow;
 mod check;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use place::{At, Resume};
 pub use read::Reader;
 pub use retention::Retention;
 pub use syncer::{Durable, OnSync, Syncer};
+pub use unseal::Unsealer;
 pub use walk::segment_name;
 pub use writer::Journal;
 

@@ -202,7 +202,7 @@ impl Loaded {
         let (mut rest, mut at) = (&self.bytes[..], self.at);
         while !rest.is_empty() {
             let frame = Frame::parse(rest, at, self.header.seed()).map_err(|e| corrupt(at, e.what()))?;
-            for stored in frame.records(self.key.as_ref()) {
+            for stored in frame.records(self.header.number, self.key.as_ref()) {
                 each(&stored.map_err(|what| corrupt(at, what))?)?;
             }
             rest = &rest[frame.len() as usize..];

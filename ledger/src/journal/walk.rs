@@ -213,7 +213,7 @@ fn walk_segment(
     let mut last_sequence = walk.last_sequence;
     let scanned = scan(&*found.file, header, end, chained, start, &mut |frame| {
         let mut seen = Vec::with_capacity(frame.count() as usize);
-        for stored in frame.records(key.as_ref()) {
+        for stored in frame.records(header.number, key.as_ref()) {
             let stored: Stored<'_> = stored.map_err(|what| corrupt(frame.at, what.to_owned()))?;
             in_order(stored.kind, stored.sequence, &mut last_sequence)
                 .map_err(|what| corrupt(frame.at, what))?;

@@ -99,7 +99,7 @@ impl Journal {
         let walked = walk(&*storage, &sealing, false, resume, &mut |header, frame, key| {
             records += u64::from(frame.count());
             let placed = |e: Error| if e.place.is_none() { e.at(header.number, frame.at) } else { e };
-            frame.records(key).try_for_each(|stored| match stored {
+            frame.records(header.number, key).try_for_each(|stored| match stored {
                 Ok(stored) => each(&stored).map_err(placed),
                 Err(what) => unreachable!("the walk read the same records before: {what}"),
             })

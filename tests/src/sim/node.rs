@@ -84,7 +84,7 @@ impl Node {
             options,
             sequencer: Sequencer::new(limits(), recovery::empty_generation()),
             resume: None,
-            progress: Progress::new(Unfinished::new(1 << 16), 86_400_000),
+            progress: Progress::new(Unfinished::new(1 << 16)),
             generation: &packs::generation,
             why: &|| None,
         };

@@ -7,7 +7,7 @@ use crate::node::background::Background;
 use crate::node::recovery::{Generations, empty_generation};
 use crate::node::store::Store;
 use crate::node::{Node, now_ms};
-use interdict_engine::domain::{Accepted, Decided};
+use interdict_engine::domain::{Accepted, Decided, Finished};
 use interdict_engine::sequencer::{Sequencer, Taken};
 use interdict_engine::unfinished::Progress;
 use interdict_ledger::journal::{At, Go, Reader, RecordKind, Stored};
@@ -185,8 +185,14 @@ impl State {
                 let decided = Decided::decode(stored.open())
                     .map_err(|e| failed(format!("decided {}: {e}", stored.sequence)))?;
                 self.progress.decided(&decided.verdict);
+                self.sequencer.decided(stored.sequence, decided.recorded.hold.as_deref());
             }
-            RecordKind::Finished => self.progress.finished(stored.sequence),
+            RecordKind::Finished => {
+                let finished = Finished::decode(stored.open())
+                    .map_err(|e| failed(format!("finished {}: {e}", stored.sequence)))?;
+                self.sequencer.finished(stored.sequence, finished.recorded.hold.as_deref());
+                self.progress.finished(stored.sequence);
+            }
             RecordKind::Accepted => {
                 let sealed = stored.sealed()?;
                 let accepted = Accepted::decode(stored.open(), sealed.as_deref())
@@ -194,7 +200,7 @@ impl State {
                 let taken = self.sequencer.restore(accepted, &|id| generations.get(id));
                 let taken = taken.map_err(|e| failed(format!("sequence {}: {e}", stored.sequence)))?;
                 if let Taken::Work(work) = taken {
-                    self.progress.accepted(&work.accepted);
+                    self.progress.accepted(&work.accepted, work.view.generation().settings());
                 }
             }
         }

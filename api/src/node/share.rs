@@ -1,7 +1,7 @@
 //! A background thread's part of the machine: it goes on only while nobody waits, and never for more than so many
 //! hundredths of one core's time.
 
-use super::super::intake::Intake;
+use super::intake::Intake;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,13 +18,20 @@ pub struct Share {
     intake: Arc<Intake>,
     stop: Arc<AtomicBool>,
     percent: u32,
+    patience: Option<Duration>,
     began: Instant,
 }
 
 impl Share {
     /// From now on; `percent` of a core, 1 to 100.
     pub fn new(intake: Arc<Intake>, stop: Arc<AtomicBool>, percent: u32) -> Share {
-        Share { intake, stop, percent: percent.clamp(1, 100), began: Instant::now() }
+        Share { intake, stop, percent: percent.clamp(1, 100), patience: None, began: Instant::now() }
+    }
+    /// Goes on within its share though somebody waits, once it has stood still so long for them: for work that has a time
+    /// by which it must be done.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Share {
+        Share { patience: Some(patience), ..self }
     }
     /// The thread has slept until now.
     pub fn slept(&mut self) {
@@ -39,8 +46,10 @@ impl Share {
         }
         let until = Instant::now() + rest_for(worked, self.percent);
         while !self.stop.load(Ordering::Acquire) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() && self.intake.is_idle() {
+            let now = Instant::now();
+            let left = until.saturating_duration_since(now);
+            let out_of_patience = self.patience.is_some_and(|patience| now >= until + patience);
+            if left.is_zero() && (self.intake.is_idle() || out_of_patience) {
                 self.slept();
                 return true;
             }
@@ -57,8 +66,8 @@ fn rest_for(worked: Duration, percent: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::clock::Manual;
-    use super::super::super::pace::Pace;
+    use super::super::clock::Manual;
+    use super::super::pace::Pace;
     use super::*;
 
     #[test]

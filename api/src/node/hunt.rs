@@ -1,0 +1,187 @@
+//! The second clock's thread: it follows the journal into the settlement window, and whenever something is learned judges
+//! again what has not settled. What it finds are events like any other; the path is not asked for anything but a turn.
+//! The window is a cache of the journal, and a hunt that was cut off begins again without finding anything twice.
+
+mod figures;
+mod filling;
+mod judging;
+mod learned;
+mod progress;
+mod round;
+
+pub use figures::{Figures, Reading};
+
+use super::Node;
+use super::background::Background;
+use super::share::Share;
+use anyhow::{Result, anyhow};
+use filling::Filling;
+use interdict_engine::generation::View;
+use interdict_ledger::storage::FileStorage;
+use interdict_ledger::window::Window;
+use parking_lot::{Mutex, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often it looks whether there is anything new.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// So long it lets whoever waits for the core go first; then it takes its share all the same, since a cut-off comes.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// After the journal or the window's files could not be read or written.
+const AGAIN: Duration = Duration::from_secs(10);
+/// How often settled rows are let go of.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
+
+/// The window and what hunting it came to.
+pub struct Hunt {
+    /// The payments that are to settle, as far as the journal has been followed.
+    pub window: RwLock<Window>,
+    /// Figures for metrics and status.
+    pub figures: Figures,
+    dir: PathBuf,
+    settings: crate::config::schema::WindowSection,
+    /// What the last hunt of this process judged by.
+    judged_by: Mutex<Option<Arc<View>>>,
+    held_back: AtomicBool,
+}
+
+impl Hunt {
+    /// The window of a data folder, as far as its files fit the journal; what does not fit is told and built anew.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn open(data: &Path, settings: crate::config::schema::WindowSection) -> Result<Hunt> {
+        let failed = |e: interdict_ledger::Error| anyhow!("{e}");
+        let dir = data.join("window");
+        let journal = FileStorage::create(data.join("journal")).map_err(failed)?;
+        let (window, refused) = Window::open(&dir, &journal).map_err(failed)?;
+        if let Some(why) = refused {
+            tracing::warn!("the settlement window is built anew from the journal: {why}");
+        }
+        let figures = Figures::default();
+        Ok(Hunt {
+            window: RwLock::new(window),
+            figures,
+            dir,
+            settings,
+            judged_by: Mutex::default(),
+            held_back: AtomicBool::new(false),
+        })
+    }
+    /// Has nothing hunted until it is let on again: for tests.
+    pub fn hold_back(&self, held_back: bool) {
+        self.held_back.store(held_back, Ordering::Release);
+    }
+    fn lessons_every(&self) -> Duration {
+        Duration::from_secs(self.settings.lessons_every_s)
+    }
+}
+
+impl Node {
+    /// The window, which is there wherever its thread is.
+    fn hunt(&self) -> &Hunt {
+        self.window.as_ref().expect("whoever hunts has a window")
+    }
+}
+
+/// Starts the thread of a node.
+pub(super) fn start(node: &Arc<Node>) -> Background {
+    let (weak, intake) = (Arc::downgrade(node), node.intake.clone());
+    let percent = node.hunt().settings.percent.unwrap_or(node.loaded.hardware.background_percent);
+    Background::start("hunt", move |stop| {
+        let share = Share::new(intake, stop.clone(), percent.max(1)).with_patience(PATIENCE);
+        Hunter {
+            node: weak,
+            share,
+            stop: stop.clone(),
+            filling: None,
+            due: None,
+            seen: None,
+            swept: None,
+            tidied: Instant::now(),
+        }
+        .run();
+    })
+}
+
+/// The thread's own.
+struct Hunter {
+    node: Weak<Node>,
+    share: Share,
+    stop: Arc<AtomicBool>,
+    filling: Option<Filling>,
+    /// A hunt that waits until the window has come as far.
+    due: Option<round::Due>,
+    /// What was in force when the core was asked last.
+    seen: Option<Arc<View>>,
+    /// When all payments were judged last.
+    swept: Option<Instant>,
+    tidied: Instant,
+}
+
+impl Hunter {
+    fn run(mut self) {
+        while !self.is_stopped() {
+            // Held for a round only, so that whoever closes the node finds itself its last holder.
+            let Some(node) = self.node.upgrade() else { return };
+            let wait = match self.turn(&node) {
+                Ok(wait) => wait,
+                Err(e) => {
+                    node.hunt().figures.failed(&e);
+                    tracing::error!("the settlement window cannot be hunted now: {e:#}; again in {AGAIN:?}");
+                    // What was read of it may be what does not fit.
+                    self.filling = None;
+                    AGAIN
+                }
+            };
+            drop(node);
+            if !wait.is_zero() {
+                thread::park_timeout(wait);
+                self.share.slept();
+            }
+        }
+        if let Some(node) = self.node.upgrade()
+            && let Err(e) = node.hunt().window.write().save()
+        {
+            tracing::warn!(
+                "the settlement window's last rows are read from the journal at the next start: {e}"
+            );
+        }
+    }
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+    /// Follows the journal, hunts where something was learned, and lets go of what has settled; how long to wait then.
+    fn turn(&mut self, node: &Arc<Node>) -> Result<Duration> {
+        self.fill(node)?;
+        if node.hunt().held_back.load(Ordering::Acquire) {
+            return Ok(LOOK_EVERY);
+        }
+        let hunted = round::hunt(node, self)?;
+        if self.tidied.elapsed() >= TIDY_EVERY {
+            self.tidy(node)?;
+            self.tidied = Instant::now();
+        }
+        Ok(if hunted { Duration::ZERO } else { LOOK_EVERY })
+    }
+    /// Lets go of rows whose cut-off is long past, but for those that are held.
+    fn tidy(&mut self, node: &Arc<Node>) -> Result<()> {
+        let until_ms = node.clock.wall_ms() - node.hunt().settings.keep_h * 3_600_000;
+        let held = |sequence: u64| {
+            node.with_core(|core| {
+                let latest = core.sequencer.book().latest(sequence);
+                latest.is_some_and(|(_, hold)| hold.state == interdict_engine::domain::HoldState::Held)
+            })
+        };
+        let mut window = node.hunt().window.write();
+        let dropped = window.drop_settled(until_ms, &mut |row| held(row.sequence()));
+        let dropped = dropped.map_err(|e| anyhow!("{e}"))?;
+        if dropped > 0 {
+            tracing::info!(payments = dropped, "settled payments left the window");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! The second clock: when a payment settles, what can still stop it until then, which payments are stopped, and what the
+//! gate says. Terms are a part of the generation; the book is a part of the sequencer's state. Sans-I/O.
+
+mod calendar;
+mod network;
+mod part;
+mod terms;
+mod sequences;
+mod opening;
+mod book;
+mod gate;
+
+pub use book::{Book, Counts, Ended, Freed, Hold, Proposed, Unhunted as UnhuntedEvent};
+pub use calendar::{Calendar, CutOff, CutOffFrom, Cycle, Table};
+pub use network::{Network, Of, Scope};
+pub use opening::{inline, opening};
+pub use part::{CUT_OFF_DEFAULT_MS, CutOffRow, HUNT_HORIZON_MS, HoldRow, LeverRow, Settlement};
+pub use terms::{AtExpiry, HoldKind, HoldTerms, HoldUntil, Unhunted};
