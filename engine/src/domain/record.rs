@@ -498,3 +498,6 @@ mod tests {
         assert!(record.encode_sealed().is_empty());
     }
 }
+
+#[cfg(test)]
+mod holds;
