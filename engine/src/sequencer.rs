@@ -528,3 +528,6 @@ impl Sequencer {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+mod tests;

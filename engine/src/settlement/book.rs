@@ -111,9 +111,11 @@ pub struct Counts {
 /// What was learned and not hunted through yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unhunted {
-    /// The event's sequence.
+    /// The event's sequence; of several that were taken together the last one's.
     pub sequence: u64,
-    /// When it came, ms since the Unix epoch.
+    /// The first one's, which is another where it stands for several, of which nothing is known but that they were.
+    pub first: u64,
+    /// When it came, ms since the Unix epoch; of several the earliest.
     pub at_ms: i64,
 }
 

@@ -14,11 +14,12 @@ impl Book {
             self.unhunted = pairs
                 .map(|pair| Unhunted {
                     sequence: pair.last().expect("no chunk is empty").sequence,
+                    first: pair[0].first,
                     at_ms: pair.iter().map(|one| one.at_ms).min().expect("no chunk is empty"),
                 })
                 .collect();
         }
-        self.unhunted.push(Unhunted { sequence, at_ms });
+        self.unhunted.push(Unhunted { sequence, first: sequence, at_ms });
     }
     /// All payments of the window have been judged by the view as of a sequence.
     ///

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::error::ErrorKind;
 use crate::image::{Reader, Writer};
+use crate::settlement::UnhuntedEvent;
 use oracle::Oracle;
 use proptest::prelude::*;
 
@@ -34,6 +35,7 @@ enum Step {
     Payment,
     Other,
     Decide { pick: usize, hold: Option<Terms> },
+    Finish { pick: usize, terms: Terms },
     Reverse { pick: usize, amount_minor: Option<i64>, dollars: Option<bool> },
     Stops { pick: usize, terms: Terms, learned: u64 },
     Frees { pick: usize },
@@ -70,6 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Payment),
         1 => Just(Step::Other),
         8 => (0..12usize, prop::option::weighted(0.7, terms())).prop_map(|(pick, hold)| Step::Decide { pick, hold }),
+        1 => (0..12usize, terms()).prop_map(|(pick, terms)| Step::Finish { pick, terms }),
         4 => (0..12usize, prop::option::of(prop::sample::select(vec![40, 60, 100, 120, -7])), prop::option::of(any::<bool>()))
             .prop_map(|(pick, amount_minor, dollars)| Step::Reverse { pick, amount_minor, dollars }),
         5 => (0..12usize, terms(), 0..4u64).prop_map(|(pick, terms, learned)| Step::Stops { pick, terms, learned }),
@@ -92,6 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
 enum Record {
     Taken(Event),
     Decided(u64, Option<Opened>),
+    Finished(u64, Opened),
 }
 
 #[derive(Debug, Clone)]
@@ -175,6 +179,15 @@ impl Both {
                 self.book.decided(payment, hold.as_ref());
                 self.oracle.decided(payment, hold.as_ref());
                 self.journal.push(Record::Decided(payment, hold));
+            }
+            Step::Finish { pick, terms } => {
+                let Some(payment) = self.payment(*pick).filter(|one| !self.oracle.is_undecided(*one)) else {
+                    return Ok(());
+                };
+                let hold = opened(payment, terms, now_ms, Some(payment));
+                self.book.finished(payment, &hold);
+                self.oracle.finished(payment, &hold);
+                self.journal.push(Record::Finished(payment, hold));
             }
             Step::Reverse { pick, amount_minor, dollars } => {
                 let Some(payment) = self.payment(*pick) else { return Ok(()) };
@@ -360,6 +373,12 @@ impl Both {
             let exact = book.unhunted().iter().map(|one| (one.sequence, one.at_ms));
             prop_assert!(exact.eq(oracle.unhunted()));
         }
+        // Each that is not hunted through is among them, alone or with others.
+        let covered = |at: &(u64, i64)| {
+            let of = |one: &UnhuntedEvent| (one.first..=one.sequence).contains(&at.0) && one.at_ms <= at.1;
+            book.unhunted().iter().any(of)
+        };
+        prop_assert!(oracle.unhunted().all(|at| covered(&at)));
         Ok(())
     }
     /// The book that the journal comes to, read again in its order.
@@ -370,6 +389,10 @@ impl Both {
                 Record::Taken(event) => event,
                 Record::Decided(payment, hold) => {
                     book.decided(payment, hold.as_ref());
+                    continue;
+                }
+                Record::Finished(payment, hold) => {
+                    book.finished(payment, &hold);
                     continue;
                 }
             };

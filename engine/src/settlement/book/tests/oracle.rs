@@ -62,6 +62,12 @@ impl Oracle {
             .collect();
         before.iter().for_each(|back| self.reversed(payment, back));
     }
+    pub fn finished(&mut self, payment: u64, opened: &Opened) {
+        let had_one = self.cases.iter().any(|case| case.id.payment == payment);
+        if !had_one && !self.unlisted.contains(&payment) {
+            self.place(payment, opened, None, self.is_too_late(payment, opened, opened.at_ms));
+        }
+    }
     fn place(&mut self, payment: u64, opened: &Opened, placed_at: Option<u64>, too_late: bool) {
         let open = self.cases.iter().filter(|case| case.hold.state == HoldState::Held).count();
         if !too_late && open >= self.open_max {
