@@ -1,15 +1,15 @@
 //! The one owner of all mutable state of the path: order, identity, features, and which generation is in force.
 //! Sans-I/O: submissions in, stamped records and work out; time comes with the submissions.
 
-use crate::domain::{Accepted, Body, Event, GenerationId, Opened, Transaction};
+use crate::domain::{Accepted, Body, ClearState, Event, GenerationId, Opened, Transaction};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FeatureState, FollowKind, FollowUp, Found, StateLimits};
 use crate::generation::{Generation, View};
 use crate::identity::{Cold, Identity, IdentityLimits, Seen};
 use crate::image::{Reader, Writer};
 use crate::keys::Keys;
-use crate::limits::REFERS_MAX;
-use crate::settlement::{self, Book};
+use crate::limits::{CLEAR_EVENT_MAX, REFERS_MAX};
+use crate::settlement::{self, Book, BookLimits, TakenBack};
 use crate::similarity::vectors::{Banks, Prints};
 use crate::waiting::{FollowUps, Waiting, WaitingLimits};
 use std::sync::Arc;
@@ -162,6 +162,13 @@ impl Sequencer {
         self
     }
 
+    /// With other bounds of the book of holds; to be given before the first payment.
+    #[must_use]
+    pub fn with_book_limits(mut self, limits: BookLimits) -> Sequencer {
+        self.book = Book::new(limits);
+        self
+    }
+
     /// What the next transaction is judged by.
     pub fn view(&self) -> &Arc<View> {
         &self.view
@@ -256,6 +263,11 @@ impl Sequencer {
         match &mut event.body {
             // Said once, and in the record: a restore does not weigh again.
             Body::Clear(clear) => {
+                let count = clear.payments.len();
+                if count > CLEAR_EVENT_MAX {
+                    let text = format!("{count} payments at the gate in one event, limit {CLEAR_EVENT_MAX}");
+                    return Taken::Refused(Error::new(ErrorKind::TooLarge, text));
+                }
                 let terms = &self.view.generation().settings().settlement;
                 clear.horizon_ms = terms.hunt_horizon_ms;
                 clear.unhunted_goes = terms.unhunted == settlement::Unhunted::GoFlagged;
@@ -383,12 +395,13 @@ impl Sequencer {
             }
             Body::HoldAct(act) => self.book.act(&tenant, act, sequence, accepted.event.arrival_ms)?,
             Body::Clear(clear) => {
-                clear.payments.iter().try_for_each(|one| self.is_earlier(one.sequence, sequence))?;
+                let known = clear.payments.iter().filter(|one| one.state != ClearState::Unknown);
+                known.into_iter().try_for_each(|one| self.is_earlier(one.sequence, sequence))?;
                 self.book.cleared(clear);
             }
             Body::Hunted { through } => {
                 self.is_earlier(*through, sequence)?;
-                self.book.hunted(*through);
+                self.book.hunted(*through)?;
             }
             Body::Outcome { .. } => {}
         }
@@ -421,7 +434,9 @@ impl Sequencer {
     /// Of a payment that was taken back, nothing is left to be held.
     fn take_back(&mut self, target: u64, follow: &FollowUp, at_ms: i64) {
         if follow.kind == FollowKind::Reversal {
-            self.book.reversed(target, follow.amount_minor, follow.sequence, at_ms);
+            let currency = follow.currency.as_ref().map(|currency| currency.code().into());
+            let FollowUp { amount_minor, sequence, .. } = *follow;
+            self.book.reversed(target, TakenBack { amount_minor, currency, sequence, at_ms });
         }
     }
     fn wait(&mut self, tenant: &Arc<str>, keys: &[u128], follow: FollowUp) {
@@ -445,7 +460,8 @@ impl Sequencer {
     /// All bounds that the state depends on, as a text: an image fits where it is the same.
     pub fn bounds(&self) -> String {
         let waiting = WaitingLimits::default();
-        format!("{}; {:?}; {waiting:?}", self.features.bounds(), self.identity.limits())
+        let (identity, book) = (self.identity.limits(), self.book.limits());
+        format!("{}; {identity:?}; {waiting:?}; {book:?}", self.features.bounds())
     }
     /// Writes the state (docs/formats/snapshot.md). What is left out is no part of it: how often a store failed, what
     /// was refused, and what identity's cold store holds, which lies apart ([`Identity::each_cold`]).
@@ -476,7 +492,7 @@ impl Sequencer {
         self.identity.load(from)?;
         self.waiting = Waiting::load(from, WaitingLimits::default())?;
         self.banks.load(from)?;
-        self.book = Book::load(from)?;
+        self.book = Book::load(from, self.book.limits())?;
         self.view = View::load(from, self.view.generation().clone(), self.banks.learned().clone())?;
         Ok(())
     }
@@ -512,3 +528,6 @@ impl Sequencer {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+mod tests;

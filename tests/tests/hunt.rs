@@ -12,7 +12,7 @@ mod submissions;
 use deployment::Deployment;
 use interdict::node::clock::{Clock, Manual};
 use interdict::node::{Answered, Job, Node, Options, Reply};
-use interdict_bench::world::{World, WorldConfig};
+use interdict_bench::world::{Item, World, WorldConfig, rfc3339};
 use interdict_engine::domain::{
     Accepted, Body, Decided, Effect, Entry, Event, Field, HoldState, KeyId, Lever, ListDelta, Outcome,
     Subject, SubjectKind, Tag, TransactionKind,
@@ -82,6 +82,30 @@ fn clock() -> Arc<Manual> {
     let clock = Manual::default();
     clock.step_wall(ARRIVAL_MS + 3_600_000 - clock.wall_ms());
     Arc::new(clock)
+}
+
+/// The world, of which some payments settle before now and most later.
+fn world(decoder: &Decoder) -> Vec<Submission> {
+    let world = World::new(&WorldConfig { transactions: MESSAGES, ..WorldConfig::default() }).unwrap();
+    let mut number = 0;
+    let settling: Vec<Submission> = world
+        .items()
+        .filter_map(|item| {
+            let Item::Transaction { mut json, .. } = item else { return None };
+            number += 1;
+            let settles_ms = ARRIVAL_MS + 3_600_000 * (1 + number % 11 - 2) + 1;
+            json["settles_at"] = rfc3339(settles_ms).into();
+            Some(submissions::payment(decoder, &json))
+        })
+        .collect();
+    let mut settling = settling.into_iter();
+    let steps = submissions::submissions(decoder, &world).into_iter().map(|step| step.submission);
+    steps
+        .map(|submission| match submission.event.body {
+            Body::Payment(_) => settling.next().unwrap(),
+            _ => submission,
+        })
+        .collect()
 }
 
 fn submit(node: &Arc<Node>, order: &[Submission]) {
@@ -198,9 +222,9 @@ fn blocks(node: &Node, dice: &mut ChaCha8Rng) -> Vec<Submission> {
                 .filter(|(_, key, _)| *key == KeyId::SHARED)
                 .map(|(f, _, t)| (*f, *t))
                 .collect();
-            let subject = match (dice.random_range(0..6), tx.text(Field::CardBin), tx.get(Field::DeviceIp)) {
+            let subject = match (dice.random_range(0..16), tx.text(Field::CardBin), tx.get(Field::DeviceIp)) {
                 (0, Some(bin), _) => {
-                    let digits = 6.min(bin.len());
+                    let digits = bin.len();
                     Some(Subject::Bin { number: bin[..digits].parse().unwrap(), digits: digits as u8 })
                 }
                 (1, _, Some(interdict_engine::domain::Value::Ip(ip))) => {
@@ -245,9 +269,7 @@ fn a_hunt_comes_to_what_judging_everything_again_comes_to() {
     let (deployment, folder, clock) = (deployment(), tempfile::tempdir().unwrap(), clock());
     let keys = deployment.config.parent().unwrap().join("../keys");
     let keys = interdict::node::keys::NodeKeys::open(&keys, false).unwrap();
-    let world = World::new(&WorldConfig { transactions: MESSAGES, ..WorldConfig::default() }).unwrap();
-    let steps = submissions::submissions(&Decoder::new(keys.tags.clone()), &world);
-    let order: Vec<Submission> = steps.into_iter().map(|step| step.submission).collect();
+    let order = world(&Decoder::new(keys.tags.clone()));
     let mut dice = ChaCha8Rng::seed_from_u64(9);
     let (mut found, mut freed) = (0, 0);
     // Lists only, a pack that stops, one that frees again, lists again, both.

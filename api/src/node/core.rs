@@ -160,12 +160,17 @@ pub struct Core {
     shown: Arc<ArcSwap<View>>,
 }
 
-/// The encoded records of a micro-batch.
+/// The encoded records of a micro-batch: what was accepted before what was decided. That is the order in which they
+/// changed the state, so a restart, which takes them as they lie, comes to the same.
 #[derive(Default)]
 pub struct Records {
-    all: Vec<(RecordKind, u64, Vec<u8>, Vec<u8>)>,
+    accepted: Vec<Encoded>,
+    verdicts: Vec<Encoded>,
     timed: Timed,
 }
+
+/// A record's kind, sequence, open and sealed part.
+type Encoded = (RecordKind, u64, Vec<u8>, Vec<u8>);
 
 /// Of a micro-batch's records those of timed payments: how many, of how many payments, how long encoding them took.
 #[derive(Default)]
@@ -193,24 +198,24 @@ impl Records {
         let is_payment = matches!(accepted.event.body, Body::Payment(_));
         let began = (is_payment && is_timed(sequence)).then(Instant::now);
         let parts = (accepted.encode_open(), accepted.encode_sealed());
-        self.all.push((RecordKind::Accepted, sequence, parts.0, parts.1));
+        self.accepted.push((RecordKind::Accepted, sequence, parts.0, parts.1));
         self.timed.add(sequence, began);
     }
     /// Adds a decided record.
     pub fn decided(&mut self, decided: &Decided) {
         let sequence = decided.verdict.sequence;
         let began = is_timed(sequence).then(Instant::now);
-        self.all.push((RecordKind::Decided, sequence, decided.encode(), Vec::new()));
+        self.verdicts.push((RecordKind::Decided, sequence, decided.encode(), Vec::new()));
         self.timed.add(sequence, began);
     }
     /// Adds a finished record.
     pub fn finished(&mut self, finished: &Finished) {
         let sequence = finished.verdict.sequence;
-        self.all.push((RecordKind::Finished, sequence, finished.encode(), Vec::new()));
+        self.verdicts.push((RecordKind::Finished, sequence, finished.encode(), Vec::new()));
     }
     /// The records, as the journal takes them.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
-        self.all.iter().map(|(kind, sequence, open, sealed)| Record {
+        self.accepted.iter().chain(&self.verdicts).map(|(kind, sequence, open, sealed)| Record {
             kind: *kind,
             sequence: *sequence,
             open,
@@ -218,14 +223,18 @@ impl Records {
         })
     }
     fn clear(&mut self) {
-        self.all.clear();
+        self.accepted.clear();
+        self.verdicts.clear();
         self.timed = Timed::default();
+    }
+    fn len(&self) -> usize {
+        self.accepted.len() + self.verdicts.len()
     }
     /// What a timed payment among them cost the journal, its share of a write of them all that took so long
     /// included; `None` when none is timed.
     fn cost(&self, write: Duration) -> Option<Duration> {
         let Timed { records, payments, encoding, .. } = self.timed;
-        let share = write.mul_f64(f64::from(records) / self.all.len().max(1) as f64);
+        let share = write.mul_f64(f64::from(records) / self.len().max(1) as f64);
         (payments > 0).then(|| (encoding + share) / payments)
     }
 }
@@ -448,7 +457,7 @@ impl Core {
             self.records.clear();
             return Ok(());
         };
-        if self.records.all.is_empty() {
+        if self.records.len() == 0 {
             return Ok(());
         }
         let records: Vec<Record<'_>> = self.records.iter().collect();

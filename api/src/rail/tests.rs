@@ -388,6 +388,23 @@ fn a_hold_begins_once_and_ends_once() {
     assert!(Status::ALL.iter().all(|status| Status::by_code(status.code()) == Some(*status)));
 }
 
+/// Each way a hold goes is a sequence of statuses that a rail takes.
+#[test]
+fn whatever_becomes_of_a_hold_may_be_told() {
+    use interdict_engine::domain::HoldState;
+    let begun = Status::of_hold(HoldState::Held, false);
+    assert_eq!((begun, Status::of_hold(HoldState::Held, true)), (Some(Status::Acwp), Some(Status::Pdng)));
+    for state in HoldState::ALL.into_iter().filter(|state| *state != HoldState::Held) {
+        match Status::of_hold(state, true) {
+            Some(status) => {
+                assert!(status.is_final() && status.may_follow(begun), "{state:?}");
+                assert_eq!(status == Status::Accc, !state.stops(), "{state:?}: what may settle is credited");
+            }
+            None => assert!(matches!(state, HoldState::Reversed | HoldState::TooLate)),
+        }
+    }
+}
+
 #[test]
 fn a_narrative_is_broken_between_words_and_ends_said() {
     let words = "word ".repeat(200);

@@ -1,6 +1,7 @@
 //! The parts that both messages have: states, reasons, agents, amounts, and what can be wrong with them.
 
 use super::xml::{self, Document};
+use interdict_engine::domain::HoldState;
 use interdict_engine::domain::money::Currency;
 use std::fmt;
 
@@ -76,6 +77,18 @@ impl Status {
     /// The status of a code.
     pub fn by_code(code: &str) -> Option<Status> {
         Self::ALL.into_iter().find(|status| status.code() == code)
+    }
+    /// What is told of a hold in a state: a held payment is told `ACWP`, and `PDNG` when it is told again. `None`: nothing
+    /// (its sender took it back, or it was too late, which a recall tells).
+    pub const fn of_hold(state: HoldState, was_told: bool) -> Option<Status> {
+        Some(match state {
+            HoldState::Held if was_told => Self::Pdng,
+            HoldState::Held => Self::Acwp,
+            HoldState::Released | HoldState::ExpiredReleased => Self::Accc,
+            HoldState::Blocked => Self::Blck,
+            HoldState::Confirmed | HoldState::ExpiredConfirmed | HoldState::Rejected => Self::Rjct,
+            HoldState::Reversed | HoldState::TooLate => return None,
+        })
     }
     /// Whether nothing comes after it.
     pub const fn is_final(self) -> bool {

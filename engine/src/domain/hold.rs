@@ -266,7 +266,7 @@ impl Act {
 pub enum ClearState {
     /// It may settle.
     Go = 0,
-    /// It is held, stopped, declined, or was taken back.
+    /// It is held, stopped, declined, has no verdict yet, or was taken back while it was held.
     Held = 1,
     /// Something was found and nothing could stop it any more.
     TooLate = 2,
@@ -313,7 +313,7 @@ pub struct Clear {
     pub unhunted_goes: bool,
     /// The sequence hunted through when it was asked.
     pub hunted_through: u64,
-    /// The payments, in the order asked.
+    /// The payments, in the order asked; of one that is asked for twice everything is the same.
     pub payments: Vec<Cleared>,
 }
 

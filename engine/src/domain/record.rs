@@ -522,3 +522,6 @@ mod tests {
         assert!(record.encode_sealed().is_empty());
     }
 }
+
+#[cfg(test)]
+mod holds;

@@ -2,14 +2,40 @@
 //! been told to go. A part of the sequencer's state, changed by events only, the same live and restored. What can be
 //! refused is refused before it changes.
 
+mod acts;
+mod saved;
+
 use super::sequences::Sequences;
-use crate::domain::{Act, Clear, ClearState, Found, FoundNow, HoldAct, HoldId, HoldState, Learned, Opened};
+use crate::domain::{Clear, ClearState, Found, FoundNow, HoldId, HoldState, Learned, Opened};
 use crate::domain::{GenerationId, Outcome};
 use crate::error::{Error, ErrorKind};
-use crate::image::{Reader, Writer, senseless};
-use crate::limits::{HOLD_ACTS_MAX, HOLD_COMMENT_BYTES_MAX, HOLDS_ENDED_MAX, HOLDS_OPEN_MAX};
+use crate::limits::{HOLD_ACTS_MAX, HOLDS_ENDED_MAX, HOLDS_OPEN_MAX, LEARNED_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Bounds of the book; what happens at each is said where the defaults are (`limits.rs`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BookLimits {
+    /// Holds that wait for somebody.
+    pub open_max: usize,
+    /// Holds and cases that have ended and are still shown.
+    pub ended_max: usize,
+    /// Acts of one hold that are told.
+    pub acts_max: usize,
+    /// What was learned and is not hunted through, in events; at least 2.
+    pub learned_max: usize,
+}
+
+impl Default for BookLimits {
+    fn default() -> BookLimits {
+        BookLimits {
+            open_max: HOLDS_OPEN_MAX,
+            ended_max: HOLDS_ENDED_MAX,
+            acts_max: HOLD_ACTS_MAX,
+            learned_max: LEARNED_MAX,
+        }
+    }
+}
 
 /// A hold, or a case that was too late for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +52,8 @@ pub struct Hold {
     pub proposed: Option<Proposed>,
     /// Judged again, it would not be held now.
     pub frees: Option<Freed>,
+    /// What reversals have taken back of it in its own currency, in minor units.
+    pub taken_back_minor: i64,
     /// What was done with it, by sequence; the first [`HOLD_ACTS_MAX`].
     pub acts: Vec<u64>,
 }
@@ -83,15 +111,31 @@ pub struct Counts {
 /// What was learned and not hunted through yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unhunted {
-    /// The event's sequence.
+    /// The event's sequence; of several that were taken together the last one's.
     pub sequence: u64,
-    /// When it came, ms since the Unix epoch.
+    /// The first one's, which is another where it stands for several, of which nothing is known but that they were.
+    pub first: u64,
+    /// When it came, ms since the Unix epoch; of several the earliest.
+    pub at_ms: i64,
+}
+
+/// A payment was taken back, or so much of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TakenBack {
+    /// So much, in minor units; `None`: all of it.
+    pub amount_minor: Option<i64>,
+    /// ISO 4217; `None`: in its own currency.
+    pub currency: Option<Box<str>>,
+    /// The reversal's sequence.
+    pub sequence: u64,
+    /// When it came to the payment, ms since the Unix epoch.
     pub at_ms: i64,
 }
 
 /// The book.
 #[derive(Debug, Default, PartialEq)]
 pub struct Book {
+    pub(super) limits: BookLimits,
     holds: BTreeMap<HoldId, Hold>,
     /// Those that wait for somebody.
     open: BTreeSet<HoldId>,
@@ -101,20 +145,33 @@ pub struct Book {
     ended: VecDeque<HoldId>,
     /// Payments that may never settle, whether their hold is still shown or not.
     stopped: Sequences,
+    /// Payments of which something was found too late, whether their case is still shown or not.
+    pub(super) late: Sequences,
+    /// Payments whose released holds are no longer shown, by the hold's number from 1: it is not given again.
+    let_go: Vec<Sequences>,
     /// Payments that have been told to go, and those of them by default.
     pub(super) gone: Sequences,
     pub(super) flagged: Sequences,
     /// Which payments have no verdict yet: from this sequence on, one truth each.
     decided_to: u64,
     undecided: VecDeque<bool>,
-    /// Reversals of payments without a verdict: sequence, and what was taken back (`None`: all).
-    taken_back: BTreeMap<u64, Option<i64>>,
+    /// Reversals of payments without a verdict.
+    taken_back: BTreeMap<u64, Vec<TakenBack>>,
     pub(super) unhunted: Vec<Unhunted>,
     pub(super) hunted_through: u64,
     pub(super) counts: Counts,
 }
 
 impl Book {
+    /// An empty one.
+    pub fn new(limits: BookLimits) -> Book {
+        assert!(limits.learned_max >= 2, "pairs are taken together");
+        Book { limits, ..Book::default() }
+    }
+    /// Its bounds.
+    pub fn limits(&self) -> BookLimits {
+        self.limits
+    }
     /// A hold.
     pub fn hold(&self, id: HoldId) -> Option<&Hold> {
         self.holds.get(&id)
@@ -192,6 +249,10 @@ impl Book {
     }
     /// A payment got its verdict, and with it a hold where one begins.
     pub(crate) fn decided(&mut self, sequence: u64, hold: Option<&Opened>) {
+        // A verdict is given once; a second one is damage, and `verify`'s to tell.
+        if !self.is_undecided(sequence) {
+            return;
+        }
         let at = sequence.checked_sub(self.decided_to).and_then(|at| usize::try_from(at).ok());
         if let Some(waits) = at.and_then(|at| self.undecided.get_mut(at)) {
             *waits = false;
@@ -201,34 +262,41 @@ impl Book {
             // What is behind the last one is the next event's to say.
             self.decided_to += u64::from(!self.undecided.is_empty());
         }
-        let taken_back = self.taken_back.remove(&sequence);
+        let taken_back = self.taken_back.remove(&sequence).unwrap_or_default();
         let Some(opened) = hold else { return };
-        let too_late = !opened.can_hold(opened.at_ms);
-        self.place(sequence, opened.clone(), None, too_late);
-        if let Some(amount) = taken_back.filter(|_| !too_late) {
-            self.reversed(sequence, amount, sequence, opened.at_ms);
-        }
+        self.place(sequence, opened.clone(), None, !opened.can_hold(opened.at_ms));
+        taken_back.into_iter().for_each(|back| self.reversed(sequence, back));
     }
-    /// A payment was finished that had lacked stages, and with that a hold begins.
+    /// A payment was finished that had lacked stages, and with that a hold begins where none ever did.
     pub(crate) fn finished(&mut self, sequence: u64, hold: &Opened) {
-        if self.latest(sequence).is_none() && !self.is_stopped(sequence) {
+        let has_had_one = self.next_number(sequence) > 1 || self.late.contains(sequence);
+        if !has_had_one && !self.is_stopped(sequence) {
             let too_late = self.is_gone(sequence) || !hold.can_hold(hold.at_ms);
             self.place(sequence, hold.clone(), None, too_late);
         }
     }
-    fn is_undecided(&self, sequence: u64) -> bool {
+    pub(super) fn is_undecided(&self, sequence: u64) -> bool {
         let at = sequence.checked_sub(self.decided_to).and_then(|at| usize::try_from(at).ok());
         at.and_then(|at| self.undecided.get(at)).copied().unwrap_or(false)
     }
-    /// A payment was taken back, or so much of it: a hold of it has nothing to hold any more.
-    pub(crate) fn reversed(&mut self, payment: u64, amount_minor: Option<i64>, sequence: u64, at_ms: i64) {
+    /// A payment was taken back, or so much of it: a hold of it that has nothing left to hold ends. What is taken back
+    /// in another currency takes away nothing that could be counted.
+    pub(crate) fn reversed(&mut self, payment: u64, back: TakenBack) {
         if self.is_undecided(payment) {
-            self.taken_back.insert(payment, amount_minor);
+            self.taken_back.entry(payment).or_default().push(back);
             return;
         }
-        let Some((id, hold)) = self.latest(payment) else { return };
-        let whole = amount_minor.is_none_or(|amount| amount >= hold.opened.amount_minor);
-        if hold.state == HoldState::Held && whole {
+        let Some((id, _)) = self.latest(payment).filter(|(_, hold)| hold.state == HoldState::Held) else {
+            return;
+        };
+        let hold = self.holds.get_mut(&id).expect("just found");
+        let TakenBack { amount_minor, currency, sequence, at_ms } = back;
+        hold.taken_back_minor = match amount_minor {
+            None => hold.taken_back_minor.max(hold.opened.amount_minor),
+            Some(_) if currency.is_some_and(|currency| currency != hold.opened.currency) => return,
+            Some(amount) => hold.taken_back_minor.saturating_add(amount.max(0)),
+        };
+        if hold.taken_back_minor >= hold.opened.amount_minor {
             self.end(id, HoldState::Reversed, Ended { sequence, at_ms, by: "reversal".into() });
         }
     }
@@ -243,99 +311,102 @@ impl Book {
     /// Takes what a hunt found.
     ///
     /// # Errors
-    /// `Conflict`, with nothing changed, where the payment is held or stopped already, or there is nothing to free.
+    /// `Conflict`, with nothing changed, where the payment has no verdict yet, is held or stopped already, was held for
+    /// the same before, or there is nothing to free.
     pub(crate) fn found(&mut self, found: &Found, sequence: u64) -> Result<(), Error> {
-        let latest = self.latest(found.target).map(|(id, hold)| (id, hold.state, hold.frees.is_some()));
-        match &found.now {
-            FoundNow::Stops { opened, too_late } => {
-                if let Some((id, state, _)) =
-                    latest.filter(|(_, state, _)| state.stops() || *state == HoldState::TooLate)
-                {
-                    return Err(conflict(format!("{id} of the payment is {} already", state.name())));
-                }
-                if self.is_stopped(found.target) {
-                    return Err(conflict(format!("payment {} is stopped already", found.target)));
-                }
-                self.place(found.target, (**opened).clone(), Some(sequence), *too_late);
-            }
-            FoundNow::Frees { outcome, generation, learned } => match latest {
-                Some((id, HoldState::Held, false)) => {
-                    let frees = Freed {
-                        sequence,
-                        outcome: *outcome,
-                        generation: *generation,
-                        learned: learned.clone(),
-                    };
-                    self.counts.proposed += 1;
-                    let hold = self.holds.get_mut(&id).expect("just found");
-                    hold.frees = Some(frees);
-                    note(&mut hold.acts, sequence);
-                }
-                _ => return Err(conflict(format!("payment {} has no hold to be freed from", found.target))),
-            },
+        let payment = found.target;
+        if self.is_undecided(payment) {
+            return Err(conflict(format!("payment {payment} has no verdict yet")));
         }
+        match &found.now {
+            FoundNow::Stops { opened, too_late } => self.stops(payment, opened, *too_late, sequence),
+            FoundNow::Frees { outcome, generation, learned } => {
+                let frees =
+                    Freed { sequence, outcome: *outcome, generation: *generation, learned: learned.clone() };
+                self.frees(payment, frees)
+            }
+        }
+    }
+    fn stops(&mut self, payment: u64, opened: &Opened, too_late: bool, sequence: u64) -> Result<(), Error> {
+        let latest = self.latest(payment).map(|(id, hold)| (id, hold.state, hold.frees.is_some()));
+        match latest {
+            // What had freed it is no more: its release is proposed no longer.
+            Some((id, HoldState::Held, true)) => {
+                let hold = self.holds.get_mut(&id).expect("just found");
+                hold.frees = None;
+                note(&mut hold.acts, sequence, self.limits.acts_max);
+                return Ok(());
+            }
+            Some((id, state, _)) if state.stops() || state == HoldState::TooLate => {
+                return Err(conflict(format!("{id} of the payment is {} already", state.name())));
+            }
+            Some((id, ..)) if id.number == u16::MAX => {
+                return Err(conflict(format!("{id} is the payment's last: there are no more numbers")));
+            }
+            _ => {}
+        }
+        if self.is_stopped(payment) || self.late.contains(payment) {
+            return Err(conflict(format!("payment {payment} is stopped already")));
+        }
+        // A hunt that was broken off finds the same again, and somebody may have released it meanwhile.
+        let is_same = |hold: &Hold| opened.learned.is_some() && hold.opened.learned == opened.learned;
+        if let Some((id, _)) = self.of_payment(payment).find(|(_, hold)| is_same(hold)) {
+            return Err(conflict(format!("{id} of the payment was for the same")));
+        }
+        self.place(payment, opened.clone(), Some(sequence), too_late);
+        Ok(())
+    }
+    fn frees(&mut self, payment: u64, frees: Freed) -> Result<(), Error> {
+        let held =
+            self.latest(payment).filter(|(_, hold)| hold.state == HoldState::Held && hold.frees.is_none());
+        let Some((id, _)) = held else {
+            return Err(conflict(format!("payment {payment} has no hold to be freed from")));
+        };
+        let hold = self.holds.get_mut(&id).expect("just found");
+        note(&mut hold.acts, frees.sequence, self.limits.acts_max);
+        hold.frees = Some(frees);
+        self.counts.proposed += 1;
         Ok(())
     }
     fn place(&mut self, payment: u64, opened: Opened, placed_at: Option<u64>, too_late: bool) {
-        let number = self.latest(payment).map_or(1, |(id, _)| id.number.saturating_add(1));
-        let id = HoldId { payment, number };
+        let id = HoldId { payment, number: self.next_number(payment) };
         let state = if too_late { HoldState::TooLate } else { HoldState::Held };
-        self.counts.states[state as usize] += 1;
-        if state == HoldState::Held && self.open.len() >= HOLDS_OPEN_MAX {
+        if state == HoldState::Held && self.open.len() >= self.limits.open_max {
             self.counts.unlisted += 1;
             self.stopped.insert(payment);
             return;
         }
+        self.counts.states[state as usize] += 1;
         let timer = opened.until_ms.filter(|_| !opened.sanctions);
-        let hold =
-            Hold { opened, placed_at, state, ended: None, proposed: None, frees: None, acts: Vec::new() };
+        let hold = Hold {
+            opened,
+            placed_at,
+            state,
+            ended: None,
+            proposed: None,
+            frees: None,
+            taken_back_minor: 0,
+            acts: Vec::new(),
+        };
         self.holds.insert(id, hold);
         match state {
             HoldState::Held => {
                 self.open.insert(id);
                 self.timers.extend(timer.map(|until_ms| (until_ms, id)));
             }
-            _ => self.has_ended(id),
+            _ => {
+                self.late.insert(payment);
+                self.has_ended(id);
+            }
         }
+    }
+    fn next_number(&self, payment: u64) -> u16 {
+        let shown = self.latest(payment).map_or(0, |(id, _)| id.number);
+        let let_go = self.let_go.iter().rposition(|payments| payments.contains(payment));
+        let let_go = let_go.map_or(0, |at| u16::try_from(at + 1).expect("numbers of holds are no larger"));
+        shown.max(let_go).saturating_add(1)
     }
 
-    /// Does something with a hold, or says why not.
-    ///
-    /// # Errors
-    /// `NotFound` without such a hold of the tenant, `Conflict` where it has ended or the act is not for it, `Invalid` for
-    /// a comment that is missing or too long; nothing has changed then.
-    pub(crate) fn act(
-        &mut self,
-        tenant: &str,
-        act: &HoldAct,
-        sequence: u64,
-        at_ms: i64,
-    ) -> Result<(), Error> {
-        let id = act.hold;
-        let hold = self.holds.get(&id).filter(|hold| *hold.opened.tenant == *tenant);
-        let hold = hold.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no hold {id}")))?;
-        allowed(id, hold, act, at_ms)?;
-        let ended = || Ended { sequence, at_ms, by: act.by.as_str().into() };
-        let to = match act.act {
-            Act::Comment => None,
-            Act::FalseMatch if hold.proposed.is_none() => {
-                let proposed = Proposed { by: act.by.as_str().into(), at_ms, sequence };
-                self.holds.get_mut(&id).expect("just found").proposed = Some(proposed);
-                None
-            }
-            Act::Release | Act::FalseMatch => Some(HoldState::Released),
-            Act::Confirm => Some(HoldState::Confirmed),
-            Act::Block => Some(HoldState::Blocked),
-            Act::Reject => Some(HoldState::Rejected),
-            Act::Expire if hold.opened.expiry_releases => Some(HoldState::ExpiredReleased),
-            Act::Expire => Some(HoldState::ExpiredConfirmed),
-        };
-        note(&mut self.holds.get_mut(&id).expect("just found").acts, sequence);
-        if let Some(state) = to {
-            self.end(id, state, ended());
-        }
-        Ok(())
-    }
     fn end(&mut self, id: HoldId, state: HoldState, ended: Ended) {
         let hold = self.holds.get_mut(&id).expect("whoever ends it has found it");
         (hold.state, hold.ended) = (state, Some(ended));
@@ -351,10 +422,15 @@ impl Book {
     }
     fn has_ended(&mut self, id: HoldId) {
         self.ended.push_back(id);
-        if self.ended.len() > HOLDS_ENDED_MAX
+        while self.ended.len() > self.limits.ended_max
             && let Some(first) = self.ended.pop_front()
         {
-            self.holds.remove(&first);
+            let state = self.holds.remove(&first).map(|hold| hold.state);
+            if state.is_some_and(|state| !state.stops() && state != HoldState::TooLate) {
+                let number = usize::from(first.number);
+                self.let_go.resize(self.let_go.len().max(number), Sequences::default());
+                self.let_go[number - 1].insert(first.payment);
+            }
         }
     }
 
@@ -368,101 +444,17 @@ impl Book {
             }
         }
     }
-
-    /// Writes it.
-    pub(crate) fn save(&self, to: &mut Writer<'_>) {
-        to.count(self.holds.len());
-        for (id, hold) in &self.holds {
-            to.value(id);
-            to.value(hold);
-        }
-        to.value(&self.ended);
-        for set in [&self.stopped, &self.gone, &self.flagged] {
-            set.save(to);
-        }
-        to.u64s(&[self.decided_to, self.hunted_through]);
-        to.value(&self.undecided);
-        to.value(&self.taken_back);
-        to.value(&self.unhunted);
-        to.value(&self.counts);
-    }
-    /// What [`Book::save`] wrote.
-    ///
-    /// # Errors
-    /// `Corrupt` for what cannot have been written; whatever the source returns.
-    pub(crate) fn load(from: &mut Reader<'_>) -> Result<Book, Error> {
-        let mut book = Book::default();
-        for _ in 0..from.count(HOLDS_OPEN_MAX + HOLDS_ENDED_MAX)? {
-            let (id, hold): (HoldId, Hold) = (from.value()?, from.value()?);
-            if book.holds.last_key_value().is_some_and(|(last, _)| *last >= id) {
-                return Err(senseless("holds out of order"));
-            }
-            if hold.state == HoldState::Held {
-                book.open.insert(id);
-                let timer = hold.opened.until_ms.filter(|_| !hold.opened.sanctions);
-                book.timers.extend(timer.map(|until_ms| (until_ms, id)));
-            }
-            book.holds.insert(id, hold);
-        }
-        book.ended = from.value()?;
-        for set in [&mut book.stopped, &mut book.gone, &mut book.flagged] {
-            *set = Sequences::load(from)?;
-        }
-        (book.decided_to, book.hunted_through) = (from.u64()?, from.u64()?);
-        book.undecided = from.value()?;
-        book.taken_back = from.value()?;
-        book.unhunted = from.value()?;
-        book.counts = from.value()?;
-        if book.ended.len() + book.open.len() != book.holds.len() {
-            return Err(senseless("holds that are neither open nor ended"));
-        }
-        Ok(book)
-    }
 }
 
-fn allowed(id: HoldId, hold: &Hold, act: &HoldAct, at_ms: i64) -> Result<(), Error> {
-    if act.comment.len() > HOLD_COMMENT_BYTES_MAX {
-        let text = format!("a comment of {} bytes, limit {HOLD_COMMENT_BYTES_MAX}", act.comment.len());
-        return Err(Error::new(ErrorKind::TooLarge, text));
-    }
-    if act.act == Act::Comment {
-        return match act.comment.trim().is_empty() {
-            true => Err(Error::new(ErrorKind::Invalid, "a comment without words")),
-            false => Ok(()),
-        };
-    }
-    if hold.state != HoldState::Held {
-        return Err(conflict(format!(
-            "{id} is {}, so there is nothing to {}",
-            hold.state.name(),
-            act.act.name()
-        )));
-    }
-    let of_sanctions = matches!(act.act, Act::Block | Act::Reject | Act::FalseMatch);
-    match (hold.opened.sanctions, of_sanctions, act.act) {
-        (true, false, _) => Err(conflict(format!(
-            "{id} is a sanctions hold: it ends as a true match (block or reject), or as a false match that a second person confirms"
-        ))),
-        (false, true, _) => Err(conflict(format!("{id} is no sanctions hold: it is released or confirmed"))),
-        (false, false, Act::Expire) if hold.opened.until_ms.is_none_or(|until_ms| at_ms < until_ms) => {
-            Err(conflict(format!("{id} has not expired")))
-        }
-        (true, true, Act::FalseMatch) if act.comment.trim().is_empty() => {
-            Err(Error::new(ErrorKind::Invalid, "a false match needs its reason in words"))
-        }
-        (true, true, Act::FalseMatch) if hold.proposed.as_ref().is_some_and(|one| *one.by == *act.by) => {
-            Err(conflict(format!("{id}: a second person has to confirm what {} said", act.by)))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn note(acts: &mut Vec<u64>, sequence: u64) {
-    if acts.len() < HOLD_ACTS_MAX {
+fn note(acts: &mut Vec<u64>, sequence: u64, most: usize) {
+    if acts.len() < most {
         acts.push(sequence);
     }
 }
 
-fn conflict(text: String) -> Error {
+pub(super) fn conflict(text: String) -> Error {
     Error::new(ErrorKind::Conflict, text)
 }
+
+#[cfg(test)]
+mod tests;

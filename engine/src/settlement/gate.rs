@@ -1,29 +1,40 @@
 //! The settlement gate: what a payment is told when its settlement comes. A generation counts for a payment when it was
 //! published long enough before the payment's cut-off; what has not been hunted through by then is no silent go.
 
-use super::book::{Book, Unhunted};
+use super::book::{Book, Hold, Unhunted, conflict};
 use crate::domain::{Clear, ClearState, Cleared, HoldState};
-use crate::limits::LEARNED_MAX;
+use crate::error::Error;
 
 impl Book {
     /// Something was learned by which payments before it have not been judged.
     pub(crate) fn learned(&mut self, sequence: u64, at_ms: i64) {
-        if self.unhunted.len() >= LEARNED_MAX {
+        if self.unhunted.len() >= self.limits.learned_max {
             // Pairs become one: as early as either, as far as the later. The gate asks for more by it, never for less.
             let pairs = self.unhunted.chunks(2);
             self.unhunted = pairs
                 .map(|pair| Unhunted {
                     sequence: pair.last().expect("no chunk is empty").sequence,
+                    first: pair[0].first,
                     at_ms: pair.iter().map(|one| one.at_ms).min().expect("no chunk is empty"),
                 })
                 .collect();
         }
-        self.unhunted.push(Unhunted { sequence, at_ms });
+        self.unhunted.push(Unhunted { sequence, first: sequence, at_ms });
     }
     /// All payments of the window have been judged by the view as of a sequence.
-    pub(crate) fn hunted(&mut self, through: u64) {
+    ///
+    /// # Errors
+    /// `Conflict`, with nothing changed, where one of them has no verdict yet and cannot have been.
+    pub(crate) fn hunted(&mut self, through: u64) -> Result<(), Error> {
+        let decided = self.decided_through();
+        if through > decided {
+            let text =
+                format!("payment {} has no verdict yet, so {through} is not hunted through", decided + 1);
+            return Err(conflict(text));
+        }
         self.hunted_through = self.hunted_through.max(through);
         self.unhunted.retain(|one| one.sequence > through);
+        Ok(())
     }
 
     /// Says of each payment that is asked for with `go` whether it has it.
@@ -50,13 +61,16 @@ impl Book {
         if self.gone.contains(one.sequence) {
             return (ClearState::Go, self.flagged.contains(one.sequence));
         }
-        if self.is_stopped(one.sequence) {
-            return (ClearState::Held, false);
+        if self.late.contains(one.sequence) {
+            return (ClearState::TooLate, false);
         }
-        match self.latest(one.sequence).map(|(_, hold)| hold.state) {
-            Some(HoldState::TooLate) => return (ClearState::TooLate, false),
-            Some(state) if state.stops() => return (ClearState::Held, false),
-            _ => {}
+        let is_held = |hold: &Hold| hold.state == HoldState::Held;
+        // Without a verdict nobody knows what it will be.
+        if self.is_stopped(one.sequence)
+            || self.latest(one.sequence).is_some_and(|(_, hold)| is_held(hold))
+            || self.is_undecided(one.sequence)
+        {
+            return (ClearState::Held, false);
         }
         let after = self.unhunted.partition_point(|learned| learned.sequence <= one.sequence);
         let counts_until_ms = one.cut_off_ms.saturating_sub(horizon_ms);

@@ -10,7 +10,8 @@ mod opening;
 mod book;
 mod gate;
 
-pub use book::{Book, Counts, Ended, Freed, Hold, Proposed, Unhunted as UnhuntedEvent};
+pub(crate) use book::TakenBack;
+pub use book::{Book, BookLimits, Counts, Ended, Freed, Hold, Proposed, Unhunted as UnhuntedEvent};
 pub use calendar::{Calendar, CutOff, CutOffFrom, Cycle, Table};
 pub use network::{Network, Of, Scope};
 pub use opening::{inline, opening};

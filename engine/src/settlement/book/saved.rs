@@ -1,0 +1,65 @@
+//! The book in an image of the state.
+
+use super::{Book, BookLimits, Hold};
+use crate::domain::{HoldId, HoldState};
+use crate::error::Error;
+use crate::image::{Reader, Writer, senseless};
+use crate::settlement::sequences::Sequences;
+
+impl Book {
+    /// Writes it.
+    pub(crate) fn save(&self, to: &mut Writer<'_>) {
+        to.count(self.holds.len());
+        for (id, hold) in &self.holds {
+            to.value(id);
+            to.value(hold);
+        }
+        to.value(&self.ended);
+        for set in [&self.stopped, &self.late, &self.gone, &self.flagged] {
+            set.save(to);
+        }
+        to.count(self.let_go.len());
+        self.let_go.iter().for_each(|set| set.save(to));
+        to.u64s(&[self.decided_to, self.hunted_through]);
+        to.value(&self.undecided);
+        to.value(&self.taken_back);
+        to.value(&self.unhunted);
+        to.value(&self.counts);
+    }
+    /// What [`Book::save`] wrote, under the same bounds.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot have been written; whatever the source returns.
+    pub(crate) fn load(from: &mut Reader<'_>, limits: BookLimits) -> Result<Book, Error> {
+        let mut book = Book::new(limits);
+        for _ in 0..from.count(limits.open_max.saturating_add(limits.ended_max))? {
+            let (id, hold): (HoldId, Hold) = (from.value()?, from.value()?);
+            if book.holds.last_key_value().is_some_and(|(last, _)| *last >= id) {
+                return Err(senseless("holds out of order"));
+            }
+            if hold.state == HoldState::Held {
+                book.open.insert(id);
+                let timer = hold.opened.until_ms.filter(|_| !hold.opened.sanctions);
+                book.timers.extend(timer.map(|until_ms| (until_ms, id)));
+            }
+            book.holds.insert(id, hold);
+        }
+        book.ended = from.value()?;
+        for set in [&mut book.stopped, &mut book.late, &mut book.gone, &mut book.flagged] {
+            *set = Sequences::load(from)?;
+        }
+        for _ in 0..from.count(usize::from(u16::MAX))? {
+            book.let_go.push(Sequences::load(from)?);
+        }
+        (book.decided_to, book.hunted_through) = (from.u64()?, from.u64()?);
+        book.undecided = from.value()?;
+        book.taken_back = from.value()?;
+        book.unhunted = from.value()?;
+        book.counts = from.value()?;
+        let has_ended = |id: &HoldId| book.holds.get(id).is_some_and(|hold| hold.state != HoldState::Held);
+        if book.ended.len() + book.open.len() != book.holds.len() || !book.ended.iter().all(has_ended) {
+            return Err(senseless("holds that are neither open nor ended"));
+        }
+        Ok(book)
+    }
+}
