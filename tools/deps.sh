@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian machine lacks: a C compiler for ring and zstd, Vectorscan (the library behind patterns),
-# curl and Rust; with `test` also promtool, which checks the metrics, Mesa's software Vulkan, on which the compute
-# shaders are tested, and what reads the archive: DuckDB, pandas and pyarrow, in an environment beside what cargo builds.
-# Says nothing otherwise.
+# curl and Rust; with `test` also promtool, which checks the metrics, openssl, which makes certificates, Mesa's software
+# Vulkan, on which the compute shaders are tested, and what reads the archive: DuckDB, pandas and pyarrow, in an
+# environment beside what cargo builds. Says nothing otherwise.
 set -euo pipefail
 export PATH="$HOME/.cargo/bin:$PATH"
 need=()
@@ -11,6 +11,7 @@ command -v pkg-config >/dev/null || need+=(pkg-config)
 pkg-config --exists libhs 2>/dev/null || need+=(libvectorscan-dev)
 command -v cargo >/dev/null || { command -v curl >/dev/null || need+=(curl ca-certificates); }
 [ "${1:-}" != test ] || command -v promtool >/dev/null || need+=(prometheus)
+[ "${1:-}" != test ] || command -v openssl >/dev/null || need+=(openssl)
 [ "${1:-}" != test ] || ls /usr/share/vulkan/icd.d/lvp_icd.*.json >/dev/null 2>&1 || need+=(mesa-vulkan-drivers libvulkan1)
 [ "${1:-}" != test ] || python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3-venv)
 if ((${#need[@]})); then

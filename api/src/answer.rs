@@ -217,10 +217,8 @@ impl<'a> Source<'a> {
 
     /// The answer for a reader of an audience.
     pub fn answer(&self, reader: Audience, meta: Meta) -> Answer<'a> {
-        let (verdict, evidence) = (self.verdict, self.evidence());
-        let told = verdict.reasons.iter().filter_map(|reason| self.reason(reason, reader, &evidence));
-        let reasons: Vec<ReasonAnswer<'a>> = told.collect();
-        let filtered = reasons.len() < verdict.reasons.len();
+        let verdict = self.verdict;
+        let (reasons, filtered) = self.reasons(reader);
         Answer {
             id: self.id(),
             sequence: verdict.sequence,
@@ -238,6 +236,15 @@ impl<'a> Source<'a> {
             generation: verdict.generation.to_string(),
             meta: Meta { filtered, would_be: self.recorded.would.map(Outcome::name), ..meta },
         }
+    }
+
+    /// The reasons that a reader of an audience may see, and whether there are others.
+    pub fn reasons(&self, reader: Audience) -> (Vec<ReasonAnswer<'a>>, bool) {
+        let (all, evidence) = (&self.verdict.reasons, self.evidence());
+        let told = all.iter().filter_map(|reason| self.reason(reason, reader, &evidence));
+        let told: Vec<ReasonAnswer<'a>> = told.collect();
+        let filtered = told.len() < all.len();
+        (told, filtered)
     }
 
     /// The request's id, or `seq-SEQUENCE` where it had none.
@@ -430,7 +437,10 @@ impl<'a> Source<'a> {
         });
         let of_pack = generation.packs().get(usize::from(pack.unwrap_or(0))).map(|pack| &pack.codes);
         let map = of_pack.unwrap_or(&BUILT_IN_CODES);
-        let network = Some(generation.settings().network.as_str()).filter(|name| !name.is_empty());
+        // The payment's own network, where the map knows it; else the configured one.
+        let settings = generation.settings();
+        let own = settings.settlement.network(self.transaction).filter(|name| map.knows(name));
+        let network = own.or(Some(settings.network.as_str()).filter(|name| !name.is_empty()));
         let mapped = map.codes(network, self.verdict.outcome, class.unwrap_or_default());
         let iso20022 = Iso20022 { status: mapped.status.as_deref(), reason: mapped.reason.as_deref() };
         Codes { iso8583: mapped.iso8583.as_deref(), iso20022 }

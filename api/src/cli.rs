@@ -13,6 +13,7 @@ pub mod tune;
 pub mod gpu_check;
 pub mod keys;
 pub mod letters;
+pub mod webhooks;
 pub mod backup;
 pub mod restore;
 
@@ -58,6 +59,8 @@ enum Verb {
     Keys(keys::Args),
     /// Read the dead letters of a data folder.
     DeadLetters(letters::Args),
+    /// List webhooks' dead letters, send them again, enable an endpoint.
+    Webhooks(webhooks::Args),
     /// Copy a data folder while its node runs.
     Backup(backup::Args),
     /// Make a data folder of a backup, checked.
@@ -92,6 +95,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::GpuCheck(args) => gpu_check::run(args),
         Verb::Keys(args) => keys::run(args),
         Verb::DeadLetters(args) => letters::run(args),
+        Verb::Webhooks(args) => webhooks::run(args),
         Verb::Backup(args) => backup::run(args),
         Verb::Restore(args) => restore::run(args),
     };

@@ -13,6 +13,8 @@ pub mod http;
 pub mod replay;
 pub mod follow;
 pub mod sinks;
+pub mod rail;
+pub mod webhooks;
 pub mod panics;
 pub mod calibrate;
 pub mod cli;

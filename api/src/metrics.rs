@@ -5,11 +5,13 @@ mod reading;
 
 use crate::answer::Source;
 use crate::node::{Answered, Node};
+use crate::webhooks::Figures;
 use interdict_engine::domain::{Outcome, ReasonSource};
 use interdict_engine::rules::{Class, Mode};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
 use prometheus::{Encoder, Histogram, HistogramOpts, Opts, Registry, TextEncoder};
 use reading::Reading;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 type Counters = GenericCounterVec<U64>;
@@ -35,6 +37,7 @@ pub struct Metrics {
     conflicts: GenericCounter<U64>,
     skew: Histogram,
     undurable: GenericCounter<U64>,
+    webhooks: OnceLock<Figures>,
 }
 
 impl Default for Metrics {
@@ -122,6 +125,7 @@ impl Metrics {
                 "How far event time lies from arrival time, either way",
                 vec![1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0, 604_800.0],
             ),
+            webhooks: OnceLock::new(),
             registry,
         };
         metrics.begin_at_zero();
@@ -219,11 +223,20 @@ impl Metrics {
         self.skew.observe(ms.unsigned_abs() as f64 / 1000.0);
     }
 
+    /// Tells of webhooks too, from now on.
+    pub fn watch_webhooks(&self, figures: Figures) {
+        // Endpoints are opened once, at start.
+        drop(self.webhooks.set(figures));
+    }
+
     /// The exposition, with what the node counts itself read now.
     pub fn text(&self, node: &Node, lag: Duration) -> String {
         let now = Registry::new();
         let reading = Reading { now: &now };
         reading.node(node);
+        if let Some(figures) = self.webhooks.get() {
+            reading.webhooks(figures);
+        }
         reading.seconds("interdict_io_lag_seconds", "How late the I/O threads are", lag);
         let mut families = self.registry.gather();
         families.extend(now.gather());

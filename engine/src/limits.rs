@@ -252,6 +252,15 @@ pub const HOLD_COMMENT_BYTES_MAX: usize = 4096;
 pub const LEARNED_MAX: usize = 1 << 16;
 /// Most payments in one event of the gate; a longer request becomes several.
 pub const CLEAR_EVENT_MAX: usize = 1000;
+/// Most payments in one request to the gate; a longer one is refused (413).
+pub const CLEAR_IDS_MAX: usize = 10_000;
+/// Facts of payments at the gate that are kept in memory, about 60 bytes each: past it those asked for longest ago are
+/// read from the journal again.
+pub const CLEAR_FACTS_MAX: usize = 1 << 17;
+/// Most holds in one request that does the same with several; a longer one is refused (413).
+pub const HOLDS_AT_ONCE_MAX: usize = 1000;
+/// Most holds in one page.
+pub const HOLDS_PAGE_MAX: usize = 1000;
 
 const _: () = assert!(TEXT_BYTES_MAX < BODY_BYTES_MAX);
 const _: () = assert!(NAMES_KNOWN_MAX.is_power_of_two());

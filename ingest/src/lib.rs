@@ -8,6 +8,7 @@ pub mod decode;
 pub mod normalise;
 pub mod lists;
 pub mod watchlists;
+pub mod calendars;
 pub mod dead_letter;
 
 pub use decode::{Decoded, Decoder, IdentityKey, RequestContext};

@@ -164,6 +164,11 @@ pub fn probe(dir: &Path, more: &str) -> PathBuf {
     config
 }
 
+/// A time so many ms from now, RFC 3339.
+pub fn after_ms(ms: i64) -> String {
+    interdict_engine::rules::format_time(interdict::node::now_ms() + ms)
+}
+
 /// Writes a file and the folders it lies in.
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) {
     let folder = path.parent().expect("a file lies in a folder");

@@ -475,3 +475,86 @@ fn misuse_is_2_and_help_is_0() {
     run(dir.path(), "lists inspect nowhere.ilist").code(3);
     run(dir.path(), "doctor --data nowhere").code(3);
 }
+
+/// Answers each request with the next status; the ids that came.
+fn receiver(statuses: &'static [u16]) -> (std::net::SocketAddr, std::thread::JoinHandle<Vec<String>>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let took = move |status: &u16| {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let (mut id, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            let Some((name, value)) = line.trim().split_once(": ") else {
+                if line.trim().is_empty() { break } else { continue }
+            };
+            match name {
+                "webhook-id" => id = value.into(),
+                "content-length" => length = value.parse().unwrap(),
+                _ => {}
+            }
+        }
+        stream.read_exact(&mut vec![0; length]).unwrap();
+        write!(stream.get_mut(), "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        id
+    };
+    (address, std::thread::spawn(move || statuses.iter().map(took).collect()))
+}
+
+#[test]
+fn dead_letters_of_webhooks_are_listed_and_sent_again() {
+    use interdict::webhooks::dead::{Dead, Letter};
+    let dir = tempfile::tempdir().unwrap();
+    let (address, ids) = receiver(&[200, 500, 204]);
+    fs::write(dir.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    fs::set_permissions(dir.path().join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    let section =
+        format!("[webhooks.endpoints.ops]\nurl = \"http://{address}/h\"\nsecret_file = \"secret\"\n");
+    fs::write(dir.path().join("c.toml"), section).unwrap();
+    let dead = Dead::of(&dir.path().join("d"), "ops", 10);
+    for sequence in [12, 7, 9] {
+        let letter = Letter {
+            id: format!("n-{sequence}"),
+            sequence,
+            tenant: "t".into(),
+            kind: "hold.placed".into(),
+            time_ms: 1,
+            dead_ms: 2,
+            attempts: 3,
+            last: "503".into(),
+            body: serde_json::json!({"hold": "h-7"}),
+        };
+        assert!(dead.put(&letter).unwrap());
+    }
+    let verb = |line: &str| run(dir.path(), &format!("webhooks {line} --config c.toml --data d"));
+    let listed = verb("list").code(0);
+    assert!(listed.out.starts_with(
+        "ops: not begun, 3 dead letters\n  n-7  hold.placed  sequence 7, 3 tries, the last: 503\n"
+    ));
+    let told = verb("list --json").code(0).json();
+    assert_eq!((&told["dead"][2]["id"], &told["disabled"]), (&"n-12".into(), &false.into()));
+    assert_eq!(verb("resend ops --id n-9").code(0).out, "n-9  delivered\n");
+    // One is taken, one not: that stays.
+    assert_eq!(verb("resend ops --all").code(3).out, "n-7  500\nn-12  delivered\n");
+    assert_eq!(ids.join().unwrap(), ["n-9", "n-7", "n-12"]);
+    assert!(verb("list").code(0).out.starts_with("ops: not begun, 1 dead letters\n  n-7 "));
+    assert!(verb("resend ops --id n-9").code(3).err.contains("no dead letter \"n-9\""));
+    assert!(verb("resend ops").code(2).err.contains("--all"));
+    assert!(verb("resend oops --all").code(3).err.contains("(known: ops)"));
+    fs::create_dir_all(dir.path().join("d/webhooks/disabled")).unwrap();
+    fs::write(dir.path().join("d/webhooks/disabled/ops"), "410").unwrap();
+    assert!(verb("list").code(0).out.contains("disabled"));
+    assert_eq!(verb("enable ops").code(0).out, "ops is enabled\n");
+    assert_eq!(verb("enable ops").code(0).out, "ops is not disabled\n");
+    // A node does not start with a secret that others may read.
+    fs::set_permissions(dir.path().join("secret"), fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = run(dir.path(), "serve --config c.toml --data d --http 127.0.0.1:0").code(3);
+    assert!(
+        refused.err.contains("webhooks.endpoints.ops") && refused.err.contains("must be 0600"),
+        "{}",
+        refused.err
+    );
+}

@@ -9,6 +9,8 @@ mod decisions;
 mod errors;
 #[path = "http/explain.rs"]
 mod explain;
+#[path = "http/holds.rs"]
+mod holds;
 #[path = "http/identity.rs"]
 mod identity;
 #[path = "http/identity_disk.rs"]
@@ -23,6 +25,8 @@ mod labels;
 mod lists;
 #[path = "http/process.rs"]
 mod process;
+#[path = "http/settlement.rs"]
+mod settlement;
 
 use interdict_tests::blackbox::probe;
 use interdict_tests::node::{Client, Reply, Running, Start};

@@ -81,10 +81,20 @@ fn exercise(client: &Client, data: &Path) {
     write(&rules, good);
 }
 
+/// A webhook's secret, for its owner alone.
+fn secret(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    write(path, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 #[test]
 fn the_metrics_are_those_of_the_table_with_its_types_and_labels() {
     let dir = tempfile::tempdir().unwrap();
-    let config = probe(dir.path(), "\n[lists.watched]\nfile = \"watched.csv\"\nfresh_for = \"24h\"\n");
+    let watched = "\n[lists.watched]\nfile = \"watched.csv\"\nfresh_for = \"24h\"\n";
+    let webhook = "\n[webhooks.endpoints.ops]\nurl = \"http://127.0.0.1:9/\"\nsecret_file = \"secret\"\n";
+    let config = probe(dir.path(), &format!("{watched}{webhook}"));
+    secret(&dir.path().join("secret"));
     write(&dir.path().join("watched.csv"), "type,value\nmerchant,M-99\n");
     with_failing_model(dir.path());
     let rules = dir.path().join("probe/rules/rules.yaml");

@@ -1,12 +1,14 @@
 //! `interdict serve`: the node behind HTTP, until SIGTERM.
 
-use crate::config;
+use crate::config::{self, settlement};
 use crate::follow::Following;
 use crate::http::auth::ApiKeys;
+use crate::http::holds::Desk;
 use crate::http::lag::Lag;
 use crate::http::{App, server};
 use crate::metrics::Metrics;
 use crate::node::{Node, Options, failpoint, keys, now_ms};
+use crate::webhooks::Webhooks;
 use anyhow::{Context, Result};
 use interdict_ingest::Decoder;
 use interdict_ledger::dead_letter::DeadLetters;
@@ -56,6 +58,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         for (key, value, origin) in loaded.origins()? {
             writeln!(out, "{key} = {value}  # {origin}")?;
         }
+        for calendar in settlement::build(&loaded)?.calendars {
+            writeln!(out, "# {}", settlement::describe(&calendar))?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let data = args.data.context("--data DIR is needed")?;
@@ -74,6 +79,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(chosen) = &loaded.chosen {
         tracing::info!(profile = chosen.name, why = chosen.why, "chose a hardware profile");
     }
+    // Before the recovery too: a wrong secret is told at once.
+    let webhooks = Webhooks::open(&data, &loaded)?;
     let full_stats = args.stats == "full";
     let options = Options { full_stats, lanes: args.lanes, gpu: None, hunts: true, snapshots: true };
     let threads = loaded.hardware.io_threads.max(1);
@@ -107,8 +114,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         metrics: Metrics::new(),
         letters,
         lag: Lag::default(),
+        holds: Desk::default(),
         node: node.clone(),
     });
+    app.metrics.watch_webhooks(webhooks.figures());
+    let told = (!webhooks.is_empty()).then(|| webhooks.start(node.notices.clone()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let address = listening.address;
     tracing::info!(%address, "listening");
@@ -121,6 +131,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     // Handlers that were cut hold the node until their tasks are gone.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     tracing::info!("drained");
+    if let Some(told) = told {
+        told.end();
+    }
     node.close()?;
     Ok(ExitCode::SUCCESS)
 }

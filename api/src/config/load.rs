@@ -3,6 +3,7 @@
 
 use super::profiles::{self, AUTO, Choice, Machine, profile};
 use super::schema::{Config, GpuUse, Hardware};
+use super::settlement::{self, CUT_OFF_H_MAX};
 use crate::node::disk::Policy;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::error::nearest;
@@ -11,8 +12,6 @@ use std::path::{Path, PathBuf};
 
 /// Largest bound of what the journal may have in memory, in MiB.
 const UNWRITTEN_MIB_MAX: u64 = 64 << 10;
-/// Latest cut-off of a payment that does not say when it settles, in hours after its arrival.
-const CUT_OFF_H_MAX: i64 = 24 * 400;
 /// Longest retention of text, in days: a century.
 const RETAIN_DAYS_MAX: u32 = 36_525;
 /// Longest that a segment takes records, in hours: a year.
@@ -125,6 +124,7 @@ fn check(config: &Config) -> Result<()> {
             bail!("tenants.{name}.burst: rate is missing, so nothing is bounded");
         }
     }
+    super::outward::check(config)?;
     let (fold_at, fold_at_max) = (config.lists.fold_at, interdict_engine::limits::OVERLAY_ENTRIES_MAX);
     if !(1..=fold_at_max).contains(&fold_at) {
         bail!("lists.fold_at = {fold_at}: expected 1 to {fold_at_max} changes");
@@ -167,7 +167,7 @@ fn check(config: &Config) -> Result<()> {
     if !(1..=SEGMENT_HOURS_MAX).contains(&hours) {
         bail!("journal.segment_max_h = {hours}: expected 1 to {SEGMENT_HOURS_MAX} hours");
     }
-    Ok(())
+    settlement::check(config)
 }
 
 impl Loaded {

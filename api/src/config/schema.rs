@@ -1,5 +1,7 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
+use super::outward::{RailSection, WebhooksSection};
+use super::settlement;
 use crate::node::disk::{SyncLate, WhenUnwritable};
 use interdict_engine::calibration::Calibration;
 use interdict_engine::limits::{FOLD_AT, JOURNAL_UNWRITTEN_BYTES_MAX, UNFINISHED_MAX};
@@ -43,6 +45,12 @@ pub struct Config {
     pub window: WindowSection,
     /// Images of the state, so that a start need not read the whole journal.
     pub snapshot: Snapshot,
+    /// Messages to the rail.
+    pub rail: RailSection,
+    /// Notices to others' servers.
+    pub webhooks: WebhooksSection,
+    /// When payments settle, what can stop them, how holds end.
+    pub settlement: settlement::Section,
     /// What differs from tenant to tenant.
     pub tenants: BTreeMap<String, Tenant>,
 }
@@ -242,7 +250,7 @@ pub struct Decision {
     pub levers: BTreeMap<String, String>,
     /// Deadline where the caller gives none, in ms.
     pub deadline_ms: u32,
-    /// Network whose code map answers where the pack names none.
+    /// Network whose code map answers where the payment's own network has no rows in it.
     pub network: String,
 }
 impl Default for Decision {
@@ -307,8 +315,7 @@ impl Default for Journal {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FinishSection {
-    /// After how many hours from its arrival a payment settles that does not say it (`settles_at`): the earliest is
-    /// finished first.
+    /// As `settlement.default_h`, which wins over it.
     pub cut_off_h: i64,
     /// Most payments that wait to be finished; past it those of the latest cut-off are looked for in the journal again
     /// when the others are done.
@@ -364,6 +371,8 @@ impl Default for Snapshot {
 pub struct Tenant {
     /// Levers that differ from `[decision.levers]`.
     pub levers: BTreeMap<String, String>,
+    /// Lever → how holds end that differ from `[settlement.holds]`.
+    pub holds: BTreeMap<String, settlement::HoldShape>,
     /// Deadline where the caller gives none, in ms.
     pub deadline_ms: Option<u32>,
     /// Its part of the machine beside other tenants that wait, 1 to 1000; 1 where it is not said.

@@ -116,6 +116,13 @@ impl ApiKeys {
     /// # Errors
     /// 401 without a known key, 403 for a role or tenant that may not.
     pub fn caller(&self, headers: &HeaderMap, needed: Role) -> Result<Caller, Problem> {
+        self.caller_of(headers, &[needed])
+    }
+    /// As [`ApiKeys::caller`], where any of some roles will do.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn caller_of(&self, headers: &HeaderMap, needed: &[Role]) -> Result<Caller, Problem> {
         let Some(rows) = &self.0 else {
             return Ok(Caller { name: "loopback".into(), role: Role::Admin, tenant: None });
         };
@@ -137,8 +144,9 @@ impl ApiKeys {
                 "expected Authorization: Bearer with a known API key",
             ));
         };
-        if !row.role.may(needed) {
-            let detail = format!("role {} may not do what needs {}", row.role.name(), needed.name());
+        if !needed.iter().any(|needed| row.role.may(*needed)) {
+            let needed: Vec<&str> = needed.iter().map(|needed| needed.name()).collect();
+            let detail = format!("role {} may not do what needs {}", row.role.name(), needed.join(" or "));
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
         Ok(Caller { name: row.name.clone(), role: row.role, tenant: row.tenant.clone() })

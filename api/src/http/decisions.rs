@@ -201,7 +201,7 @@ fn submission(app: &App, decoded: Decoded, arrived: Instant, lag: Duration) -> (
     let config = &app.node.loaded.config;
     let of_tenant = config.tenants.get(&*tenant).and_then(|section| section.deadline_ms);
     let deadline_ms = decoded.deadline_ms.or(of_tenant).unwrap_or(config.decision.deadline_ms);
-    let arrival_ms = now_ms();
+    let arrival_ms = app.node.clock.wall_ms();
     app.metrics.skew(arrival_ms - decoded.tx.time_ms);
     let submission = from_decoded(decoded, arrival_ms);
     // What it waited to be read is over; the answer's way to the socket is in what admission adds.

@@ -4,7 +4,7 @@ use super::auth::Role;
 use super::decisions::{internal, json};
 use super::problem::Problem;
 use super::{App, refusal};
-use crate::node::{Answered, now_ms};
+use crate::node::Answered;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -42,7 +42,7 @@ async fn label_inner(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Res
         app.dead_letter("http", &error, RecordKind::Label, body);
         Problem::from(&error)
     })?;
-    let arrival_ms = now_ms();
+    let arrival_ms = app.node.clock.wall_ms();
     let mut problems = Vec::with_capacity(labels.len());
     let mut submissions = Vec::with_capacity(labels.len());
     for label in labels {

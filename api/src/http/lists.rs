@@ -112,7 +112,7 @@ async fn change(
         None => None,
     };
     let changes = delta.add.len() + delta.remove.len();
-    let (list, arrival_ms) = (delta.list.clone(), now_ms());
+    let (list, arrival_ms) = (delta.list.clone(), app.node.clock.wall_ms());
     let event = Event { tenant: tenant.as_str().into(), arrival_ms, body: Body::ListDelta(Box::new(delta)) };
     let submission = Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None };
     match app.call(submission, None).await {

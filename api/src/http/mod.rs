@@ -5,6 +5,8 @@ pub mod problem;
 pub mod auth;
 pub mod decisions;
 pub mod labels;
+pub mod settlement;
+pub mod holds;
 pub mod lists;
 pub mod packs;
 pub mod keys;
@@ -55,6 +57,8 @@ pub struct App {
     pub letters: Arc<Mutex<DeadLetters>>,
     /// How late requests are read.
     pub lag: Lag,
+    /// What those share who are at work with holds.
+    pub holds: holds::Desk,
 }
 
 /// The routes.
@@ -64,6 +68,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/decisions", post(decisions::decide))
         .route("/v1/decisions/{id}", get(decisions::read))
         .route("/v1/labels", post(labels::label))
+        .route("/v1/settlement/clear", post(settlement::clear))
+        .route("/v1/holds", get(holds::all))
+        .route("/v1/holds/stream", get(holds::stream::stream))
+        .route("/v1/holds/{id}", get(holds::one).post(holds::acts::several))
+        .route("/v1/holds/{id}/{act}", post(holds::acts::one))
         .route("/v1/lists", get(lists::all))
         .route("/v1/lists/{name}/entries", put(lists::add).delete(lists::remove))
         .route(

@@ -1,7 +1,7 @@
 //! `/openapi.json`, generated from the answers' types and the request's shape.
 
 use super::decisions::json;
-use super::{labels, lists, ops, packs, problem};
+use super::{holds, labels, lists, ops, packs, problem, settlement};
 use crate::answer;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -222,6 +222,63 @@ fn read() {}
 #[allow(dead_code)]
 fn label() {}
 
+#[utoipa::path(post, path = "/v1/settlement/clear", request_body = settlement::ClearRequest,
+    responses((status = 200, body = settlement::ClearAnswer, description = "In the order asked; what has no go is not settled"),
+              (status = 413, body = problem::Problem, description = "More than 10,000 ids"),
+              (status = 503, body = problem::Problem, description = "Nothing is settled; ask again")))]
+#[allow(dead_code)]
+fn clear() {}
+
+#[utoipa::path(get, path = "/v1/holds",
+    params(("state" = Option<String>, Query, description = "held, released …; several with commas"),
+           ("tenant" = Option<String>, Query), ("lever" = Option<String>, Query),
+           ("kind" = Option<String>, Query, description = "settlement, payout or fulfilment"),
+           ("reason" = Option<String>, Query, description = "pack/rule, or the name of a list or watchlist"),
+           ("sanctions" = Option<bool>, Query),
+           ("proposed" = Option<bool>, Query, description = "Whether a hunt or a person proposes to let it go"),
+           ("since" = Option<String>, Query, description = "Opened then or later, RFC 3339"),
+           ("until" = Option<String>, Query, description = "Opened before, RFC 3339"),
+           ("currency" = Option<String>, Query),
+           ("min_amount" = Option<i64>, Query, description = "In minor units"),
+           ("order" = Option<String>, Query, description = "id (the default) or deadline"),
+           ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+           ("limit" = Option<u32>, Query, description = "1 to 1000, 100 by default")),
+    responses((status = 200, body = holds::HoldsAnswer, description = "A page"),
+              (status = 422, body = problem::Problem, description = "A wrong parameter, by name")))]
+#[allow(dead_code)]
+fn all_holds() {}
+
+#[utoipa::path(get, path = "/v1/holds/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = holds::HoldAnswer, description = "With its causes and what was done with it"),
+              (status = 404, body = problem::Problem, description = "Not known")))]
+#[allow(dead_code)]
+fn one_hold() {}
+
+#[utoipa::path(post, path = "/v1/holds/{id}/{act}", request_body = Option<holds::acts::ActRequest>,
+    params(("id" = String, Path),
+           ("act" = String, Path, description = "release, confirm, comment; of a sanctions hold block, reject, false-match")),
+    responses((status = 200, body = holds::acts::Done, description = "It was done"),
+              (status = 404, body = problem::Problem, description = "Not known"),
+              (status = 409, body = problem::Problem, description = "It has ended, the act is not for it, or a second person is needed")))]
+#[allow(dead_code)]
+fn act_on_hold() {}
+
+#[utoipa::path(post, path = "/v1/holds/{act}", request_body = holds::acts::ActsRequest,
+    params(("act" = String, Path, description = "release or confirm")),
+    responses((status = 200, body = holds::acts::AllDone, description = "In the order asked")))]
+#[allow(dead_code)]
+fn act_on_holds() {}
+
+#[utoipa::path(get, path = "/v1/holds/stream",
+    params(("Last-Event-ID" = Option<String>, Header, description = "Goes on behind this event"),
+           ("tenant" = Option<String>, Query),
+           ("from" = Option<String>, Query, description = "now (the default) or oldest")),
+    responses((status = 200, content_type = "text/event-stream", body = String,
+               description = "Events as webhooks have them (docs/formats/webhooks.md)"),
+              (status = 503, body = problem::Problem, description = "As many streams are open as there may be")))]
+#[allow(dead_code)]
+fn stream_holds() {}
+
 #[utoipa::path(get, path = "/v1/lists", responses((status = 200, body = Vec<lists::ListRow>, description = "Lists")))]
 #[allow(dead_code)]
 fn all_lists() {}
@@ -282,6 +339,12 @@ fn metrics() {}
         decide,
         read,
         label,
+        clear,
+        all_holds,
+        one_hold,
+        act_on_hold,
+        act_on_holds,
+        stream_holds,
         all_lists,
         add_entries,
         remove_entries,

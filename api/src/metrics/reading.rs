@@ -1,7 +1,9 @@
 //! What the node counts itself, read when somebody asks for the metrics.
 
 mod keys;
+mod settlement;
 mod snapshots;
+mod webhooks;
 
 use super::Counters;
 use crate::node::{Node, finish};
@@ -98,6 +100,7 @@ impl Reading<'_> {
         self.sequencer(node);
         self.journal(node);
         self.keys(node);
+        self.settlement(node);
         self.generation(node);
     }
 

@@ -11,9 +11,9 @@ mod round;
 
 pub use figures::{Figures, Reading};
 
+use super::Node;
 use super::background::Background;
 use super::share::Share;
-use super::{Node, now_ms};
 use anyhow::{Result, anyhow};
 use filling::Filling;
 use interdict_engine::generation::View;
@@ -169,7 +169,7 @@ impl Hunter {
     }
     /// Lets go of rows whose cut-off is long past, but for those that are held.
     fn tidy(&mut self, node: &Arc<Node>) -> Result<()> {
-        let until_ms = now_ms() - node.hunt().settings.keep_h * 3_600_000;
+        let until_ms = node.clock.wall_ms() - node.hunt().settings.keep_h * 3_600_000;
         let held = |sequence: u64| {
             node.with_core(|core| {
                 let latest = core.sequencer.book().latest(sequence);

@@ -12,6 +12,9 @@ use interdict_engine::domain::{
 use interdict_engine::generation::{Generation, View};
 use std::sync::Arc;
 
+/// Most identities' owners that are looked up under the core's lock at once.
+const KNOWN_AT_ONCE: usize = 256;
+
 /// A verdict with what it was made from.
 #[derive(Debug)]
 pub struct Given {
@@ -101,9 +104,23 @@ impl Node {
         })
     }
 
+    /// As [`Node::known`], for many: the sequence of each one's first identity that is known. The core is let go of in
+    /// between.
+    pub fn known_together(&self, tenant: &str, keys: &[Vec<u128>]) -> Vec<Option<u64>> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KNOWN_AT_ONCE) {
+            self.with_core(|core| {
+                let first =
+                    |keys: &Vec<u128>| keys.iter().find_map(|key| core.sequencer.sequence_of(tenant, *key));
+                found.extend(keys.iter().map(first));
+            });
+        }
+        found
+    }
+
     /// A view that can name what a verdict's reasons point at: the one in force where it is of the same generation
     /// (its overlay has the entries of deltas, as a rule), else the bare generation.
-    fn view_of(&self, id: &GenerationId) -> Result<Arc<View>> {
+    pub(super) fn view_of(&self, id: &GenerationId) -> Result<Arc<View>> {
         let current = self.view();
         if current.id().hash == id.hash {
             return Ok(current);

@@ -38,6 +38,10 @@ pub mod recovery;
 pub mod snapshot;
 pub mod recall;
 pub mod lookup;
+pub mod clearing;
+pub mod notices;
+pub mod timers;
+pub mod holds;
 pub mod retention;
 pub mod rotate;
 
@@ -47,6 +51,7 @@ pub use self::outage::Unwritable;
 
 use self::background::Background;
 use self::bounds::terms;
+use self::clearing::{Clearing, JournalFacts};
 use self::clock::{Clock, Machine};
 use self::core::Core;
 use self::finish::Finish;
@@ -56,6 +61,7 @@ use self::hunt::Hunt;
 use self::intake::Intake;
 use self::keys::NodeKeys;
 use self::lanes::{Lanes, Setting, Waits};
+use self::notices::Notices;
 use self::pace::Pace;
 use self::retention::Keeping;
 use self::sequencing::Means;
@@ -120,6 +126,12 @@ pub struct Node {
     pub syncs: Histogram,
     /// What was skipped and is finished.
     pub finish: Arc<Finish>,
+    /// What the settlement gate asks.
+    pub clearing: Clearing,
+    /// What is told of holds.
+    pub notices: Arc<Notices>,
+    /// What the timers of holds came to.
+    pub timers: timers::Timers,
     /// The payments that are to settle, where they are followed.
     pub window: Option<Hunt>,
     core: Arc<Mutex<Core>>,
@@ -208,6 +220,7 @@ impl Node {
             opened.snapshots.write_live(&opened.sequencer, &opened.journal, published, unfinished);
         }
         let (reader, keeping) = (opened.journal.reader(), Keeping::new(opened.journal.retention()));
+        let notices = Arc::new(Notices::new(reader.clone(), opened.journal.at()));
         rotate::check_ring(&keys, opened.sequencer.keys())?;
         let pace = Arc::new(Pace::new(lane_count));
         pace.guess(&costs);
@@ -231,7 +244,11 @@ impl Node {
             let setting = Setting { means, tally, gpu, waits };
             Lanes::start(lane_count, setting, loaded.hardware.pin)
         });
+        let clearing = Clearing::new(JournalFacts::new(reader.clone(), store.clone()));
         let node = Arc::new(Node {
+            clearing,
+            notices,
+            timers: timers::Timers::default(),
             data: data.to_owned(),
             keys,
             store,
@@ -292,6 +309,8 @@ impl Node {
         if self.window.is_some() {
             self.beside(hunt::start(self));
         }
+        self.beside(notices::start(self));
+        self.beside(timers::start(self));
         if self.writes_images {
             let (of_node, snapshots) = (Arc::downgrade(self), self.snapshots.clone());
             let (store, reader) = (self.store.clone(), self.reader.clone());

@@ -5,7 +5,7 @@ use super::keys::NodeKeys;
 use super::now_ms;
 use super::store::Store;
 use super::watchlists::watchlist_bank;
-use crate::config::{Loaded, schema};
+use crate::config::{Loaded, schema, settlement};
 use anyhow::{Context, Result, bail};
 use interdict_engine::calibration::Calibration;
 use interdict_engine::domain::{Audience, Lever, Outcome, Subject};
@@ -13,12 +13,14 @@ use interdict_engine::freshness::{Freshness, WhenStale};
 use interdict_engine::generation::{Generation, Manifest, PartKind, Settings};
 use interdict_engine::lists::{ListMeta, Snapshot};
 use interdict_engine::packs::{self, Pack, StageCost};
-use interdict_engine::settlement::Settlement;
 use interdict_engine::{Error, ErrorKind, Stage};
 use interdict_ingest::normalise::time::duration_ms;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// A calendar that ends within so many ms is worth a word at each publication: 30 days.
+const CALENDAR_ENDS_SOON_MS: i64 = 30 * 86_400_000;
 
 /// The files of a pack folder, by path relative to it.
 ///
@@ -278,6 +280,14 @@ pub fn build_costed(
         let (list, when) = (&stale.list, stale.when_stale.name());
         tracing::warn!("list {list:?}: its file is older than its fresh_for; when_stale is {when}");
     }
+    let soon_ms = now_ms().saturating_add(CALENDAR_ENDS_SOON_MS);
+    for calendar in generation.settings().settlement.calendars.iter().filter(|one| one.until_ms < soon_ms) {
+        let until = interdict_engine::rules::format_time(calendar.until_ms);
+        tracing::warn!(
+            "calendar {:?} ends at {until}; settlement.default_h counts after that",
+            calendar.name
+        );
+    }
     for (screen, watchlist) in unsearched(&generation) {
         tracing::warn!("screen {screen:?}: no watchlist {watchlist:?} is configured, so it is not searched");
     }
@@ -313,7 +323,11 @@ pub fn assemble(manifest: Manifest, store: &Store) -> Result<Arc<Generation>> {
     Ok(Arc::new(generation))
 }
 
-fn settings(loaded: &Loaded) -> Result<Settings> {
+/// What a configuration says of verdicts and settlement, as the generation has it.
+///
+/// # Errors
+/// A wrong freshness, a calendar whose file is wrong, with their places.
+pub fn settings(loaded: &Loaded) -> Result<Settings> {
     let config = &loaded.config;
     let number = |name: &String| Lever::by_name(name).expect("the config was checked") as u8;
     let levers =
@@ -322,7 +336,6 @@ fn settings(loaded: &Loaded) -> Result<Settings> {
     by_tenant
         .extend(config.tenants.iter().map(|(tenant, section)| (tenant.clone(), levers(&section.levers))));
     let freshness = freshness(loaded)?;
-    let cut_off_default_ms = config.finish.cut_off_h * 3_600_000;
-    let settlement = Settlement { cut_off_default_ms, ..Settlement::default() };
+    let settlement = settlement::build(loaded)?;
     Ok(Settings { levers: by_tenant, network: config.decision.network.clone(), freshness, settlement })
 }

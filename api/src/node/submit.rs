@@ -124,6 +124,10 @@ impl Node {
             )),
         }
     }
+    /// Whether it takes no more requests, since it is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
     /// Takes no more requests; those taken are answered.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);

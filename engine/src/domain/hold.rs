@@ -172,6 +172,14 @@ pub struct Opened {
     pub learned: Option<Learned>,
 }
 
+impl Opened {
+    /// Whether something can still hold the payment at a time, ms since the Unix epoch. A recall is a request, and holds
+    /// nothing.
+    pub fn can_hold(&self, now_ms: i64) -> bool {
+        !matches!(self.lever, Lever::None | Lever::Recall) && now_ms < self.cut_off_ms
+    }
+}
+
 /// What judging a payment of the window again came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {

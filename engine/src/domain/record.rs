@@ -97,6 +97,9 @@ enum OtherBody {
     Hunted { through: u64 },
 }
 
+/// Positions of approximate values, identities to wait for, and what it is known by under earlier keys.
+type Front = (Vec<u16>, Vec<u128>, Vec<Earlier>);
+
 fn corrupt(what: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Corrupt, format!("record: {what}"))
 }
@@ -180,13 +183,20 @@ impl Accepted {
             _ => Vec::new(),
         }
     }
-    /// The record of its two parts. Without the sealed part a payment's text fields are absent.
+    /// The kind of event that a record's open part is of, without reading the rest: whoever looks for few of them goes
+    /// over millions.
     ///
     /// # Errors
     /// `Version` or `Corrupt`.
-    pub fn decode(open: &[u8], sealed: Option<&[u8]>) -> Result<Accepted, Error> {
-        type Front = (Vec<u16>, Vec<u128>, Vec<Earlier>);
-        let ((approximate, waits_for, earlier), header): (Front, &[u8]) = match open.split_first() {
+    pub fn kind_of(open: &[u8]) -> Result<EventKind, Error> {
+        let (_, header) = Accepted::front(open)?;
+        // The header's first fields, which have no marks between them.
+        let (first, _) = postcard::take_from_bytes::<(u64, &str, i64, EventKind)>(header).map_err(corrupt)?;
+        Ok(first.3)
+    }
+    /// What may stand before the header, and the header.
+    fn front(open: &[u8]) -> Result<(Front, &[u8]), Error> {
+        Ok(match open.split_first() {
             Some((&RECORD_VERSION_APPROXIMATE, rest)) => {
                 let (approximate, rest) = postcard::take_from_bytes(rest).map_err(corrupt)?;
                 ((approximate, Vec::new(), Vec::new()), rest)
@@ -197,7 +207,14 @@ impl Accepted {
             }
             Some((&RECORD_VERSION_EARLIER, rest)) => postcard::take_from_bytes(rest).map_err(corrupt)?,
             _ => (Default::default(), strip_version(open)?),
-        };
+        })
+    }
+    /// The record of its two parts. Without the sealed part a payment's text fields are absent.
+    ///
+    /// # Errors
+    /// `Version` or `Corrupt`.
+    pub fn decode(open: &[u8], sealed: Option<&[u8]>) -> Result<Accepted, Error> {
+        let ((approximate, waits_for, earlier), header) = Accepted::front(open)?;
         if earlier.len() > TAG_KEYS_EARLIER_MAX {
             return Err(corrupt("more earlier tag keys than there may be"));
         }
@@ -330,6 +347,10 @@ impl Decided {
         }
         self.verdict.encode_into(&mut out);
         out
+    }
+    /// Whether a hold begins with the record of these bytes.
+    pub fn has_hold(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&DECIDED_HOLD)
     }
     /// The record of its bytes.
     ///
@@ -469,6 +490,7 @@ mod tests {
             let bytes = rotated.encode_open();
             assert_eq!(bytes[0], RECORD_VERSION_EARLIER);
             assert!(bytes.ends_with(&accepted(&[]).encode_open()[1..]));
+            assert_eq!(Accepted::kind_of(&bytes).unwrap(), EventKind::Transaction);
             let back = Accepted::decode(&bytes, Some(&[])).unwrap();
             assert_eq!(back, rotated);
             let Body::Payment(tx) = &back.event.body else { panic!() };
@@ -494,6 +516,8 @@ mod tests {
         let mut record = accepted(&[]);
         record.event.body = Body::Key(Box::new(taken));
         let bytes = record.encode_open();
+        assert_eq!(Accepted::kind_of(&bytes).unwrap(), EventKind::Key);
+        assert!(Accepted::kind_of(&bytes[..9]).is_err());
         assert_eq!(Accepted::decode(&bytes, Some(&[])).unwrap(), record);
         assert!(record.encode_sealed().is_empty());
     }

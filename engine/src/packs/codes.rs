@@ -76,6 +76,11 @@ impl CodeMap {
         own.extend(CodeMap::default().rows);
         CodeMap { rows: own }
     }
+    /// Whether any row names a network.
+    pub fn knows(&self, network: &str) -> bool {
+        let named = self.rows.iter().filter_map(|row| row.network.as_deref());
+        named.into_iter().any(|name| name.eq_ignore_ascii_case(network))
+    }
     /// The codes of an outcome whose decisive reason is of a class, on a network (`None`: no network is known). The
     /// row that names most decides; of equals the first.
     pub fn codes(&self, network: Option<&str>, outcome: Outcome, class: Class) -> &Codes {

@@ -264,14 +264,14 @@ impl Book {
         }
         let taken_back = self.taken_back.remove(&sequence).unwrap_or_default();
         let Some(opened) = hold else { return };
-        self.place(sequence, opened.clone(), None, !can_hold(opened, opened.at_ms));
+        self.place(sequence, opened.clone(), None, !opened.can_hold(opened.at_ms));
         taken_back.into_iter().for_each(|back| self.reversed(sequence, back));
     }
     /// A payment was finished that had lacked stages, and with that a hold begins where none ever did.
     pub(crate) fn finished(&mut self, sequence: u64, hold: &Opened) {
         let has_had_one = self.next_number(sequence) > 1 || self.late.contains(sequence);
         if !has_had_one && !self.is_stopped(sequence) {
-            let too_late = self.is_gone(sequence) || !can_hold(hold, hold.at_ms);
+            let too_late = self.is_gone(sequence) || !hold.can_hold(hold.at_ms);
             self.place(sequence, hold.clone(), None, too_late);
         }
     }
@@ -305,7 +305,7 @@ impl Book {
     pub(crate) fn weigh(&self, found: &mut Found, now_ms: i64) {
         let gone = self.is_gone(found.target);
         if let FoundNow::Stops { opened, too_late } = &mut found.now {
-            *too_late = gone || !can_hold(opened, now_ms);
+            *too_late = gone || !opened.can_hold(now_ms);
         }
     }
     /// Takes what a hunt found.
@@ -444,12 +444,6 @@ impl Book {
             }
         }
     }
-}
-
-/// Whether something can still hold a payment at a time. A recall is a request, and holds nothing.
-fn can_hold(opened: &Opened, now_ms: i64) -> bool {
-    use crate::domain::Lever;
-    !matches!(opened.lever, Lever::None | Lever::Recall) && now_ms < opened.cut_off_ms
 }
 
 fn note(acts: &mut Vec<u64>, sequence: u64, most: usize) {

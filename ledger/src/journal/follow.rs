@@ -28,11 +28,20 @@ impl Reader {
     /// # Errors
     /// `Corrupt`, `Io`.
     pub fn beginning(&self) -> Result<Option<At>, Error> {
-        let first = self.index().segments.first().map(|segment| segment.info.clone());
-        let Some(first) = first else { return Ok(None) };
-        let header = self.header(first.number)?;
+        let first = self.index().segments.first().map(|segment| segment.info.number);
+        first.map_or(Ok(None), |first| self.beginning_of(first))
+    }
+    /// The beginning of a segment; `None` where the journal has none of that number (any more).
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn beginning_of(&self, segment: u64) -> Result<Option<At>, Error> {
+        if !self.index().segments.iter().any(|known| known.info.number == segment) {
+            return Ok(None);
+        }
+        let header = self.header(segment)?;
         let last_sequence = header.first_sequence.saturating_sub(1);
-        Ok(Some(At { segment: first.number, scanned: Scanned::start(&header), last_sequence }))
+        Ok(Some(At { segment, scanned: Scanned::start(&header), last_sequence }))
     }
     /// A place of the journal, from which it can be opened.
     pub fn resume(&self, at: At) -> Resume {

@@ -30,7 +30,7 @@ pub use store::{Lost, UNWRITTEN_MAX, Window};
 //     let at = window.resume() or reader.beginning();
 //     let mut pairs = Pairs::new(at);
 //     reader.follow(at, |stored| pairs.take(stored), |at| {
-//         while let Some(pair) = pairs.pop()? { if it is to settle { window.push(&NewRow { … })?; } }
+//         while let Some(pair) = pairs.pop()? { if it is to settle { window.push(&NewRow { … })?; } }  // Full: write_full(at)
 //         window.reached(at, &pairs.resume(at))?;
 //     })
 //

@@ -72,6 +72,10 @@ impl Pairs {
         })?;
         Ok(Some(Pair { taken, accepted, decided_bytes, decided }))
     }
+    /// The first payment that waits.
+    pub fn first(&self) -> Option<u64> {
+        self.pending.keys().next().copied()
+    }
     /// How many payments wait.
     pub fn len(&self) -> usize {
         self.pending.len()

@@ -218,8 +218,8 @@ impl Window {
     /// it go.
     ///
     /// # Errors
-    /// `Full` while the disk does not take the chunks that wait for it (nothing is changed: ask again after
-    /// [`Window::reached`] succeeded); `Invalid` as [`Growing::push`].
+    /// `Full` while [`UNWRITTEN_MAX`] chunks wait to be written (nothing is changed: ask again after
+    /// [`Window::write_full`] succeeded); `Invalid` as [`Growing::push`].
     pub fn push(&mut self, new: &NewRow<'_>) -> Result<bool, Error> {
         if new.taken.sequence <= self.last {
             return Ok(false);
@@ -257,6 +257,15 @@ impl Window {
             false => Ok(()),
         }
     }
+    /// Writes the chunks that have become full, all of whose records lie before a place; says nothing of where following
+    /// would go on. For whoever has more rows of one batch than [`Window::push`] takes.
+    ///
+    /// # Errors
+    /// `Full` and `Io`, as [`Window::reached`].
+    pub fn write_full(&mut self, reached: &At) -> Result<(), Error> {
+        self.reached = Some(reached.clone());
+        self.write_parts()
+    }
     fn write_parts(&mut self) -> Result<(), Error> {
         let dir = &self.dir;
         for part in self.parts.iter_mut().filter(|part| part.file.is_none()) {
@@ -292,7 +301,9 @@ impl Window {
     /// Writes the list of files, of the places that hold for all of them.
     fn write_list(&self) -> Result<(), Error> {
         let (Some(resume), Some(reached)) = (&self.from, &self.reached) else { return Ok(()) };
-        let resume = self.parts.iter().find_map(|part| part.from.as_ref()).unwrap_or(resume);
+        let unwritten = self.parts.iter().find(|part| part.file.is_none());
+        // From nowhere: it is of the first rows ever, and nothing has been listed yet.
+        let Some(resume) = unwritten.map_or(Some(resume), |part| part.from.as_ref()) else { return Ok(()) };
         let mut files: Vec<Entry> =
             self.files().chain(self.lost.iter().map(|(_, file)| file)).cloned().collect();
         files.sort_by_key(|file| file.first);

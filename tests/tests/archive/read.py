@@ -24,7 +24,7 @@ frame = pandas.read_parquet(archive)
 frame["day"] = frame["day"].astype(str)
 found["pandas"] = [
     [day, len(of), int(of["amount.minor"].sum()), of["card.tag.own"].nunique(), int(of["label"].count()),
-     sum(dict(features)["velocity.card.1h"] for features in of["features"]),
+     int(sum(dict(features)["velocity.card.1h"] for features in of["features"])),
      sum(dict(features)["velocity.card.24h"] is not None for features in of["features"]),
      sum("listed" in reasons for reasons in of["reasons"]),
      int(of["settled"].min().timestamp() * 1000), round(of["settled"].max().timestamp() * 1000)]

@@ -106,6 +106,34 @@ fn outcome_score_reasons_lever_and_codes_are_those_of_the_rules() {
 }
 
 #[test]
+fn codes_and_levers_are_those_of_the_payments_network() {
+    let probe = Probe::configured(
+        "\n[settlement]\n[[settlement.networks]]\nname = \"visa\"\nbins = [\"4\"]\n\
+         [[settlement.networks]]\nname = \"sct\"\nchannels = [\"transfer\"]\ncurrencies = [\"EUR\"]\n\
+         [[settlement.levers]]\nnetwork = \"sct\"\nlever = \"accept_without_posting\"\n",
+    );
+    let large = |more: Value| {
+        let mut body = payment(more);
+        body["amount"]["minor"] = 90_000.into();
+        probe.verdict(&body)
+    };
+    let visa = large(json!({"card": {"pan": "4111111111111111"}}));
+    assert_eq!((&visa["outcome"], &visa["codes"]["iso8583"]), (&json!("challenge"), &json!("1A")), "{visa}");
+    let other = large(json!({"card": {"pan": "5555555555554444"}}));
+    assert_eq!(other["codes"]["iso8583"], "05", "no network: the configured one's codes: {other}");
+    // A network that the map does not know: likewise. Its lever goes before the channel's.
+    let euro = large(json!({"channel": "transfer"}));
+    assert_eq!(
+        (&euro["outcome"], &euro["lever"]),
+        (&json!("hold"), &json!("accept_without_posting")),
+        "{euro}"
+    );
+    assert_eq!(euro["codes"]["iso20022"]["status"], "ACWP");
+    let dollar = large(json!({"channel": "transfer", "amount": {"minor": 0, "currency": "USD"}}));
+    assert_eq!(dollar["lever"], "stop_before_cutoff", "{dollar}");
+}
+
+#[test]
 fn time_amount_and_one_identifier_are_enough_and_without_an_id_the_answer_is_named_by_its_sequence() {
     let probe = Probe::start();
     let subjects = [

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Makes a key for a data folder; the key.
-fn key(data: &Path, name: &str, role: &str, tenant: Option<&str>) -> String {
+pub(super) fn key(data: &Path, name: &str, role: &str, tenant: Option<&str>) -> String {
     let mut args = vec!["keys", "add", "--name", name, "--role", role, "--data", text(data), "--json"];
     args.extend(tenant.iter().flat_map(|tenant| ["--tenant", tenant]));
     let made = run(BINARY, &args);

@@ -130,6 +130,12 @@ fn check_prints_every_value_with_where_it_came_from() {
     };
     assert!(line("http.listen").contains("127.0.0.1:8470") && line("http.listen").ends_with("default.toml"));
     assert!(line("decision.levers.transfer").contains("stop_before_cutoff"));
+    assert!(line("settlement.calendars.target.file").contains("calendars/target.toml"));
+    assert!(
+        line("settlement.networks").contains("t2") && line("settlement.networks").ends_with("default.toml")
+    );
+    let compiled = "# calendar target: version 2026-1, from 2025-12-31T23:00:00Z until 2028-12-31T23:00:00Z, 769 cut-offs";
+    assert!(checked.stdout.lines().any(|line| line == compiled), "{}", checked.stdout);
     assert!(line("http.requests_max").ends_with("# default"));
     assert_eq!(line("http.drain_ms"), "http.drain_ms = 1234  # environment");
     assert!(line("hardware.durability").contains("profile embedded-2core"));

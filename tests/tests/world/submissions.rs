@@ -34,7 +34,8 @@ pub fn submissions(decoder: &Decoder, world: &World) -> Vec<Step> {
     world.items().map(step).collect()
 }
 
-fn payment(decoder: &Decoder, json: &Value) -> Submission {
+/// A payment of the world.
+pub fn payment(decoder: &Decoder, json: &Value) -> Submission {
     let decoded = decoder.decode(json.to_string().as_bytes(), &RequestContext::default()).unwrap();
     from_decoded(decoded, ARRIVAL_MS)
 }

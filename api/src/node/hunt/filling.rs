@@ -1,7 +1,6 @@
 //! The journal's payments into rows of the window: each that was accepted and decided and is to settle, in the one order.
 
 use super::{Hunter, Node};
-use crate::node::now_ms;
 use crate::node::recovery::Generations;
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Body, Field, GenerationId, Lever, Outcome, TransactionKind};
@@ -45,7 +44,7 @@ impl Hunter {
                 None => node.reader.beginning().map_err(failed)?,
             };
             let Some(at) = at else { return Ok(()) };
-            let (pairs, terms, met) = (Pairs::default(), BTreeMap::new(), at.last_sequence());
+            let (pairs, terms, met) = (Pairs::new(at.clone()), BTreeMap::new(), at.last_sequence());
             self.filling = Some(Filling { at, pairs, terms, met });
             self.mend(node)?;
         }
@@ -87,13 +86,15 @@ impl Hunter {
             window.lost().map(|lost| (lost.name.clone(), lost.first, lost.last)).collect()
         };
         for (name, first, last) in lost {
-            let (mut pairs, mut terms, mut rows) = (Pairs::default(), BTreeMap::new(), Growing::default());
+            // Where it begins is of no matter: it is not asked where to go on.
+            let Some(begin) = node.reader.beginning().map_err(failed)? else { return Ok(()) };
+            let (mut pairs, mut terms, mut rows) = (Pairs::new(begin), BTreeMap::new(), Growing::default());
             let read = node.reader.for_each(first, &mut |stored| match stored.sequence > last {
                 true => Ok(()),
                 false => pairs.take(stored),
             });
             read.map_err(failed)?;
-            while let Some(pair) = pairs.next().map_err(failed)? {
+            while let Some(pair) = pairs.pop().map_err(failed)? {
                 with_row(node, &mut terms, &pair, |new| rows.push(new).map_err(failed))?;
             }
             tracing::info!(file = name, rows = rows.len(), "a refused file of the window was made anew");
@@ -106,7 +107,7 @@ impl Hunter {
 /// Puts what is decided into the window, up to a place that was reached.
 fn put_away(node: &Node, pairs: &mut Pairs, terms: &mut Terms, at: &At) -> Result<()> {
     let failed = |e: interdict_ledger::Error| anyhow!("{e}");
-    while let Some(pair) = pairs.next().map_err(failed)? {
+    while let Some(pair) = pairs.pop().map_err(failed)? {
         with_row(node, terms, &pair, |new| node.hunt().window.write().push(new).map(drop).map_err(failed))?;
     }
     let resume = pairs.resume(at);
@@ -135,7 +136,7 @@ fn with_row(
         }
         None => (said(accepted), Lever::None),
     };
-    if cut_off_ms < now_ms() - node.hunt().settings.keep_h * 3_600_000 {
+    if cut_off_ms < node.clock.wall_ms() - node.hunt().settings.keep_h * 3_600_000 {
         return Ok(());
     }
     put(&NewRow { taken, accepted, decided_bytes, decided, outcome, cut_off_ms, lever })

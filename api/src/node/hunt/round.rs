@@ -3,14 +3,12 @@
 use super::judging::{Again, Judge};
 use super::learned::{Plan, Subjects};
 use super::progress::Progress;
-use super::{Hunter, Node, now_ms};
+use super::{Hunter, Node};
 use crate::node::core::{Answered, Job, Reply};
 use crate::node::failpoint;
 use anyhow::{Result, anyhow, bail};
 use interdict_engine::ErrorKind;
-use interdict_engine::domain::{
-    Body, Event, Found, FoundNow, HoldState, Learned, LearnedWhat, Opened, Outcome,
-};
+use interdict_engine::domain::{Body, Event, Found, FoundNow, HoldState, Learned, Opened, Outcome};
 use interdict_engine::generation::View;
 use interdict_engine::sequencer::Submission;
 use interdict_engine::settlement::{UnhuntedEvent, opening};
@@ -102,7 +100,7 @@ fn due(node: &Node, hunter: &mut Hunter) -> Option<Due> {
 
 /// Submits an event and waits for it.
 fn note(node: &Node, body: Body) -> Result<()> {
-    let event = Event { tenant: "".into(), arrival_ms: now_ms(), body };
+    let event = Event { tenant: "".into(), arrival_ms: node.clock.wall_ms(), body };
     match node.call(submission(event)) {
         Answered::Noted(_) => Ok(()),
         other => bail!("the end of a hunt was not taken: {}", told(&other)),
@@ -126,7 +124,6 @@ struct Round<'n, 'h> {
     node: &'n Node,
     hunter: &'h mut Hunter,
     judge: Judge<'n>,
-    through: u64,
     kernel: Kernel,
     scratch: Scratch,
     /// Payments that were held when it began.
@@ -148,7 +145,7 @@ impl<'n, 'h> Round<'n, 'h> {
             node,
             hunter,
             judge: Judge::new(node, view),
-            through,
+
             kernel: Kernel::best(),
             scratch: Scratch::default(),
             held,
@@ -267,10 +264,10 @@ impl<'n, 'h> Round<'n, 'h> {
         let judge = std::mem::replace(&mut self.judge, Judge::new(self.node, view));
         let looked = self.chunks().iter().try_for_each(|chunk| self.named(&chunk.rows(), &subjects));
         let node = self.node;
-        // The chunk that grows is read under the lock that whoever sweeps it holds already; a second reader may not wait
-        // behind a writer, and there is none but this thread.
+        // Whoever sweeps the chunk that grows has this lock already. No writer can wait between the two: there is none but
+        // this thread.
         let looked = looked.and_then(|()| {
-            let window = node.hunt().window.read_recursive();
+            let window = node.hunt().window.read();
             self.named(&window.growing().rows(), &subjects)
         });
         self.judge = judge;
@@ -323,7 +320,14 @@ impl<'n, 'h> Round<'n, 'h> {
     }
     fn opening(&self, again: &Again, learned: &Learned) -> Opened {
         let Again { work, verdict, outcome, .. } = again;
-        opening(&work.accepted, self.judge.view(), verdict, *outcome, Some(learned.clone()), now_ms())
+        opening(
+            &work.accepted,
+            self.judge.view(),
+            verdict,
+            *outcome,
+            Some(learned.clone()),
+            self.node.clock.wall_ms(),
+        )
     }
     fn frees(&mut self, row: &Row<'_, '_>, again: &Again, learned: &Learned) {
         let (outcome, generation) = (again.outcome, again.verdict.generation);
@@ -342,9 +346,9 @@ impl<'n, 'h> Round<'n, 'h> {
         }
         failpoint::reached("hunt.before_found");
         let (send, receive) = mpsc::channel();
+        let arrival_ms = self.node.clock.wall_ms();
         let jobs = self.found.drain(..).map(|(tenant, found)| {
-            let event =
-                Event { tenant: (*tenant).into(), arrival_ms: now_ms(), body: Body::Hunt(Box::new(found)) };
+            let event = Event { tenant: (*tenant).into(), arrival_ms, body: Body::Hunt(Box::new(found)) };
             let send = send.clone();
             let reply: Reply = Box::new(move |answered| drop(send.send(answered)));
             Job { submission: submission(event), deadline: None, reply }

@@ -1,4 +1,6 @@
-//! The scan in AVX2: eight fingerprints a register, one gathered load each.
+//! The scan in AVX2: eight fingerprints a register, one gathered load each. There is none in AVX-512: comparing is as
+//! fast as memory either way, and its gathers take twice as long on an EPYC (55 ms for 60 M values, these 27) and as long
+//! on a Xeon (0.73 ns a value, these 0.76).
 #![allow(unsafe_code)]
 
 use super::filter::{Bloom, FEW, Filter, Kind};

@@ -1,10 +1,10 @@
 //! Which instruction set scans: chosen at run time, and made only by asking the processor, so that one that it cannot
 //! run is never run. All give the same candidates in the same order.
 
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
 use super::filter::Filter;
 use super::portable;
-#[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
 
 /// One family of instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,6 @@ enum Set {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Proof),
-    #[cfg(target_arch = "x86_64")]
-    Avx512(avx512::Proof),
 }
 
 impl Kernel {
@@ -30,18 +28,15 @@ impl Kernel {
         #[cfg(target_arch = "x86_64")]
         {
             all.extend(avx2::Proof::detect().map(|proof| Kernel(Set::Avx2(proof))));
-            all.extend(avx512::Proof::detect().map(|proof| Kernel(Set::Avx512(proof))));
         }
         all
     }
-    /// Its name: `portable`, `avx2` or `avx512`.
+    /// Its name: `portable` or `avx2`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Set::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(_) => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512(_) => "avx512",
         }
     }
     /// Appends the places of all values that the filter lets pass, ascending.
@@ -54,8 +49,6 @@ impl Kernel {
             Set::Portable => portable::find(filter, values, 0, found),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(proof) => avx2::find(proof, filter, values, found),
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512(proof) => avx512::find(proof, filter, values, found),
         }
     }
 }

@@ -7,8 +7,6 @@ mod kernel;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
 
 pub use filter::Filter;
 pub use kernel::Kernel;

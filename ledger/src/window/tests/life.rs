@@ -111,7 +111,7 @@ impl Follower {
             reader.follow(self.at.clone(), &mut |stored| pairs.borrow_mut().take(stored), &mut |at| {
                 let mut pairs = pairs.borrow_mut();
                 while let Some(pair) = pairs.pop().unwrap() {
-                    push(window, &pair);
+                    push(window, &pair, at);
                 }
                 window.reached(at, &pairs.resume(at)).unwrap();
                 Go::On
@@ -131,9 +131,17 @@ fn row(pair: &Pair) -> NewRow<'_> {
         lever: pair.decided.verdict.lever,
     }
 }
-fn push(window: &mut Window, pair: &Pair) {
-    if settles(pair.taken.sequence) {
-        window.push(&row(pair)).unwrap();
+fn push(window: &mut Window, pair: &Pair, at: &At) {
+    if !settles(pair.taken.sequence) {
+        return;
+    }
+    match window.push(&row(pair)) {
+        // One decision may let many payments through.
+        Err(e) if e.kind == ErrorKind::Full => {
+            window.write_full(at).unwrap();
+            window.push(&row(pair)).unwrap();
+        }
+        other => drop(other.unwrap()),
     }
 }
 
