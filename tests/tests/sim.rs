@@ -37,6 +37,10 @@ fn add(sum: &mut Summary, one: &Summary) {
     sum.damaged += one.damaged;
     sum.lost += one.lost;
     sum.judged += one.judged;
+    sum.holds += one.holds;
+    sum.ended += one.ended;
+    sum.too_late += one.too_late;
+    sum.gone += one.gone;
 }
 
 #[test]

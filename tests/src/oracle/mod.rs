@@ -2,5 +2,6 @@
 //! mistake in the engine cannot be copied by using its code.
 
 pub mod features;
+pub mod holds;
 pub mod kinds;
 pub mod lists;

@@ -2,7 +2,8 @@
 //! order, byte for byte as it was told.
 
 use super::clients::Op;
-use interdict_engine::domain::{Accepted, Body, Decided};
+use super::wishes::Known;
+use interdict_engine::domain::{Accepted, Body, Decided, Verdict};
 use interdict_ledger::journal::{OwnedRecord, RecordKind};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -79,6 +80,19 @@ impl Books {
         if let Some(identity) = op.identity() {
             self.early.insert((op.tenant.clone(), identity), (sequence, verdict));
         }
+    }
+    /// The payment that was acknowledged so many before the last; of the first again where there are not as many.
+    ///
+    /// # Errors
+    /// Where what was told reads as nothing.
+    pub fn payment(&self, pick: usize) -> Result<Option<Known>, Failure> {
+        let all = || self.acked.values().rev().filter(|ack| ack.verdict.is_some());
+        let Some(ack) = all().nth(pick % all().count().max(1)) else { return Ok(None) };
+        let (open, sealed) = &ack.accepted;
+        let accepted = Accepted::decode(open, Some(sealed)).map_err(|e| e.to_string())?;
+        let verdict =
+            Verdict::decode(ack.verdict.as_deref().unwrap_or_default()).map_err(|e| e.to_string())?;
+        Ok(Some(Known { accepted, verdict }))
     }
     /// How many answers were acknowledged and are not lost.
     pub fn len(&self) -> usize {

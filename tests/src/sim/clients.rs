@@ -2,11 +2,13 @@
 //! ids from a small pool, late and early, the same again, another under the same key; labels and list deltas.
 
 use super::clock::MS;
+use super::wishes::Wish;
 use interdict_engine::domain::{
     Body, Effect, Entry, Event, Field, KeyId, Label, ListDelta, Subject, SubjectKind, Tag, Transaction,
     TransactionKind,
 };
 use interdict_engine::sequencer::{Refers, Submission};
+use interdict_engine::settlement::HUNT_HORIZON_MS;
 use rand::{Rng, RngExt};
 use std::sync::Arc;
 
@@ -35,6 +37,8 @@ pub enum What {
     Delta(ListDelta),
     /// The generation of a number is to judge from now on.
     Publish(usize),
+    /// Something about holds, or at the gate; of which payment is seen when it is asked for.
+    Hold(Wish),
 }
 
 /// A payment message.
@@ -47,6 +51,8 @@ pub struct Payment {
     dollars: bool,
     card: u8,
     time_ms: i64,
+    /// When it settles, where it says so.
+    settles_ms: Option<i64>,
 }
 
 /// One thing that a client wants done, and how it goes about it.
@@ -90,8 +96,7 @@ impl Op {
         ops
     }
     /// What is submitted at a moment.
-    pub fn submission(&self, now_ns: u64) -> Submission {
-        let arrival_ms = START_MS + (now_ns / MS) as i64;
+    pub fn submission(&self, arrival_ms: i64) -> Submission {
         let event = |body| Event { tenant: self.tenant.clone(), arrival_ms, body };
         let other = |body, refers_to| Submission {
             event: event(body),
@@ -114,7 +119,7 @@ impl Op {
                 other(body, Some(identity(TransactionKind::Request, *id).into()))
             }
             What::Delta(delta) => other(Body::ListDelta(Box::new(delta.clone())), None),
-            What::Publish(_) => unreachable!("a generation is published, not submitted"),
+            What::Publish(_) | What::Hold(_) => unreachable!("asked for in other ways"),
         }
     }
     /// The key under which it is known.
@@ -136,7 +141,7 @@ impl Op {
         match &self.what {
             What::Payment(payment) => refers(payment.kind, payment.refers),
             What::Label { id, .. } => vec![identity(TransactionKind::Request, *id)],
-            What::Delta(_) | What::Publish(_) => Vec::new(),
+            What::Delta(_) | What::Publish(_) | What::Hold(_) => Vec::new(),
         }
     }
     /// Whether it goes the callers' way, by tenants' weights and with a deadline, and not the operators'.
@@ -152,6 +157,13 @@ impl Op {
         tx.set_text(Field::AmountCurrency, if payment.dollars { "USD" } else { "EUR" });
         for key in [KeyId::STATE, KeyId(1), KeyId::SHARED] {
             tx.add_tag(Field::Card, key, Tag(1 + u128::from(payment.card)));
+        }
+        // Nothing stops what has no channel.
+        if payment.card < CARDS - 1 {
+            tx.set_text(Field::Channel, "transfer");
+        }
+        if let Some(settles_ms) = payment.settles_ms {
+            tx.set_time(Field::SettlesAt, settles_ms);
         }
         tx.add_tag(Field::Merchant, KeyId::STATE, Tag(7));
         tx
@@ -173,7 +185,8 @@ fn earlier<'a>(ops: &'a [Op], random: &mut impl Rng) -> Option<&'a Op> {
 
 fn draw(random: &mut impl Rng, at_ns: u64) -> What {
     let id = |random: &mut _| RngExt::random_range(random, 0..IDS);
-    match random.random_range(0..24) {
+    match random.random_range(0..32) {
+        24.. => What::Hold(Wish::draw(random)),
         0 | 1 => {
             let label = if random.random_range(0..3) > 0 { Label::Fraud } else { Label::Good };
             What::Label { id: id(random), label }
@@ -197,6 +210,12 @@ fn draw(random: &mut impl Rng, at_ns: u64) -> What {
                 dollars: random.random_range(0..10) == 0,
                 card: random.random_range(0..CARDS),
                 time_ms: START_MS + (at_ns / MS) as i64 + off_ms,
+                settles_ms: match random.random_range(0..4) {
+                    0 => None,
+                    1 => Some(START_MS + random.random_range(0..4_000)),
+                    // As long after the beginning as something must be known before it.
+                    _ => Some(START_MS + HUNT_HORIZON_MS + random.random_range(0..4_000)),
+                },
             })
         }
     }

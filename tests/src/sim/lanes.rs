@@ -74,6 +74,9 @@ impl Lanes {
                 if self.broken == Some(Broken::LaneShows) && number == 1 {
                     decided.verdict.score += 1;
                 }
+                if self.broken == Some(Broken::LostHold) {
+                    decided.recorded.hold = None;
+                }
                 self.made.push((work, decided, evidence));
             }
         }

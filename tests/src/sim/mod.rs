@@ -1,16 +1,19 @@
 //! The simulator: sequencer, lanes, journal and recovery of production in one thread, on a faulty disk and a virtual clock,
-//! with clients that retry, duplicate, reorder and reverse. A seed decides everything that happens, so a failure is
+//! with clients that retry, duplicate, reorder and reverse, people who end holds, a hunter of sorts and a settlement
+//! gate that is asked. A seed decides everything that happens, so a failure is
 //! repeated by its seed.
 
 pub mod clock;
 pub mod plan;
 pub mod disk;
 pub mod clients;
+pub mod wishes;
 pub mod packs;
 pub mod lanes;
 pub mod node;
 pub mod books;
 pub mod law;
+pub mod holds;
 pub mod again;
 pub mod world;
 
@@ -31,12 +34,26 @@ pub enum Broken {
     LostWork,
     /// A verdict depends on the lane that made it.
     LaneShows,
+    /// A lane forgets the hold that begins with a verdict.
+    LostHold,
+    /// A restart forgets what is held, has gone and was learned.
+    ForgottenBook,
+    /// Whoever asks at the gate says that nothing is lacking and that nothing counts for a payment.
+    OpenGate,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 5] =
-        [Broken::LyingSync, Broken::TellsBeforeSync, Broken::LostWrites, Broken::LostWork, Broken::LaneShows];
+    pub const ALL: [Broken; 8] = [
+        Broken::LyingSync,
+        Broken::TellsBeforeSync,
+        Broken::LostWrites,
+        Broken::LostWork,
+        Broken::LaneShows,
+        Broken::LostHold,
+        Broken::ForgottenBook,
+        Broken::OpenGate,
+    ];
     /// Makes a plan in which it can matter, on an otherwise good disk.
     fn prepare(self, plan: &mut Plan) {
         (plan.durability, plan.power, plan.crashes) = (Durability::Disk, true, 3);
@@ -45,7 +62,8 @@ impl Broken {
             Broken::LyingSync => plan.lying_sync = 700,
             Broken::LostWrites => (plan.faults, plan.damage) = (true, true),
             Broken::TellsBeforeSync => plan.sync_max_ns = 800_000_000,
-            Broken::LostWork | Broken::LaneShows => (plan.lanes, plan.crashes) = (2, 0),
+            Broken::LostWork | Broken::LaneShows | Broken::LostHold => (plan.lanes, plan.crashes) = (2, 0),
+            Broken::ForgottenBook | Broken::OpenGate => {}
         }
     }
 }
@@ -81,6 +99,14 @@ pub struct Summary {
     pub lost: usize,
     /// Journals compared with the oracles.
     pub judged: usize,
+    /// Holds that began.
+    pub holds: usize,
+    /// Holds that were ended.
+    pub ended: usize,
+    /// Cases that were too late.
+    pub too_late: usize,
+    /// Payments with go.
+    pub gone: usize,
     /// Everything that was seen, in a number: the same for the same seed.
     pub digest: u64,
 }

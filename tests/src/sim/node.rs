@@ -20,6 +20,7 @@ use interdict_engine::domain::{Body, Event, GenerationId};
 use interdict_engine::generation::Generation;
 use interdict_engine::identity::IdentityLimits;
 use interdict_engine::sequencer::{ENGINE, Sequencer, SequencerLimits};
+use interdict_engine::settlement::BookLimits;
 use interdict_engine::unfinished::{Progress, Unfinished};
 use interdict_ledger::faulty::MemoryStorage;
 use interdict_ledger::journal::{Durability, Options, Reader, Syncer};
@@ -89,6 +90,10 @@ impl Node {
             why: &|| None,
         };
         let Rebuilt { sequencer, journal, found, .. } = recovery::rebuild(basis)?;
+        let sequencer = match plan.broken {
+            Some(Broken::ForgottenBook) => sequencer.with_book_limits(BookLimits::default()),
+            _ => sequencer,
+        };
         let (reader, syncer) = (journal.reader(), journal.syncer());
         let (pace, tally) = (Arc::new(Pace::new(plan.lanes)), Arc::new(Tally::new(plan.lanes, false)));
         let core = Core::new(sequencer, Some(journal), tally.clone()).timed(pace.clone(), clock.clone());

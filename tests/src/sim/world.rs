@@ -14,19 +14,20 @@ mod asking;
 mod lives;
 
 use super::books::{Books, Failure};
-use super::clients::{Op, What};
+use super::clients::{Op, START_MS, What};
 use super::clock::{Agenda, MS, Ticking};
 use super::disk::weather;
 use super::node::{Node, key};
 use super::plan::Plan;
-use super::{Broken, Summary, again, law};
+use super::{Broken, Summary, again, holds, law};
 use interdict::node::core::Answered;
+use interdict_engine::domain::Body;
 use interdict_ledger::faulty::{Faults, MemoryStorage};
 use interdict_ledger::journal::{Reader, check};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Steps in which everything must have come to rest.
@@ -50,6 +51,8 @@ enum Task {
     Start,
     /// Days pass.
     Days,
+    /// The wall clock is set: back, or on.
+    Set,
     /// No more faults.
     Heal,
 }
@@ -88,6 +91,10 @@ pub struct World {
     tries: Vec<u32>,
     inbox: Arc<Mutex<Vec<Told>>>,
     books: Books,
+    /// What ops about holds came to when they were first asked for.
+    bound: BTreeMap<usize, (Arc<str>, Body)>,
+    /// What the wall clock is off by, ms.
+    off_ms: i64,
     sync_ends_ns: Option<u64>,
     watch_ns: Option<u64>,
     is_well: bool,
@@ -123,6 +130,7 @@ impl World {
         some(3, Task::Look);
         some(8, Task::Weather);
         some(u32::from(seed.is_multiple_of(7)), Task::Days);
+        some(2 * u32::from(seed.is_multiple_of(3)), Task::Set);
         agenda.at(storm_ns, Task::Heal);
         World {
             seed,
@@ -140,6 +148,8 @@ impl World {
             attempts: 0,
             inbox: Arc::default(),
             books: Books::default(),
+            bound: BTreeMap::new(),
+            off_ms: 0,
             sync_ends_ns: None,
             watch_ns: None,
             is_well: false,
@@ -260,6 +270,10 @@ impl World {
                 let days_ns = self.random.random_range(0..9 * 86_400_000u64) * MS;
                 self.clock.reach(self.clock.passed_ns() + days_ns);
             }
+            Task::Set => {
+                self.off_ms = self.random.random_range(-3_000..3_000);
+                trace!(self, "the wall clock is off by {} ms", self.off_ms);
+            }
             Task::Heal => {
                 trace!(self, "the disk is well");
                 self.is_well = true;
@@ -278,6 +292,11 @@ impl World {
         let Some(node) = self.node.take() else { return Err("no node at the end".into()) };
         if !node.is_idle() {
             return Err("something waits for ever".into());
+        }
+        let records = node.reader.records(1).collect::<Result<Vec<_>, _>>();
+        if let Ok(records) = records {
+            let holds = holds::judge(&records, node.core.lock().sequencer.book())?;
+            holds::count(&holds, &mut self.summary);
         }
         let (damaged, storage) = (self.is_damaged(), Arc::new(self.storage.clone()));
         node.close().map_err(|e| format!("closing: {e}"))?;
@@ -299,6 +318,10 @@ impl World {
         Ok(self.summary)
     }
 
+    /// What the wall clock says, ms since the Unix epoch.
+    fn wall_ms(&self) -> i64 {
+        START_MS + self.off_ms + (self.clock.passed_ns() / MS) as i64
+    }
     fn fold(&mut self, one: u64, other: u64) {
         for value in [one, other, self.clock.passed_ns()] {
             self.summary.digest = (self.summary.digest ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(7);

@@ -1,14 +1,16 @@
 //! Clients in the world: they ask, again and again, and compare what they are told with what they were told before.
 
 use super::{TRIES_MAX, Task, Told, WELL_TIMEOUT_NS, World};
+use crate::sim::Broken;
 use crate::sim::books::{Ack, Failure, decode};
-use crate::sim::clients::{Op, START_MS, What};
-use crate::sim::clock::MS;
+use crate::sim::clients::{Op, What};
 use crate::sim::node::Node;
 use crate::sim::packs;
+use crate::sim::wishes::Wish;
 use interdict::node::clock::Clock;
 use interdict::node::core::{Answered, Job, Reply};
-use interdict_engine::domain::{Accepted, Decided};
+use interdict_engine::domain::{Accepted, Body, Decided, Event};
+use interdict_engine::sequencer::Submission;
 use interdict_ledger::ErrorKind;
 use std::time::Duration;
 
@@ -25,11 +27,46 @@ impl World {
                 return Err(format!("op {number} gets no answer on a good disk: {:?}", self.ops[number]));
             }
         }
+        if let What::Hold(wish) = self.ops[number].what.clone() {
+            return self.wish(number, &wish);
+        }
         self.ask(number);
         Ok(())
     }
+    /// Asks for something about holds; what it comes to is seen the first time.
+    fn wish(&mut self, number: usize, wish: &Wish) -> Result<(), Failure> {
+        if self.node.is_none() {
+            return Ok(());
+        }
+        if !self.bound.contains_key(&number) {
+            let known = |pick: usize| self.books.payment(pick).ok().flatten();
+            let Some(node) = &self.node else { return Ok(()) };
+            let core = node.core.lock();
+            let event = wish.event(&known, core.sequencer.book(), self.wall_ms());
+            drop(core);
+            let event = event.map(|(tenant, body)| match self.plan.broken {
+                Some(Broken::OpenGate) => (tenant, nothing_counts(body)),
+                _ => (tenant, body),
+            });
+            match event {
+                Some(event) => drop(self.bound.insert(number, event)),
+                None if self.is_well => drop(self.done.insert(number)),
+                None => {}
+            }
+        }
+        let Some((tenant, body)) = self.bound.get(&number).cloned() else { return Ok(()) };
+        let reply = self.reply(number);
+        trace!(self, "op {number} attempt {}: {body:?}", self.attempts);
+        let event = Event { tenant, arrival_ms: self.wall_ms(), body };
+        let submission =
+            Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None };
+        if let Some(node) = &mut self.node {
+            node.bring(Job { submission, deadline: None, reply }, false);
+        }
+        Ok(())
+    }
     pub(super) fn ask(&mut self, number: usize) {
-        let (op, now_ns) = (self.ops[number].clone(), self.clock.passed_ns());
+        let (op, arrival_ms) = (self.ops[number].clone(), self.wall_ms());
         let reply = self.reply(number);
         let Some(node) = &mut self.node else {
             self.open.remove(&self.attempts);
@@ -37,12 +74,11 @@ impl World {
         };
         trace!(self, "op {number} attempt {}: {:?}", self.attempts, op.what);
         if let What::Publish(generation) = op.what {
-            let arrival_ms = START_MS + (now_ns / MS) as i64;
             return node.publish(packs::generations()[generation].clone(), arrival_ms, reply);
         }
         let deadline = op.deadline_ns.filter(|_| !self.is_well);
         let deadline = deadline.map(|ns| self.clock.now() + Duration::from_nanos(ns));
-        node.bring(Job { submission: op.submission(now_ns), deadline, reply }, op.is_payment());
+        node.bring(Job { submission: op.submission(arrival_ms), deadline, reply }, op.is_payment());
     }
     /// What the next attempt is told by; whoever has stopped tells nobody.
     pub(super) fn reply(&mut self, op: usize) -> Reply {
@@ -169,6 +205,14 @@ impl World {
         let is_of_damage = matches!(error.kind, ErrorKind::Corrupt | ErrorKind::Version);
         self.is_damaged() || (!is_of_damage && !self.is_well)
     }
+}
+
+/// What whoever asks at the gate says that is broken.
+fn nothing_counts(mut body: Body) -> Body {
+    if let Body::Clear(clear) = &mut body {
+        clear.payments.iter_mut().for_each(|one| (one.cut_off_ms, one.lacks) = (0, false));
+    }
+    body
 }
 
 /// An answer in a few words.

@@ -5,6 +5,7 @@ use crate::sim::books::Failure;
 use crate::sim::clients::START_MS;
 use crate::sim::clock::MS;
 use crate::sim::disk::weather;
+use crate::sim::holds;
 use crate::sim::node::Node;
 use crate::sim::packs;
 use interdict_ledger::ErrorKind;
@@ -40,6 +41,10 @@ impl World {
         self.open.clear();
         self.inbox.lock().clear();
         self.books.crashed();
+        if self.is_lossy() {
+            // They may be of payments that are gone.
+            self.bound.clear();
+        }
         (self.sync_ends_ns, self.watch_ns) = (None, None);
         let after_ns = self.random.random_range(1..50) * MS;
         self.agenda.at(self.clock.passed_ns() + after_ns, Task::Start);
@@ -78,7 +83,10 @@ impl World {
             Err(e) if self.is_damaged() => return self.failed_start(&e),
             Err(e) => return Err(format!("what was recovered reads as {e}")),
         };
-        self.compare(records)?;
+        self.compare(records.clone())?;
+        if let Some(node) = &self.node {
+            holds::judge(&records, node.core.lock().sequencer.book())?;
+        }
         if found.last_sequence == 0 {
             self.publish_first();
         }
