@@ -36,6 +36,8 @@ pub enum Command {
     Curves(CurvesArgs),
     /// Measure a start with an image of the state and one from the journal, after so many payments
     Restart(RestartArgs),
+    /// Measure hunts of the settlement window beside a replay, and the gate beside a map
+    Settle(SettleArgs),
     /// Overload and fair against a server of their own, pinned to one core with the generator on another
     Surges(SurgesArgs),
     /// Collect criterion's estimates and the last run-all into bench/results.json and bench/RESULTS.md
@@ -253,6 +255,22 @@ pub struct RestartArgs {
     /// Leave the data folder there
     #[arg(long)]
     pub keep: bool,
+}
+
+#[derive(Args)]
+pub struct SettleArgs {
+    /// The folder with `deploy` and `packs`
+    #[arg(long, default_value = ".")]
+    pub repository: PathBuf,
+    /// The interdict binary that replays
+    #[arg(long, default_value = "target/release/interdict")]
+    pub binary: PathBuf,
+    /// Where the data folder and settle.json go
+    #[arg(long, default_value = "target/interdict-bench")]
+    pub work: PathBuf,
+    /// Payments
+    #[arg(long, default_value_t = 1_000_000)]
+    pub events: u64,
 }
 
 #[derive(Args)]

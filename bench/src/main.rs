@@ -6,7 +6,7 @@ mod args;
 use anyhow::Context;
 use args::{
     Cli, Command, CurvesArgs, EmptyArgs, LoadArgs, OverloadArgs, ReportArgs, RestartArgs, RunAllArgs,
-    ServedArgs, SurgesArgs, SwapArgs, WorldArgs,
+    ServedArgs, SettleArgs, SurgesArgs, SwapArgs, WorldArgs,
 };
 use clap::Parser;
 use interdict_bench::client::Target;
@@ -20,6 +20,7 @@ use interdict_bench::restart::{self, RestartConfig};
 use interdict_bench::results::machine::Stamp;
 use interdict_bench::results::orchestrate::{self, Plan};
 use interdict_bench::results::{self, criterion};
+use interdict_bench::settle::{self, SettleConfig};
 use interdict_bench::world::stream::Streamer;
 use interdict_bench::world::{World, WorldConfig, file, stages};
 use mimalloc::MiMalloc;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::RunAll(args) => run_all(args),
         Command::Curves(args) => curves(args),
         Command::Restart(args) => restart(args),
+        Command::Settle(args) => settle(args),
         Command::Surges(args) => surges(args),
         Command::Report(args) => report(&args),
     };
@@ -285,6 +287,14 @@ fn curves(args: CurvesArgs) -> anyhow::Result<()> {
     results::curves::run(&plan, &args.lanes).map(drop)
 }
 
+fn settle(args: SettleArgs) -> anyhow::Result<()> {
+    let SettleArgs { repository, binary, work, events } = args;
+    std::fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
+    let report = settle::run(&SettleConfig { repository, binary, work, events })?;
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
+}
+
 fn restart(args: RestartArgs) -> anyhow::Result<()> {
     let RestartArgs { config, work, events, runs, keep } = args;
     anyhow::ensure!(events > 0 && runs > 0, "events {events}, runs {runs}: expected 1 or more");
@@ -322,6 +332,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<()> {
         results::curves::draw(&curves, &args.curves)?;
     }
     all.extend(restart::results(&args.work, &stamp)?);
+    all.extend(settle::results(&args.work, &stamp)?);
     if let Some(surges) = results::surges::read(&args.work)? {
         all.extend(results::surges::results(&surges));
     }

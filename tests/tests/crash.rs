@@ -18,6 +18,8 @@ mod backup;
 mod live;
 #[path = "crash/finish.rs"]
 mod finish;
+#[path = "crash/hunt.rs"]
+mod hunt;
 
 use interdict_tests::node::{Running, Start, default_config};
 use load::Load;

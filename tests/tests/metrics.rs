@@ -93,7 +93,7 @@ fn the_metrics_are_those_of_the_table_with_its_types_and_labels() {
     let dir = tempfile::tempdir().unwrap();
     let watched = "\n[lists.watched]\nfile = \"watched.csv\"\nfresh_for = \"24h\"\n";
     let webhook = "\n[webhooks.endpoints.ops]\nurl = \"http://127.0.0.1:9/\"\nsecret_file = \"secret\"\n";
-    let config = probe(dir.path(), &format!("{watched}{webhook}"));
+    let config = probe(dir.path(), &format!("{watched}{webhook}\n[window]\n"));
     secret(&dir.path().join("secret"));
     write(&dir.path().join("watched.csv"), "type,value\nmerchant,M-99\n");
     with_failing_model(dir.path());

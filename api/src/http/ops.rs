@@ -4,8 +4,8 @@ use super::App;
 use super::auth::Role;
 use super::decisions::json;
 use super::problem::Problem;
-use crate::node::now_ms;
 use crate::node::tally::StageSummary;
+use crate::node::{Node, now_ms};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -32,10 +32,35 @@ pub struct Status {
     pub lanes: Vec<u64>,
     /// What waits for the sequencer.
     pub queue: usize,
+    /// Payments in the settlement window, and the hunt through it; absent where none is kept.
+    pub window: Option<WindowStatus>,
     /// Transactions that recovery found without a verdict and decided.
     pub recovered: u64,
     /// Features that recovery computed otherwise than the journal says; 0 unless engine or machine are at fault.
     pub restored_differently: u64,
+}
+
+/// The settlement window.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WindowStatus {
+    /// Payments in it.
+    pub payments: usize,
+    /// All of them have been judged by everything learned up to this sequence.
+    pub hunted_through: u64,
+    /// Events that something was learned by and that are not hunted yet.
+    pub unhunted: usize,
+    /// The hunt under way, or the last one.
+    pub hunt: crate::node::hunt::Reading,
+}
+
+fn window(node: &Node) -> Option<WindowStatus> {
+    let hunt = node.window.as_ref()?;
+    let (hunted_through, unhunted) = node.with_core(|core| {
+        let book = core.sequencer.book();
+        (book.hunted_through(), book.unhunted().len())
+    });
+    let payments = hunt.window.read().len();
+    Some(WindowStatus { payments, hunted_through, unhunted, hunt: hunt.figures.reading() })
 }
 
 /// 200 while the process lives.
@@ -79,6 +104,7 @@ pub async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
             stages: node.tally.stages(),
             lanes: node.tally.lanes(),
             queue: node.queue_depth(),
+            window: window(node),
             recovered: node.recovered.decided_now,
             restored_differently: node.recovered.restored_differently,
         },

@@ -2,6 +2,7 @@
 //! again what has not settled. What it finds are events like any other; the path is not asked for anything but a turn.
 //! The window is a cache of the journal, and a hunt that was cut off begins again without finding anything twice.
 
+mod facts;
 mod figures;
 mod filling;
 mod judging;
@@ -9,6 +10,7 @@ mod learned;
 mod progress;
 mod round;
 
+pub use facts::WindowFacts;
 pub use figures::{Figures, Reading};
 
 use super::Node;
@@ -38,7 +40,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// The window and what hunting it came to.
 pub struct Hunt {
     /// The payments that are to settle, as far as the journal has been followed.
-    pub window: RwLock<Window>,
+    pub window: Arc<RwLock<Window>>,
     /// Figures for metrics and status.
     pub figures: Figures,
     dir: PathBuf,
@@ -63,7 +65,7 @@ impl Hunt {
         }
         let figures = Figures::default();
         Ok(Hunt {
-            window: RwLock::new(window),
+            window: Arc::new(RwLock::new(window)),
             figures,
             dir,
             settings,

@@ -57,7 +57,7 @@ use self::core::Core;
 use self::finish::Finish;
 use self::folding::Folds;
 use self::gpu::Gpu;
-use self::hunt::Hunt;
+use self::hunt::{Hunt, WindowFacts};
 use self::intake::Intake;
 use self::keys::NodeKeys;
 use self::lanes::{Lanes, Setting, Waits};
@@ -232,6 +232,11 @@ impl Node {
         let settings = &loaded.config.window;
         let window = (options.hunts && settings.enabled).then(|| Hunt::open(data, settings.clone()));
         let window = window.transpose()?;
+        let journal = JournalFacts::new(reader.clone(), store.clone());
+        let clearing = match &window {
+            Some(hunt) => Clearing::new(WindowFacts::new(hunt.window.clone(), journal)),
+            None => Clearing::new(journal),
+        };
         let shown = core.shown();
         let core = Arc::new(Mutex::new(core));
         let micro_batch = loaded.hardware.micro_batch;
@@ -244,7 +249,6 @@ impl Node {
             let setting = Setting { means, tally, gpu, waits };
             Lanes::start(lane_count, setting, loaded.hardware.pin)
         });
-        let clearing = Clearing::new(JournalFacts::new(reader.clone(), store.clone()));
         let node = Arc::new(Node {
             clearing,
             notices,

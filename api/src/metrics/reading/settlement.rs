@@ -84,5 +84,50 @@ impl Reading<'_> {
             &[],
             one(unhunted as i64),
         );
+        let Some(hunt) = &node.window else { return };
+        let (rows, memory, files) = {
+            let window = hunt.window.read();
+            (window.len(), window.memory_bytes(), window.file_bytes())
+        };
+        self.gauges("interdict_window_payments", "Payments in the settlement window", &[], one(rows as i64));
+        let bytes = [("memory", memory as i64), ("files", files as i64)];
+        self.gauges(
+            "interdict_window_bytes",
+            "Bytes of the settlement window, by where they are",
+            &["where"],
+            bytes.map(|(place, bytes)| (vec![place.to_owned()], bytes)).to_vec(),
+        );
+        let (figures, reading) = (&hunt.figures, hunt.figures.reading());
+        let progress = [("done", reading.done as i64), ("total", reading.total as i64)];
+        self.gauges(
+            "interdict_hunt_payments",
+            "Of the hunt under way: payments it has looked at, and all it has to; 0 when there is none",
+            &["progress"],
+            progress.map(|(which, count)| (vec![which.to_owned()], count)).to_vec(),
+        );
+        let hits = hunt.figures.hits();
+        let results = ["held", "too_late", "release_proposed"];
+        let hits = hits.iter().flat_map(|(learned, counts)| {
+            let by = results.iter().zip(counts);
+            by.map(|(result, count)| (vec![learned.clone(), (*result).to_owned()], *count))
+        });
+        self.counters(
+            "interdict_retrohunt_hits_total",
+            "What hunts have found since the start, by what was learned (a list, generation, label) and what it came to",
+            &["list", "result"],
+            hits.collect(),
+        );
+        for (name, help, counter) in [
+            ("interdict_hunts_total", "Hunts that came to their end", &figures.hunts),
+            ("interdict_hunt_failures_total", "Hunts that failed and are tried again", &figures.failures),
+            ("interdict_hunt_judged_total", "Payments of the window that were judged again", &figures.judged),
+            (
+                "interdict_hunt_unreadable_total",
+                "Of those, the ones whose text was destroyed, so that they were judged without it",
+                &figures.unreadable,
+            ),
+        ] {
+            self.counters(name, help, &[], vec![(vec![], counter.load(Ordering::Relaxed))]);
+        }
     }
 }
