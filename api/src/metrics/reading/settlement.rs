@@ -105,7 +105,12 @@ impl Reading<'_> {
             &["progress"],
             progress.map(|(which, count)| (vec![which.to_owned()], count)).to_vec(),
         );
-        let hits = hunt.figures.hits();
+        // A counter that is there before its first hit is one that can be alarmed on.
+        let (view, mut hits) = (node.view(), hunt.figures.hits());
+        let lists = (0..view.lists().len() as u16).filter_map(|list| view.lists().list_name(list));
+        for name in lists.chain(["generation", "label"]) {
+            hits.entry(name.to_owned()).or_default();
+        }
         let results = ["held", "too_late", "release_proposed"];
         let hits = hits.iter().flat_map(|(learned, counts)| {
             let by = results.iter().zip(counts);
