@@ -23,6 +23,8 @@ mod labels;
 mod lists;
 #[path = "http/process.rs"]
 mod process;
+#[path = "http/wire.rs"]
+mod wire;
 
 use interdict_tests::blackbox::probe;
 use interdict_tests::node::{Client, Reply, Running, Start};
