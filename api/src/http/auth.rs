@@ -123,13 +123,24 @@ impl ApiKeys {
     /// # Errors
     /// As there.
     pub fn caller_of(&self, headers: &HeaderMap, needed: &[Role]) -> Result<Caller, Problem> {
+        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let key = headers.get("x-api-key").and_then(|value| value.to_str().ok());
+        self.caller_with(bearer, key, needed)
+    }
+    /// As [`ApiKeys::caller_of`], with what `Authorization` and `X-Api-Key` say.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn caller_with(
+        &self,
+        authorization: Option<&str>,
+        key: Option<&str>,
+        needed: &[Role],
+    ) -> Result<Caller, Problem> {
         let Some(rows) = &self.0 else {
             return Ok(Caller { name: "loopback".into(), role: Role::Admin, tenant: None });
         };
-        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = bearer
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
+        let given = authorization.and_then(|value| value.strip_prefix("Bearer ")).or(key);
         let hash: [u8; 32] = Sha256::digest(given.unwrap_or_default().trim()).into();
         // Every row is compared, whichever matches, so that time says nothing about which one did.
         let mut found: Option<&KeyRow> = None;

@@ -1,12 +1,14 @@
 //! `POST /v1/decisions`, one or a batch, and `GET /v1/decisions/{id}`.
 
 use super::auth::{Caller, Role};
+use super::entry::Slot;
 use super::problem::Problem;
 use super::{App, Waited, header_text, overloaded, refusal};
 use crate::answer::{Answer, FinishedAnswer, Meta, Source};
 use crate::node::intake::Refusal;
 use crate::node::lookup::Given;
 use crate::node::timing::{Step, is_timed};
+use crate::node::turns::Turn;
 use crate::node::{Answered, now_ms};
 use crate::story::{self, Story};
 use axum::body::Bytes;
@@ -39,6 +41,29 @@ impl<S: Send + Sync> FromRequest<S> for Taken {
     }
 }
 
+/// A request to decide, whoever read it.
+pub struct Asked<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What its headers say.
+    pub context: RequestContext<'a>,
+    /// Its body.
+    pub body: &'a [u8],
+    /// When it had come.
+    pub arrived: Instant,
+    /// How long it may have lain in its socket before.
+    pub lag: Duration,
+}
+
+/// What a payment carried, for what its connection's next one may be guessed to carry.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// Its tenant.
+    pub tenant: Arc<str>,
+    /// Its deadline in ms.
+    pub deadline_ms: u32,
+}
+
 /// Decides one transaction or a batch.
 pub async fn decide(
     State(app): State<Arc<App>>,
@@ -49,7 +74,7 @@ pub async fn decide(
     let now = app.node.clock.now();
     let arrived = now.checked_sub(waited.0).unwrap_or(now);
     match decide_inner(&app, &headers, &body, arrived).await {
-        Ok(response) => response,
+        Ok(answer) => json_bytes(StatusCode::OK, answer),
         Err(problem) => problem.into_response(),
     }
 }
@@ -59,16 +84,8 @@ async fn decide_inner(
     headers: &HeaderMap,
     body: &Bytes,
     arrived: Instant,
-) -> Result<Response, Problem> {
+) -> Result<Vec<u8>, Problem> {
     let caller = app.caller(headers, Role::Submit)?;
-    let ready = app.node.ready().and_then(|()| app.node.fresh(now_ms()));
-    ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
-    let lag = app.lag.now(arrived);
-    if app.node.intake.is_swamped() || is_too_late(app, headers, lag) {
-        // As cheap as can be: reading it would take the time of those that can still be answered.
-        app.metrics.refused(&Answered::Overloaded(Refusal::Express));
-        return Err(overloaded(Refusal::Express));
-    }
     let idempotency_key = match header_text(headers, "idempotency-key")? {
         Some(key) => Some(key),
         None => header_text(headers, "x-idempotency-key")?,
@@ -79,42 +96,94 @@ async fn decide_inner(
         deadline_ms: header_text(headers, "interdict-deadline-ms")?,
         default_tenant: caller.tenant.as_deref().unwrap_or("default"),
     };
+    let asked = Asked { caller: &caller, context, body, arrived, lag: app.lag.now(arrived) };
+    let (turn, slot) = turn_of(app, &asked, None).await;
+    if turn == Turn::Refused {
+        return Err(overloaded(Refusal::Express));
+    }
+    answer(app, &asked, turn, slot, &mut None).await
+}
+
+/// Has a request wait for its turn, by what its headers say and, where they do not, its connection's last one did. A
+/// refusal is counted; whoever asks gives it.
+pub async fn turn_of<'a>(
+    app: &'a App,
+    asked: &Asked<'_>,
+    carried: Option<&Carried>,
+) -> (Turn, Option<Slot<'a>>) {
+    let config = &app.node.loaded.config;
+    let context = &asked.context;
+    let tenant = match (context.tenant, carried) {
+        (Some(named), Some(carried)) if *carried.tenant == *named => carried.tenant.clone(),
+        (Some(named), _) => named.into(),
+        (None, Some(carried)) => carried.tenant.clone(),
+        (None, None) => context.default_tenant.into(),
+    };
+    let deadline_ms = match (context.deadline_ms.and_then(|text| text.parse().ok()), carried) {
+        (Some(said), _) => said,
+        (None, Some(carried)) => carried.deadline_ms,
+        (None, None) => {
+            let of_tenant = config.tenants.get(&*tenant).and_then(|section| section.deadline_ms);
+            of_tenant.unwrap_or(config.decision.deadline_ms)
+        }
+    };
+    let deadline = (deadline_ms > 0).then(|| due(asked, deadline_ms));
+    let (turn, slot) = app.entry.ask(&tenant, asked.arrived, deadline).await;
+    if turn == Turn::Refused {
+        app.metrics.refused(&Answered::Overloaded(Refusal::Express));
+    }
+    (turn, slot)
+}
+
+/// When the answer must be there. What a request waited to be read is over; the answer's way to the socket is in what
+/// admission adds.
+fn due(asked: &Asked<'_>, deadline_ms: u32) -> Instant {
+    let deadline = asked.arrived + Duration::from_millis(deadline_ms.into());
+    deadline.checked_sub(asked.lag).unwrap_or(asked.arrived)
+}
+
+/// The answer to a request that was let in; `carried` is set where it was read.
+pub async fn answer(
+    app: &App,
+    asked: &Asked<'_>,
+    turn: Turn,
+    slot: Option<Slot<'_>>,
+    carried: &mut Option<Carried>,
+) -> Result<Vec<u8>, Problem> {
+    let ready = app.node.ready().and_then(|()| app.node.fresh(now_ms()));
+    ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+    let Asked { caller, context, body, arrived, .. } = asked;
     if is_batch(body) {
-        return batch(app, &caller, body, &context, (arrived, lag)).await;
+        return batch(app, asked, turn, slot).await;
     }
     let times = &app.node.tally.times;
-    let decoded = times.decode(&app.decoder, body, &context).map_err(|error| {
+    let decoded = times.decode(&app.decoder, body, context).map_err(|error| {
         app.dead_letter("http", &error, RecordKind::Request, body);
         Problem::from(&error)
     })?;
     caller.for_tenant(&decoded.tx.tenant)?;
-    let (one, deadline) = submission(app, decoded, arrived, lag);
+    let (one, deadline) = submission(app, decoded, asked, turn, carried);
     let tenant = one.event.tenant.clone();
-    let mut answered = app.call(one, deadline).await;
+    let mut answered = app.call(one, deadline, slot).await;
     for _ in 0..READ_AGAIN_MAX {
         if !is_of_other_keys(&answered) {
             break;
         }
-        let decoded = app.decoder.decode(body, &context).map_err(|error| Problem::from(&error))?;
-        let (one, deadline) = submission(app, decoded, arrived, lag);
-        answered = app.call(one, deadline).await;
+        let decoded = app.decoder.decode(body, context).map_err(|error| Problem::from(&error))?;
+        let (one, deadline) = submission(app, decoded, asked, turn, carried);
+        answered = app.call(one, deadline, None).await;
     }
     let timed = matches!(&answered, Answered::Decided(settled) if is_timed(settled.verdict.sequence));
     let began = timed.then(Instant::now);
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
-    render(app, &caller, &tenant, answered, arrived, &mut answer)?;
-    let response = json_bytes(StatusCode::OK, answer);
+    render(app, caller, &tenant, answered, *arrived, &mut answer)?;
     began.into_iter().for_each(|began| times.observe(Step::Answer, began.elapsed()));
-    Ok(response)
+    Ok(answer)
 }
 
-async fn batch(
-    app: &App,
-    caller: &Caller,
-    body: &Bytes,
-    context: &RequestContext<'_>,
-    (arrived, lag): (Instant, Duration),
-) -> Result<Response, Problem> {
+async fn batch(app: &App, asked: &Asked<'_>, turn: Turn, slot: Option<Slot<'_>>) -> Result<Vec<u8>, Problem> {
+    let Asked { caller, context, body, arrived, .. } = asked;
+    let submission = |decoded| submission(app, decoded, asked, turn, &mut None);
     let whole = |error: FieldError| {
         app.dead_letter("http", &error, RecordKind::Request, body);
         Problem::from(&error)
@@ -135,14 +204,14 @@ async fn batch(
         };
         match checked {
             Ok(decoded) => {
-                submissions.push(submission(app, decoded, arrived, lag));
+                submissions.push(submission(decoded));
                 outcomes.push(None);
             }
             Err(problem) => outcomes.push(Some(problem)),
         }
     }
     let tenants: Vec<Arc<str>> = submissions.iter().map(|(one, _)| one.event.tenant.clone()).collect();
-    let mut answers = app.call_all(submissions).await;
+    let mut answers = app.call_all(submissions, slot).await;
     for _ in 0..READ_AGAIN_MAX {
         let stale: Vec<usize> = (0..answers.len()).filter(|at| is_of_other_keys(&answers[*at])).collect();
         if stale.is_empty() {
@@ -153,8 +222,8 @@ async fn batch(
         let right = again.into_iter().filter_map(Result::ok);
         let right = right.filter(|decoded| caller.for_tenant(&decoded.tx.tenant).is_ok()).enumerate();
         let of_stale = right.filter(|(at, _)| stale.binary_search(at).is_ok());
-        let submissions = of_stale.map(|(_, decoded)| submission(app, decoded, arrived, lag)).collect();
-        for (at, answered) in stale.iter().zip(app.call_all(submissions).await) {
+        let submissions = of_stale.map(|(_, decoded)| submission(decoded)).collect();
+        for (at, answered) in stale.iter().zip(app.call_all(submissions, None).await) {
             answers[*at] = answered;
         }
     }
@@ -169,7 +238,7 @@ async fn batch(
             Some(problem) => Err(problem),
             None => {
                 let (answered, tenant) = answers.next().expect("one answer a submission");
-                render(app, caller, &tenant, answered, arrived, &mut all)
+                render(app, caller, &tenant, answered, *arrived, &mut all)
             }
         };
         if let Err(problem) = told {
@@ -177,7 +246,7 @@ async fn batch(
         }
     }
     all.push(b']');
-    Ok(json_bytes(StatusCode::OK, all))
+    Ok(all)
 }
 
 /// How often a request is read again since the tag keys were rotated while it was on its way: rotations are rarer.
@@ -188,15 +257,13 @@ fn is_of_other_keys(answered: &Answered) -> bool {
     matches!(answered, Answered::Refused(error) if error.kind == interdict_engine::ErrorKind::OtherKeys)
 }
 
-/// Whether a request has waited so long to be read that its deadline is over, as far as that can be told from its
-/// headers: whatever it were answered would be late, and what it costs would make the next ones late too.
-fn is_too_late(app: &App, headers: &HeaderMap, lag: Duration) -> bool {
-    let header = headers.get("interdict-deadline-ms").and_then(|value| value.to_str().ok()?.parse().ok());
-    let deadline_ms: u32 = header.unwrap_or(app.node.loaded.config.decision.deadline_ms);
-    deadline_ms > 0 && lag >= Duration::from_millis(deadline_ms.into())
-}
-
-fn submission(app: &App, decoded: Decoded, arrived: Instant, lag: Duration) -> (Submission, Option<Instant>) {
+fn submission(
+    app: &App,
+    decoded: Decoded,
+    asked: &Asked<'_>,
+    turn: Turn,
+    carried: &mut Option<Carried>,
+) -> (Submission, Option<Instant>) {
     let tenant = decoded.tx.tenant.clone();
     let config = &app.node.loaded.config;
     let of_tenant = config.tenants.get(&*tenant).and_then(|section| section.deadline_ms);
@@ -204,9 +271,10 @@ fn submission(app: &App, decoded: Decoded, arrived: Instant, lag: Duration) -> (
     let arrival_ms = app.node.clock.wall_ms();
     app.metrics.skew(arrival_ms - decoded.tx.time_ms);
     let submission = from_decoded(decoded, arrival_ms);
-    // What it waited to be read is over; the answer's way to the socket is in what admission adds.
-    let deadline = arrived + Duration::from_millis(deadline_ms.into());
-    (submission, Some(deadline.checked_sub(lag).unwrap_or(arrived)))
+    // What has no turn for its stages has no time for them.
+    let deadline = if turn == Turn::Full { due(asked, deadline_ms) } else { asked.arrived };
+    *carried = Some(Carried { tenant, deadline_ms });
+    (submission, Some(deadline))
 }
 
 /// The submission of a decoded request that arrived at a time.

@@ -67,7 +67,7 @@ async fn label_inner(app: &App, headers: &HeaderMap, body: &Bytes) -> Result<Res
             }
         }
     }
-    let mut answers = app.call_all(submissions).await.into_iter();
+    let mut answers = app.call_all(submissions, None).await.into_iter();
     let rendered: Vec<Box<RawValue>> = problems
         .into_iter()
         .map(|problem| match problem {

@@ -30,14 +30,12 @@ impl Default for Lag {
 }
 
 impl Lag {
-    /// Looks for ever; to be spawned on the runtime that serves.
-    pub async fn watch(self) {
-        loop {
-            let due = Instant::now() + EVERY;
-            self.due(due);
-            tokio::time::sleep_until(due.into()).await;
-            self.came(Instant::now(), due);
-        }
+    /// Looks once; to be called again and again on the runtime that serves.
+    pub async fn look(&self) {
+        let due = Instant::now() + EVERY;
+        self.due(due);
+        tokio::time::sleep_until(due.into()).await;
+        self.came(Instant::now(), due);
     }
     fn due(&self, due: Instant) {
         self.0.due_ns.store(due.saturating_duration_since(self.0.began).as_nanos() as u64, Relaxed);

@@ -115,7 +115,7 @@ async fn change(
     let (list, arrival_ms) = (delta.list.clone(), app.node.clock.wall_ms());
     let event = Event { tenant: tenant.as_str().into(), arrival_ms, body: Body::ListDelta(Box::new(delta)) };
     let submission = Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None };
-    match app.call(submission, None).await {
+    match app.call(submission, None, None).await {
         Answered::Noted(accepted) => {
             app.node.list_changed(&list, arrival_ms);
             tracing::info!(caller = caller.name, changes, sequence = accepted.sequence, "list delta");

@@ -14,6 +14,9 @@ pub mod ops;
 pub mod openapi;
 pub mod server;
 pub mod lag;
+pub mod entry;
+pub mod wire;
+pub mod connection;
 
 use crate::metrics::Metrics;
 use crate::node::intake::Refusal;
@@ -26,6 +29,7 @@ use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use entry::{Entry, Slot};
 use interdict_engine::limits::{BODY_BYTES_MAX, PACK_BYTES_MAX, PACK_FILES_MAX, PACK_PATH_BYTES_MAX};
 use interdict_engine::sequencer::Submission;
 use interdict_ingest::{Decoder, FieldError};
@@ -59,6 +63,8 @@ pub struct App {
     pub lag: Lag,
     /// What those share who are at work with holds.
     pub holds: holds::Desk,
+    /// Where requests ask for their turn to be read.
+    pub entry: Entry,
 }
 
 /// The routes.
@@ -161,10 +167,15 @@ impl App {
         Ok(tenant)
     }
 
-    /// Submits one event and awaits its answer.
-    async fn call(&self, submission: Submission, deadline: Option<Instant>) -> Answered {
+    /// Submits one event and awaits its answer; `slot` is what its request was let in with.
+    async fn call(
+        &self,
+        submission: Submission,
+        deadline: Option<Instant>,
+        slot: Option<Slot<'_>>,
+    ) -> Answered {
         let (job, answer) = self.job(submission, deadline);
-        self.admit([job]).await;
+        self.admit([job], slot).await;
         let answered = answer.await.ok();
         self.handed_over(answered.as_ref().map(|(_, given)| *given));
         answered.map_or_else(stopping, |(answered, _)| answered)
@@ -180,13 +191,16 @@ impl App {
         let reply = Box::new(move |answered| drop(send.send((answered, clock.now()))));
         (Job { submission, deadline, reply }, receive)
     }
-    async fn admit(&self, jobs: impl IntoIterator<Item = Job>) {
+    async fn admit(&self, jobs: impl IntoIterator<Item = Job>, slot: Option<Slot<'_>>) {
         let soon = self.node.admit_soon(jobs);
+        drop(slot);
         if soon.gathers() {
             // Whatever else can be read now is read first, and decided and written as one batch: 32 connections at
             // saturation had a write each. A caller that goes away meanwhile drops this, and its jobs are taken.
             tokio::task::yield_now().await;
         }
+        drop(soon);
+        self.entry.go_on();
     }
     /// Notes how long an answer that was given at a time took to come here.
     fn handed_over(&self, given: Option<Instant>) {
@@ -197,7 +211,11 @@ impl App {
     }
 
     /// Submits events together and awaits their answers, in order.
-    async fn call_all(&self, submissions: Vec<(Submission, Option<Instant>)>) -> Vec<Answered> {
+    async fn call_all(
+        &self,
+        submissions: Vec<(Submission, Option<Instant>)>,
+        slot: Option<Slot<'_>>,
+    ) -> Vec<Answered> {
         let mut answers = Vec::with_capacity(submissions.len());
         let jobs = submissions.into_iter().map(|(submission, deadline)| {
             let (job, answer) = self.job(submission, deadline);
@@ -205,7 +223,7 @@ impl App {
             job
         });
         let jobs: Vec<Job> = jobs.collect();
-        self.admit(jobs).await;
+        self.admit(jobs, slot).await;
         let mut answered = Vec::with_capacity(answers.len());
         let mut last = None;
         for answer in answers {

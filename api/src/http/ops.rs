@@ -81,7 +81,7 @@ pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Respons
     match app.caller(&headers, Role::Ops) {
         Ok(_) => (
             [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-            app.metrics.text(&app.node, app.lag.now(std::time::Instant::now())),
+            app.metrics.text(&app.node, &app.entry, app.lag.now(std::time::Instant::now())),
         )
             .into_response(),
         Err(problem) => problem.into_response(),

@@ -128,7 +128,7 @@ async fn clear_inner(app: &Arc<App>, headers: &HeaderMap, body: &Bytes) -> Resul
     let mut hunted_through = None;
     // One after the other, so that payments come between.
     for payments in payments.chunks_mut(CLEAR_EVENT_MAX) {
-        let answered = app.call(submission(app, &tenant, payments), None).await;
+        let answered = app.call(submission(app, &tenant, payments), None, None).await;
         let clear = match answered {
             Answered::Noted(accepted) => match accepted.event.body {
                 Body::Clear(clear) => clear,

@@ -6,6 +6,7 @@ mod snapshots;
 mod webhooks;
 
 use super::Counters;
+use crate::http::entry::{Entry, Figures};
 use crate::node::{Node, finish};
 use interdict_engine::features::FollowKind;
 use interdict_engine::freshness::{Freshness, WhenStale};
@@ -253,6 +254,27 @@ impl Reading<'_> {
             &["at"],
             rows.map(|(at, count)| (vec![at.to_owned()], count.load(Ordering::Relaxed))).into(),
         );
+    }
+
+    /// Who waits to be read.
+    pub fn turns(&self, entry: &Entry) {
+        let Figures { waiting: (for_turn, for_answer), given, pace } = entry.figures();
+        let waiting = [("turn", for_turn), ("answer", for_answer)];
+        self.gauges(
+            "interdict_turns_waiting",
+            "Requests that came and are not read yet, by what they wait for",
+            &["for"],
+            waiting.map(|(what, count)| (vec![what.to_owned()], count as i64)).into(),
+        );
+        let [full, default, refused] = given;
+        let given = [("full", full), ("default", default), ("refused", refused)];
+        self.counters(
+            "interdict_turns_total",
+            "Requests that were let in to be decided, let in for a default, or refused unread",
+            &["turn"],
+            given.map(|(turn, count)| (vec![turn.to_owned()], count)).into(),
+        );
+        self.seconds("interdict_turn_seconds", "From one turn to the next while others wait", pace);
     }
 
     fn finish(&self, node: &Node) {

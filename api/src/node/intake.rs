@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// the others get: a fifth of it in all, so that defaults never crowd out verdicts.
 const EXPRESS_PART: u64 = 4;
 
+/// So long after somebody had no time for a verdict, work beside the path may begin again.
+const CALM: Duration = Duration::from_millis(100);
+
 /// Why a job was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -77,8 +80,10 @@ pub struct Counts {
 pub struct Intake {
     state: Mutex<State>,
     waiting: AtomicUsize,
-    express: AtomicUsize,
     in_hand: AtomicUsize,
+    /// When there was not time enough for all, in ns after the beginning; 0: never.
+    pressed_ns: AtomicU64,
+    began: Instant,
     pace: Arc<Pace>,
     clock: Arc<dyn Clock>,
     terms: BTreeMap<String, Terms>,
@@ -135,8 +140,9 @@ impl Intake {
         Intake {
             state: Mutex::new(state),
             waiting: AtomicUsize::new(0),
-            express: AtomicUsize::new(0),
             in_hand: AtomicUsize::new(0),
+            pressed_ns: AtomicU64::new(0),
+            began: now,
             pace,
             clock,
             terms,
@@ -144,17 +150,27 @@ impl Intake {
             counts: Counts::default(),
         }
     }
+    /// A tenant's weight among those that wait.
+    pub fn weight(&self, tenant: &str) -> u32 {
+        self.terms.get(tenant).map_or(1, |terms| terms.weight)
+    }
     /// Jobs that wait.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
     }
-    /// Whether nothing waits and nothing is in hand.
+    /// Whether nothing waits and nothing is in hand, and has not been pressed for time lately: under a load that just
+    /// fits there are such moments between any two batches, and what is begun in them is what makes the next one late.
     pub fn is_idle(&self) -> bool {
-        self.waiting() == 0 && self.in_hand.load(Ordering::Relaxed) == 0
+        let pressed_ns = self.pressed_ns.load(Ordering::Relaxed);
+        let is_calm = pressed_ns == 0 || self.since_start_ns() >= pressed_ns + CALM.as_nanos() as u64;
+        is_calm && self.waiting() == 0 && self.in_hand.load(Ordering::Relaxed) == 0
     }
-    /// Whether a payment that came now could be refused without having been read: no room is left even for defaults.
-    pub fn is_swamped(&self) -> bool {
-        self.express.load(Ordering::Relaxed) >= INTAKE_EXPRESS_MAX
+    /// Somebody had to wait for a turn, or had no time for a verdict.
+    pub fn press(&self) {
+        self.pressed_ns.store(self.since_start_ns().max(1), Ordering::Relaxed);
+    }
+    fn since_start_ns(&self) -> u64 {
+        self.clock.now().saturating_duration_since(self.began).as_nanos() as u64
     }
     /// Jobs that wait: express, of feeds, of each tenant that has terms, and of all others together (`other`).
     pub fn depths(&self) -> Vec<(&'static str, String, usize)> {
@@ -202,7 +218,6 @@ impl Intake {
         refused.into_iter().for_each(|(job, why)| (job.reply)(Answered::Overloaded(why)));
     }
     fn show(&self, state: &State) {
-        self.express.store(state.express.len(), Ordering::Relaxed);
         self.waiting.store(state.fair.len() + state.express.len(), Ordering::Release);
     }
 
@@ -225,6 +240,7 @@ impl Intake {
         state.push(whose, weight, job)
     }
     fn admit_express(&self, state: &mut State, job: Job, left: Duration) -> Result<(), (Job, Refusal)> {
+        self.press();
         let len = state.express.len();
         let (parts, batches) = if state.fair.is_empty() { (1, 1) } else { (1 + EXPRESS_PART, 2) };
         // The batch in hand, the one that its turn may come after, and its own, which is answered as one.

@@ -21,6 +21,7 @@ pub mod budget;
 pub mod quota;
 mod bounds;
 pub mod fair;
+pub mod turns;
 pub mod intake;
 pub mod submit;
 pub mod core;

@@ -91,6 +91,10 @@ impl Node {
         self.work();
         still_waits
     }
+    /// Whether threads of its own decide.
+    pub fn has_lanes(&self) -> bool {
+        self.lanes.is_some()
+    }
     /// Jobs that wait for the sequencer.
     pub fn queue_depth(&self) -> usize {
         self.intake.waiting()

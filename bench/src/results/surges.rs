@@ -40,9 +40,12 @@ pub struct Lengths {
     pub connections: usize,
 }
 
+/// The cores that this thread may run on; to be asked once, before it is pinned, since afterwards there is one.
+fn cores() -> Vec<core_affinity::CoreId> {
+    core_affinity::get_core_ids().unwrap_or_default()
+}
 /// Pins this thread, and the processes that it starts from then on, to the core of that number; whether it could.
-fn pin(core: usize) -> bool {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
+fn pin(cores: &[core_affinity::CoreId], core: usize) -> bool {
     cores.get(core).is_some_and(|core| core_affinity::set_for_current(*core))
 }
 
@@ -54,11 +57,11 @@ fn pin(core: usize) -> bool {
 pub fn run(plan: &Plan, lengths: Lengths) -> anyhow::Result<Surges> {
     std::fs::create_dir_all(&plan.work).with_context(|| format!("cannot make {}", plan.work.display()))?;
     let stamp = Stamp::read();
-    let has_two = std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2);
+    let cores = cores();
     // The server inherits it.
-    let pinned = has_two && pin(0);
+    let pinned = cores.len() >= 2 && pin(&cores, 0);
     let server = start_interdict(plan, 0, |_| {})?;
-    let pinned = pinned && pin(1);
+    let pinned = pinned && pin(&cores, 1);
     let deadline_ms = lengths.deadline.as_millis().to_string();
     let mut load = overload::Plan {
         target: server.target.clone().with_header("interdict-deadline-ms", &deadline_ms),

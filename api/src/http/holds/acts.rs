@@ -117,7 +117,7 @@ async fn one_inner(
     };
     by.may(app, act, id, &hold)?;
     let submission = submission(app, id, &hold, act, &by, request.comment);
-    done(app, id, act, by.text, app.call(submission, None).await)
+    done(app, id, act, by.text, app.call(submission, None, None).await)
 }
 
 /// Releases or confirms several holds, each on its own.
@@ -153,7 +153,7 @@ async fn several_inner(app: &App, headers: &HeaderMap, act: &str, body: &[u8]) -
             id
         }));
     }
-    let mut answers = app.call_all(submissions).await.into_iter();
+    let mut answers = app.call_all(submissions, None).await.into_iter();
     let results = ids.into_iter().zip(checked).map(|(text, checked)| {
         let answered = checked.and_then(|id| {
             done(app, id, act, by.text.clone(), answers.next().expect("one answer a submission"))
