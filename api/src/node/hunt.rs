@@ -21,6 +21,7 @@ use filling::Filling;
 use interdict_engine::generation::View;
 use interdict_ledger::storage::FileStorage;
 use interdict_ledger::window::Window;
+use learned::Lists;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,8 +46,8 @@ pub struct Hunt {
     pub figures: Figures,
     dir: PathBuf,
     settings: crate::config::schema::WindowSection,
-    /// What the last hunt of this process judged by.
-    judged_by: Mutex<Option<Arc<View>>>,
+    /// The lists that the last hunt of this process judged by.
+    judged_by: Mutex<Option<Lists>>,
     held_back: AtomicBool,
 }
 
@@ -135,7 +136,7 @@ impl Hunter {
                     node.hunt().figures.failed(&e);
                     tracing::error!("the settlement window cannot be hunted now: {e:#}; again in {AGAIN:?}");
                     // What was read of it may be what does not fit.
-                    self.filling = None;
+                    (self.filling, self.due, self.seen) = (None, None, None);
                     AGAIN
                 }
             };

@@ -8,10 +8,11 @@ use interdict_engine::domain::{
 };
 use interdict_engine::generation::View;
 use interdict_engine::limits::LEARNED_MAX;
+use interdict_engine::lists::ListMeta;
 use interdict_engine::settlement::UnhuntedEvent;
 use interdict_ledger::journal::RecordKind;
 use interdict_ledger::window::{Hit, Query, Row, TagColumn, Wanted};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Events read from the journal at once.
@@ -43,7 +44,7 @@ impl Plan {
     pub(super) fn of(
         node: &Node,
         events: &[UnhuntedEvent],
-        before: Option<&View>,
+        before: Option<&Lists>,
         view: &View,
     ) -> Result<Plan> {
         let mut plan = Plan { lessons_only: true, ..Plan::default() };
@@ -63,7 +64,7 @@ impl Plan {
         }
         Ok(plan)
     }
-    fn add(&mut self, accepted: Accepted, before: Option<&View>, view: &View) {
+    fn add(&mut self, accepted: Accepted, before: Option<&Lists>, view: &View) {
         let (sequence, at_ms) = (accepted.sequence, accepted.event.arrival_ms);
         let learned = |what| Learned { sequence, at_ms, what };
         match accepted.event.body {
@@ -107,13 +108,29 @@ impl Plan {
     }
 }
 
+/// The lists that there are: names and owners.
+pub(super) struct Lists(BTreeSet<(String, Option<String>)>);
+
+impl Lists {
+    /// Those of a view.
+    pub(super) fn of(view: &View) -> Lists {
+        let lists = view.lists();
+        let metas = (0..lists.len() as u16).filter_map(|number| lists.list_meta(number));
+        let owner = |meta: &ListMeta| meta.tenant.as_deref().filter(|_| !meta.shared).map(str::to_owned);
+        Lists(metas.map(|meta| (meta.name.clone(), owner(meta))).collect())
+    }
+    fn has(&self, name: &str, owner: Option<&str>) -> bool {
+        self.0.contains(&(name.to_owned(), owner.map(str::to_owned)))
+    }
+}
+
 /// Whether a list that has a slot in the generation may not have been there before.
-fn is_new(list: &str, owner: Option<&str>, before: Option<&View>, view: &View) -> bool {
+fn is_new(list: &str, owner: Option<&str>, before: Option<&Lists>, view: &View) -> bool {
     if view.generation().list_slot(list).is_none() {
         return false;
     }
     match before {
-        Some(before) => before.lists().number(list, owner).is_none(),
+        Some(before) => !before.has(list, owner),
         // Not known any more; a list of the configuration has been there.
         None => view.generation().lists().number(list, owner).is_none(),
     }

@@ -1,7 +1,7 @@
 //! One hunt: through which sequence, for what, over which payments; and what it finds, handed to the core as events.
 
 use super::judging::{Again, Judge};
-use super::learned::{Plan, Subjects};
+use super::learned::{Lists, Plan, Subjects};
 use super::progress::Progress;
 use super::{Hunter, Node};
 use crate::node::core::{Answered, Job, Reply};
@@ -54,7 +54,7 @@ pub(super) fn hunt(node: &Arc<Node>, hunter: &mut Hunter) -> Result<bool> {
         return Ok(false);
     }
     let Some(Due { through, view, events }) = hunter.due.take() else { return Ok(false) };
-    let plan = Plan::of(node, &events, node.hunt().judged_by.lock().as_deref(), &view)?;
+    let plan = Plan::of(node, &events, node.hunt().judged_by.lock().as_ref(), &view)?;
     let too_soon = hunter.swept.is_some_and(|at| at.elapsed() < node.hunt().lessons_every());
     // Lessons of banks come with each label: all payments are judged for many of them together.
     let waits = plan.all.is_some() && plan.lessons_only && too_soon;
@@ -76,7 +76,7 @@ pub(super) fn hunt(node: &Arc<Node>, hunter: &mut Hunter) -> Result<bool> {
     failpoint::reached("hunt.before_end");
     note(node, Body::Hunted { through })?;
     Progress::forget(&node.hunt().dir);
-    *node.hunt().judged_by.lock() = Some(view);
+    *node.hunt().judged_by.lock() = Some(Lists::of(&view));
     if plan.all.is_some() {
         hunter.swept = Some(Instant::now());
     }
