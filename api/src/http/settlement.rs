@@ -17,7 +17,6 @@ use interdict_engine::sequencer::Submission;
 use interdict_ingest::Decoder;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -192,13 +191,13 @@ impl Asked {
         wanted.sort_unstable();
         wanted.dedup();
         let facts = facts(&app.node, &wanted)?;
-        let (mut payments, mut places) = (Vec::with_capacity(wanted.len()), HashMap::new());
-        for (sequence, fact) in wanted.into_iter().zip(facts) {
-            let Some(fact) = fact.filter(|fact| *fact.tenant == *tenant) else { continue };
-            places.insert(sequence, payments.len());
-            payments.push(asked(sequence, &fact));
-        }
-        let places = sequences.iter().map(|sequence| places.get(&(*sequence)?).copied()).collect();
+        let facts = wanted.into_iter().zip(facts);
+        let of_tenant = facts
+            .filter_map(|(sequence, fact)| Some((sequence, fact.filter(|fact| *fact.tenant == *tenant)?)));
+        // In the order of their sequences, so each is found again.
+        let payments: Vec<Cleared> = of_tenant.map(|(sequence, fact)| asked(sequence, &fact)).collect();
+        let place = |sequence: &u64| payments.binary_search_by_key(sequence, |one| one.sequence).ok();
+        let places = sequences.iter().map(|sequence| sequence.as_ref().and_then(place)).collect();
         Ok(Asked { places, payments })
     }
 }

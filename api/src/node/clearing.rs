@@ -170,24 +170,25 @@ impl JournalFacts {
 
 impl Facts for JournalFacts {
     fn facts(&self, sequences: &[u64]) -> Result<Vec<Option<Fact>>> {
-        let mut found: BTreeMap<u64, Fact> = BTreeMap::new();
-        let mut unknown: Vec<u64> = {
+        let mut facts: Vec<Option<Fact>> = {
             let mut known = self.known.lock();
-            let is_unknown = |sequence: &u64| match known.get(*sequence) {
-                Some(fact) => {
-                    found.insert(*sequence, fact);
-                    false
-                }
-                None => true,
-            };
-            sequences.iter().copied().filter(is_unknown).collect()
+            sequences.iter().map(|sequence| known.get(*sequence)).collect()
         };
+        let lacking = sequences.iter().zip(&facts).filter(|(_, fact)| fact.is_none());
+        let mut unknown: Vec<u64> = lacking.map(|(sequence, _)| *sequence).collect();
+        if unknown.is_empty() {
+            return Ok(facts);
+        }
         unknown.sort_unstable();
         unknown.dedup();
+        let mut found = BTreeMap::new();
         for together in unknown.chunks(TOGETHER) {
             self.read(together, &mut found)?;
         }
-        Ok(sequences.iter().map(|sequence| found.get(sequence).cloned()).collect())
+        for (fact, sequence) in facts.iter_mut().zip(sequences).filter(|(fact, _)| fact.is_none()) {
+            *fact = found.get(sequence).cloned();
+        }
+        Ok(facts)
     }
 }
 

@@ -6,7 +6,7 @@ use super::frame::{Frame, OwnedRecord, Stored};
 use super::index::{Block, Index};
 use super::walk::{segment_name, walk};
 use super::{RecordKind, SegmentInfo};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Place};
 use crate::sealing::Sealing;
 use crate::storage::{Storage, read_exact_at};
 use std::collections::{BTreeMap, VecDeque};
@@ -74,6 +74,27 @@ impl Reader {
     /// `Corrupt` (placed), `Io`.
     pub fn read_finished(&self, sequence: u64) -> Result<Option<OwnedRecord>, Error> {
         self.read(RecordKind::Finished, sequence)
+    }
+    /// Where a record lies; `None` where the journal has none, has it no longer, or has not written it.
+    ///
+    /// # Errors
+    /// `Corrupt` (placed), `Io`.
+    pub fn place_of(&self, kind: RecordKind, sequence: u64) -> Result<Option<Place>, Error> {
+        let blocks = self.index().find(kind, sequence);
+        for (number, block) in blocks {
+            let Some(loaded) = self.load(number, block)? else { continue };
+            let mut found = None;
+            loaded.for_each(&mut |stored| {
+                if found.is_none() && stored.kind == kind && stored.sequence == sequence {
+                    found = Some(stored.place());
+                }
+                Ok(())
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
     /// Whether anything was ever finished, as far as the journal has it.
     pub fn any_finished(&self) -> bool {

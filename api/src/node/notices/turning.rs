@@ -36,7 +36,7 @@ pub(super) fn turn(
         RecordKind::Decided if Decided::has_hold(stored.open()) => {
             let decided = Decided::decode(stored.open()).map_err(wrong)?;
             if let Some(opened) = decided.recorded.hold {
-                teller.began(stored.sequence, &opened, holds);
+                teller.began(stored.sequence, &opened, holds)?;
             }
         }
         RecordKind::Decided => {}
@@ -50,7 +50,7 @@ pub(super) fn turn(
             EventKind::HoldAct | EventKind::Hunt | EventKind::Reversal => {
                 // Words are sealed, and are not told.
                 let accepted = Accepted::decode(stored.open(), None).map_err(wrong)?;
-                teller.event(&accepted, holds);
+                teller.event(&accepted, holds)?;
             }
             _ => {}
         },
@@ -100,14 +100,14 @@ impl Teller<'_> {
     }
 
     /// A hold began with its payment's verdict, and may have ended with it: it had been taken back before.
-    fn began(&mut self, payment: u64, opened: &Opened, holds: Holds<'_>) {
+    fn began(&mut self, payment: u64, opened: &Opened, holds: Holds<'_>) -> Result<(), Error> {
         let id = HoldId { payment, number: 1 };
         let kind = match opened.can_hold(opened.at_ms) {
             true => NoticeKind::HoldPlaced,
             false => NoticeKind::CaseTooLate,
         };
         self.tell(kind, opened.at_ms, id, Some(opened), json!({}));
-        self.taken_back(payment, payment, opened.at_ms, holds);
+        self.taken_back(payment, None, holds)
     }
     /// A hold began when what had been skipped was finished, unless there was one already.
     fn finished(&mut self, payment: u64, opened: &Opened, holds: Holds<'_>) {
@@ -120,18 +120,30 @@ impl Teller<'_> {
             self.tell(kind, opened.at_ms, id, Some(opened), json!({}));
         }
     }
-    /// The hold of a payment that an event took back.
-    fn taken_back(&mut self, payment: u64, by: u64, at_ms: i64, holds: Holds<'_>) {
-        let by_it = |hold: &Hold| {
-            hold.state == HoldState::Reversed && hold.ended.as_ref().is_some_and(|ended| ended.sequence == by)
-        };
-        if let Some((id, hold)) = holds(payment).into_iter().find(|(_, hold)| by_it(hold)) {
-            let more = json!({"state": "reversed", "by": "reversal"});
-            self.tell(NoticeKind::HoldReversed, at_ms, id, Some(&hold.opened), more);
+    /// The hold that a reversal ended, told with the later of the two records that it takes: the payment's verdict, and the
+    /// reversal, which may have come first. `by`: only by this one.
+    fn taken_back(&mut self, payment: u64, by: Option<u64>, holds: Holds<'_>) -> Result<(), Error> {
+        for (id, hold) in holds(payment) {
+            let Some(ended) = hold.ended.as_ref().filter(|_| hold.state == HoldState::Reversed) else {
+                continue;
+            };
+            if by.is_some_and(|by| by != ended.sequence) {
+                continue;
+            }
+            let (kind, sequence) = match by {
+                Some(_) => (RecordKind::Decided, payment),
+                None => (RecordKind::Accepted, ended.sequence),
+            };
+            let other = self.reader.place_of(kind, sequence)?;
+            if other.is_some_and(|other| place(other.segment, other.offset) < self.place) {
+                let more = json!({"state": "reversed", "by": "reversal"});
+                self.tell(NoticeKind::HoldReversed, ended.at_ms, id, Some(&hold.opened), more);
+            }
         }
+        Ok(())
     }
 
-    fn event(&mut self, accepted: &Accepted, holds: Holds<'_>) {
+    fn event(&mut self, accepted: &Accepted, holds: Holds<'_>) -> Result<(), Error> {
         let (sequence, at_ms) = (accepted.sequence, accepted.event.arrival_ms);
         match &accepted.event.body {
             Body::HoldAct(act) => self.act(act, sequence, at_ms, &accepted.event.tenant, holds),
@@ -147,7 +159,9 @@ impl Teller<'_> {
                     }
                     FoundNow::Frees { outcome, generation, learned } => {
                         let freed = |hold: &Hold| hold.frees.as_ref().is_some_and(|f| f.sequence == sequence);
-                        let Some((id, hold)) = known.iter().find(|(_, hold)| freed(hold)) else { return };
+                        let Some((id, hold)) = known.iter().find(|(_, hold)| freed(hold)) else {
+                            return Ok(());
+                        };
                         let now = json!({"now": {"outcome": outcome.name(), "generation": generation.to_string(),
                             "learned": {"kind": learned.what.name(), "sequence": learned.sequence}}});
                         self.tell(NoticeKind::HoldReleaseProposed, at_ms, *id, Some(&hold.opened), now);
@@ -156,11 +170,12 @@ impl Teller<'_> {
             }
             Body::Payment(_) => {
                 if let Some(original) = accepted.original {
-                    self.taken_back(original, sequence, at_ms, holds);
+                    self.taken_back(original, Some(sequence), holds)?;
                 }
             }
             _ => {}
         }
+        Ok(())
     }
     fn act(&mut self, act: &HoldAct, sequence: u64, at_ms: i64, tenant: &str, holds: Holds<'_>) {
         let known = holds(act.hold.payment).into_iter().find(|(id, _)| *id == act.hold).map(|(_, hold)| hold);
