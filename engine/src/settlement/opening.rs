@@ -1,7 +1,9 @@
 //! How a hold begins: from a payment, its verdict and the terms of the generation that judged it, and from nothing else.
 
 use super::terms::AtExpiry;
-use crate::domain::{Accepted, Body, Field, Learned, Opened, Outcome, Reason, ReasonSource, Verdict};
+use crate::domain::{
+    Accepted, Body, Field, Learned, LearnedWhat, Opened, Outcome, Reason, ReasonSource, Verdict,
+};
 use crate::generation::View;
 use crate::rules::Class;
 
@@ -14,6 +16,23 @@ pub fn inline(accepted: &Accepted, view: &View, verdict: &Verdict, would: Option
         _ => return None,
     };
     Some(opening(accepted, view, verdict, outcome, None, accepted.event.arrival_ms))
+}
+
+/// What stops a payment whose stages were finished, where it would have been stopped and was not. `answered` is the
+/// outcome it had, or of a fact would have had; `at_ms`: when it was finished, ms since the Unix epoch.
+pub fn on_finishing(
+    accepted: &Accepted,
+    view: &View,
+    verdict: &Verdict,
+    would: Option<Outcome>,
+    (answered, at_ms): (Outcome, i64),
+) -> Option<Opened> {
+    let outcome = would.unwrap_or(verdict.outcome);
+    if outcome < Outcome::Hold || answered >= Outcome::Hold {
+        return None;
+    }
+    let learned = Learned { sequence: verdict.sequence, at_ms, what: LearnedWhat::Stages };
+    Some(opening(accepted, view, verdict, outcome, Some(learned), at_ms))
 }
 
 /// The hold of a payment by a verdict, live or hunted. `at_ms`: when, ms since the Unix epoch.
