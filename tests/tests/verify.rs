@@ -7,7 +7,7 @@ mod upgrade;
 
 use interdict::node::{Answered, Node, Options};
 use interdict_engine::domain::{
-    Accepted, Body, Decided, Event, Finished, GenerationId, Lever, ListDelta, Outcome, Verdict,
+    Accepted, Body, Decided, Event, Finished, GenerationId, Lever, ListDelta, Opened, Outcome, Verdict,
 };
 use interdict_engine::sequencer::{ENGINE, Submission};
 use interdict_ingest::decode::entries::{decode_entries, decode_subjects};
@@ -420,6 +420,39 @@ fn a_forged_verdict_differs_and_another_engine_s_is_told_apart() {
     let at = format!("@{sequence}");
     let (code, _, err) = interdict(&["explain", &at, "--data", data.to_str().unwrap()]);
     assert!(code == 3 && err.contains("no verdict yet"), "{err}");
+}
+
+#[test]
+fn a_hold_that_did_not_begin_so_is_told() {
+    let (_dir, data) = copy();
+    let forged = |decided: &mut Decided| {
+        decided.recorded.hold = Some(Box::new(Opened {
+            tenant: "acme".into(),
+            at_ms: ARRIVAL_MS,
+            until_ms: None,
+            expiry_releases: true,
+            cut_off_ms: ARRIVAL_MS,
+            lever: Lever::StopBeforeCutoff,
+            recall: false,
+            amount_minor: 1,
+            currency: "EUR".into(),
+            sanctions: false,
+            outcome: Outcome::Hold,
+            score: 1,
+            reasons: Vec::new(),
+            causes: vec!["nobody/knows".into()],
+            generation: decided.verdict.generation,
+            learned: None,
+        }));
+    };
+    let sequence = forge(&data, ENGINE, forged, true);
+    let (code, found) = verify(&data, &[]);
+    // Those of the folder's own holds are the same again.
+    assert_eq!((code, &found["different"], &found["equal"]), (1, &json!(1), &json!(301)), "{found}");
+    assert_eq!(found["differences"][0]["sequence"].as_u64(), Some(sequence));
+    let what = found["differences"][0]["what"][0].as_str().unwrap();
+    assert!(what.starts_with("hold: recorded hold by stop_before_cutoff"), "{what}");
+    assert!(what.ends_with("recomputed none"), "a declined payment is not held: {what}");
 }
 
 #[test]

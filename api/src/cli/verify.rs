@@ -9,9 +9,10 @@ use super::FINDING;
 use crate::history::{Folder, Gone, History};
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use interdict_engine::domain::{Accepted, Body, Decided, Finished, Recorded, Verdict};
+use interdict_engine::domain::{Accepted, Body, Decided, Finished, Opened, Outcome, Recorded, Verdict};
 use interdict_engine::lane::{AsRecorded, Scratch, decide};
 use interdict_engine::sequencer::{ENGINE, Work};
+use interdict_engine::settlement;
 use interdict_ledger::journal::{Reader, RecordKind, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -243,14 +244,18 @@ impl Pass<'_> {
             }
         };
         let (made, is_equal) = self.again(&work, &decided.verdict, &decided.recorded, record);
+        let hold = settlement::inline(&work.accepted, &work.view, &made, self.would(&work));
+        let hold = other_hold(&decided.recorded, hold, &work.accepted.engine);
+        let is_equal = is_equal && hold.is_none();
         let judged = Judged { is_equal, is_certain, is_readable, is_ours: work.accepted.engine == ENGINE };
         let Summary { checked, equal, different, not_kept, other_engine, unreadable, .. } = self.summary;
         judged.count([checked, equal, different, not_kept, other_engine, unreadable]);
         if judged.is_different() {
-            self.differs(sequence, "", &decided.verdict, &made, &work);
+            self.differs((sequence, ""), &decided.verdict, &made, &work, hold);
         }
         if let Some(record) = finished {
-            self.finished_again(&work, &record.open, judged);
+            let answered = decided.recorded.would.unwrap_or(decided.verdict.outcome);
+            self.finished_again(&work, &record.open, answered, judged);
         }
         Ok(())
     }
@@ -271,8 +276,13 @@ impl Pass<'_> {
         (made, is_equal)
     }
 
-    /// The same of a finished verdict.
-    fn finished_again(&mut self, work: &Work, record: &[u8], judged: Judged) {
+    /// Of a fact that was just made again, the outcome that it would have had.
+    fn would(&self, work: &Work) -> Option<Outcome> {
+        self.scratch.found.to_record(work.view.generation()).would
+    }
+
+    /// The same of a finished verdict. `answered`: what the payment had been answered.
+    fn finished_again(&mut self, work: &Work, record: &[u8], answered: Outcome, judged: Judged) {
         let sequence = work.accepted.sequence;
         let finished = match Finished::decode(record) {
             Ok(finished) if finished.verdict.sequence == sequence => finished,
@@ -284,22 +294,43 @@ impl Pass<'_> {
             Err(e) => return self.finding(format!("finished record of sequence {sequence}: {e}")),
         };
         let (made, is_equal) = self.again(work, &finished.verdict, &finished.recorded, record);
+        let (view, before) = (&work.view, (answered, finished.at_ms));
+        let hold = settlement::on_finishing(&work.accepted, view, &made, self.would(work), before);
+        let hold = other_hold(&finished.recorded, hold, &finished.engine);
+        let is_equal = is_equal && hold.is_none();
         let judged = Judged { is_equal, is_ours: finished.engine == ENGINE, ..judged };
         let FinishedSummary { checked, equal, different, not_kept, other_engine, unreadable } =
             &mut self.summary.finished;
         judged.count([checked, equal, different, not_kept, other_engine, unreadable]);
         if judged.is_different() {
-            self.differs(sequence, "finished: ", &finished.verdict, &made, work);
+            self.differs((sequence, "finished: "), &finished.verdict, &made, work, hold);
         }
     }
 
-    fn differs(&mut self, sequence: u64, which: &str, recorded: &Verdict, made: &Verdict, work: &Work) {
+    fn differs(
+        &mut self,
+        (sequence, which): (u64, &str),
+        recorded: &Verdict,
+        made: &Verdict,
+        work: &Work,
+        hold: Option<String>,
+    ) {
         if self.summary.differences.len() < TOLD_MAX {
             let what = told::differing(recorded, made, &work.view);
-            let what = what.into_iter().map(|what| format!("{which}{what}")).collect();
+            let what = what.into_iter().chain(hold).map(|what| format!("{which}{what}")).collect();
             self.summary.differences.push(Difference { sequence, what });
         }
     }
+}
+
+/// How the hold in a record differs from the one that the payment, its view and its verdict come to. An engine from
+/// before there were holds recorded none.
+fn other_hold(recorded: &Recorded, made: Option<Opened>, engine: &str) -> Option<String> {
+    let was = recorded.hold.as_deref();
+    if was == made.as_ref() || was.is_none() && engine != ENGINE {
+        return None;
+    }
+    Some(format!("hold: recorded {}, recomputed {}", told::hold(was), told::hold(made.as_ref())))
 }
 
 /// A verdict that was made again.

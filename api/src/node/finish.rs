@@ -12,13 +12,12 @@ use super::disk::RETRY;
 use super::share::Share;
 use super::{Node, failpoint, now_ms};
 use anyhow::{Result, anyhow};
-use interdict_engine::domain::TransactionKind;
-use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Learned, LearnedWhat, Outcome};
+use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
 use interdict_engine::generation::{Settings, View};
 use interdict_engine::lane::{Open, Scratch, decide};
 use interdict_engine::limits::{MICRO_BATCH_MAX, UNFINISHED_REMADE_MAX};
 use interdict_engine::sequencer::{ENGINE, Work};
-use interdict_engine::settlement::opening;
+use interdict_engine::settlement::on_finishing;
 use interdict_engine::unfinished::Unfinished;
 use interdict_ledger::journal::RecordKind;
 use parking_lot::{Mutex, MutexGuard};
@@ -357,14 +356,9 @@ fn finished_of(accepted: Accepted, answered: Outcome, view: &Arc<View>, scratch:
     }
     let verdict = decide(&work, &mut Open, scratch);
     let mut recorded = scratch.found.to_record(view.generation());
-    let (at_ms, outcome) = (now_ms(), recorded.would.unwrap_or(verdict.outcome));
-    // What takes something back is held by nobody.
-    let settles = work.transaction().kind != TransactionKind::Reversal;
-    if outcome >= Outcome::Hold && answered < Outcome::Hold && settles {
-        let learned = Learned { sequence: verdict.sequence, at_ms, what: LearnedWhat::Stages };
-        let opened = opening(&work.accepted, view, &verdict, outcome, Some(learned), at_ms);
-        recorded.hold = Some(Box::new(opened));
-    }
+    let at_ms = now_ms();
+    let hold = on_finishing(&work.accepted, view, &verdict, recorded.would, (answered, at_ms));
+    recorded.hold = hold.map(Box::new);
     Finished { at_ms, engine: ENGINE.to_owned(), verdict, recorded }
 }
 

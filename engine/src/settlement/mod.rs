@@ -14,6 +14,6 @@ pub(crate) use book::TakenBack;
 pub use book::{Book, BookLimits, Counts, Ended, Freed, Hold, Proposed, Unhunted as UnhuntedEvent};
 pub use calendar::{Calendar, CutOff, CutOffFrom, Cycle, Table};
 pub use network::{Network, Of, Scope};
-pub use opening::{inline, opening};
+pub use opening::{inline, on_finishing, opening};
 pub use part::{CUT_OFF_DEFAULT_MS, CutOffRow, HUNT_HORIZON_MS, HoldRow, LeverRow, Settlement};
 pub use terms::{AtExpiry, HoldKind, HoldTerms, HoldUntil, Unhunted};

@@ -2,7 +2,8 @@
 
 use super::terms::AtExpiry;
 use crate::domain::{
-    Accepted, Body, Field, Learned, Opened, Outcome, Reason, ReasonSource, TransactionKind, Verdict,
+    Accepted, Body, Field, Learned, LearnedWhat, Opened, Outcome, Reason, ReasonSource, TransactionKind,
+    Verdict,
 };
 use crate::generation::View;
 use crate::rules::Class;
@@ -11,7 +12,7 @@ use crate::rules::Class;
 /// so that nothing of it will settle; or it takes something back, which nobody holds. `would` is the outcome a fact would
 /// have had.
 pub fn inline(accepted: &Accepted, view: &View, verdict: &Verdict, would: Option<Outcome>) -> Option<Opened> {
-    if matches!(&accepted.event.body, Body::Payment(tx) if tx.kind == TransactionKind::Reversal) {
+    if takes_back(accepted) {
         return None;
     }
     let outcome = match (verdict.outcome, would) {
@@ -20,6 +21,28 @@ pub fn inline(accepted: &Accepted, view: &View, verdict: &Verdict, would: Option
         _ => return None,
     };
     Some(opening(accepted, view, verdict, outcome, None, accepted.event.arrival_ms))
+}
+
+/// What stops a payment whose stages were finished, where it would have been stopped and was not. `answered` is the
+/// outcome it had, or of a fact would have had; `at_ms`: when it was finished, ms since the Unix epoch.
+pub fn on_finishing(
+    accepted: &Accepted,
+    view: &View,
+    verdict: &Verdict,
+    would: Option<Outcome>,
+    (answered, at_ms): (Outcome, i64),
+) -> Option<Opened> {
+    let outcome = would.unwrap_or(verdict.outcome);
+    if outcome < Outcome::Hold || answered >= Outcome::Hold || takes_back(accepted) {
+        return None;
+    }
+    let learned = Learned { sequence: verdict.sequence, at_ms, what: LearnedWhat::Stages };
+    Some(opening(accepted, view, verdict, outcome, Some(learned), at_ms))
+}
+
+/// What takes something back is held by nobody.
+fn takes_back(accepted: &Accepted) -> bool {
+    matches!(&accepted.event.body, Body::Payment(tx) if tx.kind == TransactionKind::Reversal)
 }
 
 /// The hold of a payment by a verdict, live or hunted. `at_ms`: when, ms since the Unix epoch.

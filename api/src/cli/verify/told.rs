@@ -1,6 +1,6 @@
 //! What `interdict verify` says: counts, findings and the first differences, as JSON and as text.
 
-use interdict_engine::domain::{ReasonSource, Verdict};
+use interdict_engine::domain::{Opened, ReasonSource, Verdict};
 use interdict_engine::generation::{View, hex};
 use interdict_ledger::journal::Report;
 use serde::Serialize;
@@ -140,6 +140,20 @@ pub(super) fn differing(recorded: &Verdict, made: &Verdict, view: &View) -> Vec<
     compare("lever", recorded.lever.name().into(), made.lever.name().into());
     compare("generation", recorded.generation.to_string(), made.generation.to_string());
     what
+}
+
+/// A hold in a few words: what of it comes from the generation and the payment.
+pub(super) fn hold(hold: Option<&Opened>) -> String {
+    let Some(hold) = hold else { return "none".into() };
+    let Opened { outcome, lever, at_ms, until_ms, cut_off_ms, sanctions, amount_minor, currency, .. } = hold;
+    let until = until_ms.map_or("nobody's timer".into(), |until_ms| until_ms.to_string());
+    let what = if *sanctions { "sanctions hold" } else { "hold" };
+    format!(
+        "{what} by {} ({}) from {at_ms} until {until}, cut-off {cut_off_ms}, {amount_minor} {currency}, causes [{}]",
+        lever.name(),
+        outcome.name(),
+        hold.causes.join(", ")
+    )
 }
 
 /// The reasons by name, in order. Numbers of a record that was tampered with may name nothing.
