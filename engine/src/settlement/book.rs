@@ -154,6 +154,8 @@ pub struct Book {
     pub(super) flagged: Sequences,
     /// Which payments have no verdict yet: from this sequence on, one truth each.
     decided_to: u64,
+    /// Whether there has been any payment.
+    pub(super) any: bool,
     undecided: VecDeque<bool>,
     /// Reversals of payments without a verdict.
     taken_back: BTreeMap<u64, Vec<TakenBack>>,
@@ -238,6 +240,7 @@ impl Book {
 
     /// An event got a sequence; whether it waits for a verdict.
     pub(crate) fn taken(&mut self, sequence: u64, waits: bool) {
+        self.any |= waits;
         if self.undecided.is_empty() {
             self.decided_to = sequence;
             if waits {

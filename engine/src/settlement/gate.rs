@@ -8,6 +8,11 @@ use crate::error::Error;
 impl Book {
     /// Something was learned by which payments before it have not been judged.
     pub(crate) fn learned(&mut self, sequence: u64, at_ms: i64) {
+        // Nothing has to be hunted before the first payment: what a node begins with is not to cost events.
+        if !self.any {
+            self.hunted_through = sequence;
+            return;
+        }
         if self.unhunted.len() >= self.limits.learned_max {
             // Pairs become one: as early as either, as far as the later. The gate asks for more by it, never for less.
             let pairs = self.unhunted.chunks(2);

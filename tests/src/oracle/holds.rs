@@ -90,11 +90,11 @@ impl Holds {
             Body::Payment(tx) => self.payment(accepted, tx),
             // Banks learn from labels; the simulated packs have none.
             Body::Label { .. } | Body::Outcome { .. } | Body::Key(_) => {}
-            Body::ListDelta(_) => self.learned.push((sequence, at_ms)),
+            Body::ListDelta(_) => self.learns(sequence, at_ms),
             // Those that are simulated differ in their packs.
             Body::Publish { generation } => {
                 if std::mem::replace(&mut self.generation, generation.hash) != generation.hash {
-                    self.learned.push((sequence, at_ms));
+                    self.learns(sequence, at_ms);
                 }
             }
             Body::Hunt(found) => return self.found(found, sequence, at_ms),
@@ -292,6 +292,13 @@ impl Holds {
         Ok(())
     }
 
+    /// Something was learned; before the first payment nothing has to be hunted for it.
+    fn learns(&mut self, sequence: u64, at_ms: i64) {
+        match self.payments.is_empty() {
+            true => self.hunted_through = sequence,
+            false => self.learned.push((sequence, at_ms)),
+        }
+    }
     /// What was learned and is not hunted through.
     pub fn unhunted(&self) -> impl Iterator<Item = (u64, i64)> {
         self.learned.iter().filter(|(sequence, _)| *sequence > self.hunted_through).copied()

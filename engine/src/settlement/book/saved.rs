@@ -21,6 +21,7 @@ impl Book {
         to.count(self.let_go.len());
         self.let_go.iter().for_each(|set| set.save(to));
         to.u64s(&[self.decided_to, self.hunted_through]);
+        to.bool(self.any);
         to.value(&self.undecided);
         to.value(&self.taken_back);
         to.value(&self.unhunted);
@@ -52,6 +53,7 @@ impl Book {
             book.let_go.push(Sequences::load(from)?);
         }
         (book.decided_to, book.hunted_through) = (from.u64()?, from.u64()?);
+        book.any = from.bool()?;
         book.undecided = from.value()?;
         book.taken_back = from.value()?;
         book.unhunted = from.value()?;

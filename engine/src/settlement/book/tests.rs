@@ -259,7 +259,11 @@ impl Both {
             }
             Step::Learned => {
                 self.book.learned(next, now_ms);
-                self.oracle.learned.push((next, now_ms));
+                // Before the first payment there is nothing to be hunted.
+                match self.payments.is_empty() {
+                    true => self.oracle.hunted_through = next,
+                    false => self.oracle.learned.push((next, now_ms)),
+                }
                 self.taken(Event::Learned(now_ms), false);
             }
             Step::Hunted { back } => {
