@@ -10,6 +10,7 @@ use interdict::node::recovery::{Generations, empty_generation};
 use interdict_engine::domain::{Accepted, Body, Decided};
 use interdict_engine::lane::{Gate, Scratch, decide};
 use interdict_engine::sequencer::{Refers, Sequencer, Submission, Taken};
+use interdict_engine::settlement::inline;
 use interdict_engine::{SkipReason, Stage};
 use interdict_ledger::journal::RecordKind;
 use interdict_ledger::snapshot::{Image, list};
@@ -195,7 +196,10 @@ pub fn equals_a_run_without_crashes(data: &Path, load: &Load) {
                 let recorded = decided.get(&sequence).expect("a verdict for each payment");
                 let verdict = decide(&work, &mut Skips(&recorded.verdict.skipped), &mut scratch);
                 assert_eq!(verdict.encode(), recorded.verdict.encode(), "decided otherwise without crashes");
-                let learned = scratch.found.to_record(work.view.generation());
+                let mut learned = scratch.found.to_record(work.view.generation());
+                let hold = inline(&work.accepted, &work.view, &verdict, learned.would);
+                fresh.decided(sequence, hold.as_ref());
+                learned.hold = hold.map(Box::new);
                 assert_eq!(learned, recorded.recorded, "banks learned otherwise without crashes");
             }
             Taken::Noted(now) => assert_eq!(*now, *recorded, "noted otherwise without crashes"),

@@ -7,7 +7,6 @@ use interdict_engine::domain::{
     Accepted, Body, Field, Learned, LearnedWhat, ListDelta, Subject, SubjectKind,
 };
 use interdict_engine::generation::View;
-use interdict_engine::limits::LEARNED_MAX;
 use interdict_engine::lists::ListMeta;
 use interdict_engine::settlement::UnhuntedEvent;
 use interdict_ledger::journal::RecordKind;
@@ -48,9 +47,8 @@ impl Plan {
         view: &View,
     ) -> Result<Plan> {
         let mut plan = Plan { lessons_only: true, ..Plan::default() };
-        // Some events stand for several then, of which nothing is known but that they were.
-        if events.len() > LEARNED_MAX / 4 {
-            let last = events.last().expect("there are many");
+        // Of events that were taken together nothing is known but that they were.
+        if let Some(last) = events.iter().rfind(|one| one.first != one.sequence) {
             let what = LearnedWhat::Generation(view.id());
             plan.all = Some(Learned { sequence: last.sequence, at_ms: last.at_ms, what });
             plan.lessons_only = false;
