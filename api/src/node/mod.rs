@@ -230,7 +230,8 @@ impl Node {
         let finish = Arc::new(Finish::new(opened.unfinished));
         core.finish_by(finish.clone());
         let settings = &loaded.config.window;
-        let window = (options.hunts && settings.enabled).then(|| Hunt::open(data, settings.clone()));
+        let window = (options.hunts && settings.enabled)
+            .then(|| Hunt::open(data, settings.clone(), &loaded.config.archive));
         let window = window.transpose()?;
         let shown = core.shown();
         let core = Arc::new(Mutex::new(core));

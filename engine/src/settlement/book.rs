@@ -233,6 +233,14 @@ impl Book {
     pub fn is_gone(&self, payment: u64) -> bool {
         self.gone.contains(payment)
     }
+    /// Whether a payment has been told to go by the declared default, though not all that counts for it was hunted.
+    pub fn is_flagged(&self, payment: u64) -> bool {
+        self.flagged.contains(payment)
+    }
+    /// Whether something was found of a payment too late.
+    pub fn is_late(&self, payment: u64) -> bool {
+        self.late.contains(payment)
+    }
     /// How many payments have been told to go.
     pub fn gone_count(&self) -> u64 {
         self.gone.count()

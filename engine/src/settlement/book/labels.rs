@@ -33,3 +33,31 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::image::{Reader, Writer};
+    use crate::settlement::BookLimits;
+
+    #[test]
+    fn the_last_label_counts_the_earliest_payment_s_goes_first_and_an_image_has_them() {
+        let limits = BookLimits { labels_max: 2, ..BookLimits::default() };
+        let mut book = Book::new(limits);
+        let said = |label, sequence| Labelled { label, sequence, at_ms: 5 };
+        book.labelled(3, said(Label::Fraud, 10));
+        book.labelled(3, said(Label::Good, 11));
+        book.labelled(1, said(Label::Fraud, 12));
+        assert_eq!((book.label(3), book.label(2)), (Some(said(Label::Good, 11)), None));
+        book.labelled(7, said(Label::Fraud, 13));
+        assert_eq!(book.labels_after(0).map(|(payment, _)| payment).collect::<Vec<_>>(), [3, 7]);
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes);
+        book.save(&mut writer);
+        writer.end();
+        let mut source = bytes.as_slice();
+        let loaded = Book::load(&mut Reader::new(&mut source), limits).unwrap();
+        assert_eq!(loaded, book);
+    }
+}
