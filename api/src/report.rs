@@ -10,7 +10,7 @@ pub use interceptions::{Interceptions, Missed, Row, Sum};
 
 use crate::history::Folder;
 use anyhow::{Result, anyhow, bail};
-use interdict_engine::domain::{Accepted, Body, Decided, Finished, HoldAct};
+use interdict_engine::domain::{Accepted, Decided, Finished};
 use interdict_engine::limits::{PAST_HOLDS_MAX, PAST_LABELS_MAX};
 use interdict_engine::settlement::{Book, PastBook};
 use interdict_ledger::journal::{Reader, RecordKind, Stored};
@@ -135,15 +135,7 @@ fn take(past: &mut PastBook, stored: &Stored<'_>) -> Result<(), interdict_ledger
     };
     match stored.kind {
         RecordKind::Accepted => {
-            let mut accepted = Accepted::decode(stored.open(), Some(&[])).map_err(corrupt)?;
-            if let Body::HoldAct(act) = &mut accepted.event.body {
-                // What was written counts: some acts are refused without words. Which they were, is read when it is told.
-                let words = stored.sealed()?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-                *act = Box::new(HoldAct {
-                    comment: words.unwrap_or_else(|| DESTROYED.into()),
-                    ..(**act).clone()
-                });
-            }
+            let accepted = Accepted::decode(stored.open(), Some(&[])).map_err(corrupt)?;
             past.take(&accepted);
         }
         RecordKind::Decided if Decided::has_hold(stored.open()) => {

@@ -38,7 +38,7 @@ pub struct Blocked {
     pub period: ToldPeriod,
     /// The last sequence that was read.
     pub through: u64,
-    /// By when it was decided, then by hold.
+    /// In the order in which they were decided.
     pub rows: Vec<BlockedRow>,
     /// What the officer has to add.
     pub not_given: Vec<&'static str>,
@@ -141,13 +141,13 @@ impl Blocked {
             let Some(ended) = hold.ended.as_ref().filter(|_| is_of_sanctions(hold.state)) else { continue };
             if period.has(&hold.opened.tenant, ended.at_ms) {
                 match row(past, &mut lists, id, hold, ended)? {
-                    Some(row) => rows.push((ended.at_ms, id, row)),
+                    Some(row) => rows.push((ended.sequence, row)),
                     None => notes.push(format!("{id}: its payment is no longer in the journal")),
                 }
             }
         }
-        rows.sort_by_key(|(at_ms, id, _)| (*at_ms, *id));
-        let rows = rows.into_iter().map(|(_, _, row)| row).collect();
+        rows.sort_by_key(|(decided, _)| *decided);
+        let rows = rows.into_iter().map(|(_, row)| row).collect();
         let (period, through) = (period.told(), past.through);
         Ok(Blocked { period, through, rows, not_given: NOT_GIVEN.to_vec(), notes })
     }

@@ -2,7 +2,7 @@
 //! sequencer's, without identity, features and lists, of which the records say what they came to.
 
 use super::book::{Book, BookLimits, Labelled, TakenBack};
-use crate::domain::{Accepted, Body, Opened};
+use crate::domain::{Accepted, Body, HoldAct, Opened};
 use crate::features::FollowUp;
 use crate::limits::{HOLD_ACTS_MAX, HOLDS_OPEN_MAX, LEARNED_MAX, PAST_HOLDS_MAX, PAST_LABELS_MAX};
 use crate::waiting::{Waiting, WaitingLimits};
@@ -61,7 +61,11 @@ impl PastBook {
                 Ok(())
             }
             Body::Hunt(found) => self.book.found(found, sequence),
-            Body::HoldAct(act) => self.book.act(&accepted.event.tenant, act, sequence, arrival_ms),
+            // It had words where it needs any; whoever tells of them reads them then.
+            Body::HoldAct(act) => {
+                let act = HoldAct { comment: "-".into(), ..(**act).clone() };
+                self.book.act(&accepted.event.tenant, &act, sequence, arrival_ms)
+            }
             Body::Clear(clear) => {
                 self.book.cleared(clear);
                 Ok(())

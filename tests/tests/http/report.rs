@@ -108,11 +108,14 @@ fn world(probe: &Probe, dice: &mut ChaCha8Rng) -> Vec<Did> {
             state = match act {
                 "" => "held",
                 "reversal" => {
-                    let back = json!({
-                        "id": format!("r-{number}"), "kind": "reversal", "refs": {"original": id},
-                        "amount": {"minor": minor, "currency": currency},
-                    });
-                    probe.verdict(&payment(back));
+                    // In halves, neither of which a rule minds.
+                    for (half, minor) in [(1, minor / 2), (2, minor - minor / 2)] {
+                        let back = json!({
+                            "id": format!("r-{number}-{half}"), "kind": "reversal", "refs": {"original": id},
+                            "amount": {"minor": minor, "currency": currency},
+                        });
+                        probe.verdict(&payment(back));
+                    }
                     "reversed"
                 }
                 act => {
