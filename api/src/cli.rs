@@ -5,6 +5,7 @@ pub mod serve;
 pub mod replay;
 pub mod verify;
 pub mod explain;
+pub mod report;
 pub mod packs;
 pub mod lists;
 pub mod screen;
@@ -43,6 +44,8 @@ enum Verb {
     Verify(verify::Args),
     /// Tell one verdict's story.
     Explain(explain::Args),
+    /// What was intercepted and what became of it; what was blocked or rejected for sanctions.
+    Report(report::Args),
     /// Check, test or build a rule pack.
     Packs(packs::Args),
     /// Import, build or inspect an exact list or a watchlist.
@@ -87,6 +90,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Replay(args) => replay::run(args),
         Verb::Verify(args) => verify::run(args),
         Verb::Explain(args) => explain::run(args),
+        Verb::Report(args) => report::run(args),
         Verb::Packs(args) => packs::run(args),
         Verb::Lists(args) => lists::run(args),
         Verb::Screen(args) => screen::run(args),

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod history;
 pub mod backup;
 pub mod story;
+pub mod report;
 pub mod metrics;
 pub mod http;
 pub mod replay;

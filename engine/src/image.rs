@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 /// Version of what the bytes mean. It changes with any change of what a module writes, and of what the engine makes of
 /// it: an image is refused by an engine that has another, and the state rebuilt from the journal.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Bytes handed on at once; the state is never held twice.
 const BUFFER_BYTES: usize = 64 << 10;

@@ -250,6 +250,13 @@ pub const HOLD_COMMENT_BYTES_MAX: usize = 4096;
 /// What was learned and not hunted yet, in events; past it neighbours are taken together: as published as the earlier,
 /// as far as the later, so that the gate asks for more, never for less.
 pub const LEARNED_MAX: usize = 1 << 16;
+/// Payments whose label the book knows, about 60 bytes each; past it the earliest payment's is in the journal only, so
+/// that its hold and its row of the archive do not show it.
+pub const LABELLED_MAX: usize = 1 << 18;
+/// Holds and cases that a reader of the journal keeps; one with more is not told of in one report.
+pub const PAST_HOLDS_MAX: usize = 1 << 22;
+/// Labels that a reader of the journal keeps, likewise.
+pub const PAST_LABELS_MAX: usize = 1 << 23;
 /// Most payments in one event of the gate; a longer request becomes several.
 pub const CLEAR_EVENT_MAX: usize = 1000;
 /// Most payments in one request to the gate; a longer one is refused (413).

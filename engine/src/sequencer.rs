@@ -9,7 +9,7 @@ use crate::identity::{Cold, Identity, IdentityLimits, Seen};
 use crate::image::{Reader, Writer};
 use crate::keys::Keys;
 use crate::limits::{CLEAR_EVENT_MAX, REFERS_MAX};
-use crate::settlement::{self, Book, BookLimits, TakenBack};
+use crate::settlement::{self, Book, BookLimits, Labelled, TakenBack};
 use crate::similarity::vectors::{Banks, Prints};
 use crate::waiting::{FollowUps, Waiting, WaitingLimits};
 use std::sync::Arc;
@@ -369,7 +369,9 @@ impl Sequencer {
                 if self.features.label(&tenant, *target, *label) == Found::Unknown {
                     self.counts.unmatched += 1;
                 }
-                if self.banks.label(&tenant, *target, *label) {
+                let (label, at_ms) = (*label, accepted.event.arrival_ms);
+                self.book.labelled(*target, Labelled { label, sequence, at_ms });
+                if self.banks.label(&tenant, *target, label) {
                     self.view = self.view.with_learned(self.banks.learned().clone());
                     self.book.learned(sequence, accepted.event.arrival_ms);
                 }
@@ -433,10 +435,8 @@ impl Sequencer {
     }
     /// Of a payment that was taken back, nothing is left to be held.
     fn take_back(&mut self, target: u64, follow: &FollowUp, at_ms: i64) {
-        if follow.kind == FollowKind::Reversal {
-            let currency = follow.currency.as_ref().map(|currency| currency.code().into());
-            let FollowUp { amount_minor, sequence, .. } = *follow;
-            self.book.reversed(target, TakenBack { amount_minor, currency, sequence, at_ms });
+        if let Some(back) = TakenBack::by(follow, at_ms) {
+            self.book.reversed(target, back);
         }
     }
     fn wait(&mut self, tenant: &Arc<str>, keys: &[u128], follow: FollowUp) {
@@ -505,12 +505,18 @@ impl Sequencer {
     /// delta is refused for.
     pub fn restore(
         &mut self,
-        accepted: Accepted,
+        mut accepted: Accepted,
         generation: &dyn Fn(&GenerationId) -> Option<Arc<Generation>>,
     ) -> Result<Taken, Error> {
         if accepted.sequence <= self.last_sequence {
             let message = format!("sequence {} after {}", accepted.sequence, self.last_sequence);
             return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        // It had words where it needs any; their key may be destroyed by now.
+        if let Body::HoldAct(act) = &mut accepted.event.body
+            && act.comment.is_empty()
+        {
+            act.comment = "-".into();
         }
         let publishes = match &accepted.event.body {
             Body::Publish { generation: id } => Some(generation(id).ok_or_else(|| {

@@ -25,6 +25,8 @@ mod labels;
 mod lists;
 #[path = "http/process.rs"]
 mod process;
+#[path = "http/report.rs"]
+mod report;
 #[path = "http/settlement.rs"]
 mod settlement;
 #[path = "http/stream.rs"]

@@ -14,7 +14,7 @@ use interdict::node::clock::{Clock, Manual};
 use interdict::node::{Answered, Job, Node, Options, Reply};
 use interdict_bench::world::{Item, World, WorldConfig, rfc3339};
 use interdict_engine::domain::{
-    Accepted, Body, Decided, Effect, Entry, Event, Field, HoldState, KeyId, Lever, ListDelta, Outcome,
+    Accepted, Body, Decided, Effect, Entry, Event, Field, HoldState, KeyId, Label, Lever, ListDelta, Outcome,
     Subject, SubjectKind, Tag, TransactionKind,
 };
 use interdict_engine::generation::View;
@@ -179,26 +179,61 @@ fn again(accepted: &Accepted, view: &Arc<View>, scratch: &mut Scratch) -> (Outco
     (outcome, !matches!(lever, Lever::None | Lever::Recall), ARRIVAL_MS + 3_600_000 < cut_off_ms)
 }
 
+/// The last label of each payment that has one, and its own sequence.
+fn labels(node: &Node) -> BTreeMap<u64, (Label, u64)> {
+    let all: Vec<u64> = (1..=node.written_sequence()).collect();
+    let events = all.chunks(256).flat_map(|some| node.events(some).unwrap());
+    let labels = events.filter_map(|event| match event.event.body {
+        Body::Label { target, label, .. } => Some((target, (label, event.sequence))),
+        _ => None,
+    });
+    labels.collect()
+}
+
 /// What is to stand after a hunt, by judging every payment again.
 fn brute_force(node: &Node, before: &Stands, learned_last: u64) -> Stands {
     let (view, mut scratch, mut expected) = (node.view(), Scratch::default(), before.clone());
+    let labels = labels(node);
     for (accepted, decided) in payments(node) {
         let Body::Payment(tx) = &accepted.event.body else { continue };
         let sequence = accepted.sequence;
         let answered = decided.recorded.would.unwrap_or(decided.verdict.outcome);
-        if tx.kind == TransactionKind::Reversal
-            || decided.verdict.outcome == Outcome::Decline
-            || sequence >= learned_last
-        {
+        if tx.kind == TransactionKind::Reversal || decided.verdict.outcome == Outcome::Decline {
             continue;
         }
         let (now, has_lever, in_time) = again(&accepted, &view, &mut scratch);
+        let state = if has_lever && in_time { HoldState::Held } else { HoldState::TooLate };
+        let hold =
+            node.with_core(|core| core.sequencer.book().latest(sequence).map(|(_, hold)| hold.clone()));
+        // What is known of it comes before what it is judged to be.
+        match (labels.get(&sequence), hold) {
+            (Some((Label::Fraud, _)), None) => {
+                expected.insert(sequence, (state, false, 1));
+                continue;
+            }
+            (Some((Label::Fraud, known_at)), Some(hold)) if hold.state == HoldState::Held => {
+                let is_proposed = hold.frees.is_some_and(|freed| freed.sequence > *known_at);
+                expected.insert(sequence, (HoldState::Held, is_proposed, before[&sequence].2));
+                continue;
+            }
+            (Some((Label::Good, known_at)), Some(hold))
+                if hold.state == HoldState::Held
+                    && !hold.opened.sanctions
+                    && hold.placed_at.is_none_or(|placed_at| placed_at < *known_at) =>
+            {
+                expected.insert(sequence, (HoldState::Held, true, before[&sequence].2));
+                continue;
+            }
+            _ => {}
+        }
+        if sequence >= learned_last {
+            continue;
+        }
         match before.get(&sequence) {
             Some((HoldState::Held, _, number)) if now < Outcome::Hold => {
                 expected.insert(sequence, (HoldState::Held, true, *number));
             }
             None if now >= Outcome::Hold && answered < Outcome::Hold => {
-                let state = if has_lever && in_time { HoldState::Held } else { HoldState::TooLate };
                 expected.insert(sequence, (state, false, 1));
             }
             _ => {}

@@ -160,6 +160,10 @@ fn check(config: &Config) -> Result<()> {
     if let Some((key, _)) = least.iter().find(|(_, value)| *value == 0) {
         bail!("snapshot.{key} = 0: expected 1 or more; enabled = false turns images off");
     }
+    let archive = &config.archive;
+    if !(1..=i64::from(RETAIN_DAYS_MAX)).contains(&archive.keep_days) || archive.every_s == 0 {
+        bail!("archive: expected keep_days of 1 to {RETAIN_DAYS_MAX} and every_s of 1 or more");
+    }
     if let Some(days) = config.journal.retain_text_days.filter(|days| !(1..=RETAIN_DAYS_MAX).contains(days)) {
         bail!("journal.retain_text_days = {days}: expected 1 to {RETAIN_DAYS_MAX} days");
     }

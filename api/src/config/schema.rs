@@ -43,6 +43,8 @@ pub struct Config {
     pub finish: FinishSection,
     /// Payments that are to settle, and how they are hunted.
     pub window: WindowSection,
+    /// Where payments go that have settled.
+    pub archive: ArchiveSection,
     /// Images of the state, so that a start need not read the whole journal.
     pub snapshot: Snapshot,
     /// Messages to the rail.
@@ -343,6 +345,23 @@ pub struct WindowSection {
 impl Default for WindowSection {
     fn default() -> Self {
         WindowSection { enabled: true, percent: None, keep_h: 24, lessons_every_s: 300 }
+    }
+}
+
+/// `[archive]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveSection {
+    /// Whether payments go into the archive when the window lets go of them.
+    pub enabled: bool,
+    /// How many days after its settlement a day is kept.
+    pub keep_days: i64,
+    /// How often what has settled is moved, in seconds.
+    pub every_s: u64,
+}
+impl Default for ArchiveSection {
+    fn default() -> Self {
+        ArchiveSection { enabled: true, keep_days: 400, every_s: 30 }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::node::holds::{Holds, Told};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use interdict_engine::domain::{Accepted, Audience, Body, FoundNow, HoldId, Learned, LearnedWhat};
+use interdict_engine::domain::{Accepted, Audience, Body, FoundNow, HoldId, Label, Learned, LearnedWhat};
 use interdict_engine::settlement::{AtExpiry, Hold, HoldKind};
 use serde::Serialize;
 use std::sync::Arc;
@@ -177,8 +177,22 @@ pub struct HoldAnswer<'a> {
     reasons: Option<Vec<ReasonAnswer<'a>>>,
     /// Whether reasons were left out that the reader may not see.
     filtered: bool,
+    /// What is known of its payment since: its last label; null where there is none.
+    label: Option<LabelAnswer>,
     /// What was done with it, in order.
     acts: Vec<ActRow>,
+}
+
+/// A payment's last label. It ends no hold by itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LabelAnswer {
+    /// fraud or good.
+    #[schema(value_type = String)]
+    label: Label,
+    /// RFC 3339.
+    at: String,
+    /// The event's sequence.
+    sequence: u64,
 }
 
 /// What somebody did with a hold.
@@ -252,7 +266,12 @@ pub async fn one(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         let acts = app.node.events(&hold.acts).map_err(internal)?;
         let acts = acts.iter().filter_map(|event| act(event, reader)).collect();
         let row = row(id, &hold, payment, reader);
-        Ok(json(StatusCode::OK, &HoldAnswer { row, reasons, filtered, acts }))
+        let label = app.node.label(id.payment).map(|known| LabelAnswer {
+            label: known.label,
+            at: time(known.at_ms),
+            sequence: known.sequence,
+        });
+        Ok(json(StatusCode::OK, &HoldAnswer { row, reasons, filtered, label, acts }))
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! What the node counts itself, read when somebody asks for the metrics.
 
 mod keys;
+mod archive;
 mod settlement;
 mod snapshots;
 mod webhooks;
@@ -102,6 +103,7 @@ impl Reading<'_> {
         self.journal(node);
         self.keys(node);
         self.settlement(node);
+        self.archive(node);
         self.generation(node);
     }
 

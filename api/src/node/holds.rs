@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Body, Decided, Finished, HoldId, HoldState, Lever};
 use interdict_engine::domain::{Recorded, Stamp, Verdict};
 use interdict_engine::generation::View;
-use interdict_engine::settlement::{Book, Hold, HoldKind};
+use interdict_engine::settlement::{Book, Hold, HoldKind, Labelled};
 use interdict_ledger::journal::RecordKind;
 use std::collections::BinaryHeap;
 use std::fmt;
@@ -170,6 +170,11 @@ impl Node {
     /// A hold as it stands.
     pub fn hold(&self, id: HoldId) -> Option<Hold> {
         self.with_core(|core| core.sequencer.book().hold(id).cloned())
+    }
+
+    /// What a payment was labelled last.
+    pub fn label(&self, payment: u64) -> Option<Labelled> {
+        self.with_core(|core| core.sequencer.book().label(payment))
     }
 
     /// A page of holds behind a place.

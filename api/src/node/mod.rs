@@ -231,7 +231,8 @@ impl Node {
         let finish = Arc::new(Finish::new(opened.unfinished));
         core.finish_by(finish.clone());
         let settings = &loaded.config.window;
-        let window = (options.hunts && settings.enabled).then(|| Hunt::open(data, settings.clone()));
+        let window = (options.hunts && settings.enabled)
+            .then(|| Hunt::open(data, settings.clone(), &loaded.config.archive));
         let window = window.transpose()?;
         let journal = JournalFacts::new(reader.clone(), store.clone());
         let clearing = match &window {

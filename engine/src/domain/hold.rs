@@ -164,7 +164,7 @@ pub struct Opened {
     /// Why, strongest first.
     pub reasons: Vec<Reason>,
     /// The same by name, which outlives the generation: `pack/rule`, `list:NAME/FIELD`, `watchlist:NAME/ENTRY`,
-    /// `model:PACK/NAME`, `default:PACK/STAGE`, `stale:LIST`.
+    /// `model:PACK/NAME`, `default:PACK/STAGE`, `stale:LIST`, `label:fraud`.
     pub causes: Vec<Box<str>>,
     /// By which generation.
     pub generation: GenerationId,

@@ -4,10 +4,11 @@
 
 use super::*;
 use crate::domain::{
-    Act, Clear, Cleared, Effect, Entry, Field, Found, FoundNow, HoldAct, HoldId, HoldState, Learned,
+    Act, Clear, Cleared, Effect, Entry, Field, Found, FoundNow, HoldAct, HoldId, HoldState, Label, Learned,
     LearnedWhat, Lever, ListDelta, Outcome, Subject, SubjectKind, Tag, TransactionKind,
 };
 use crate::generation::Manifest;
+use crate::settlement::PastBook;
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -330,4 +331,49 @@ fn what_is_learned_counts_and_what_is_not_does_not() {
     let event = Event { tenant: "acme".into(), arrival_ms: NOW_MS, body: Body::Publish { generation: id } };
     assert!(matches!(path.sequencer.publish(generation, event), Taken::Noted(_)));
     assert_eq!(learned(&path), 1);
+}
+
+#[test]
+fn what_was_done_with_holds_counts_when_its_words_are_destroyed_and_for_readers_of_the_journal() {
+    let mut path = Path::new();
+    let (held, listed) = (path.request(1, Some(hold(false))), path.request(2, Some(hold(true))));
+    let (taken, goes) = (path.request(3, Some(hold(false))), path.request(4, None));
+    path.note(act(held, Act::Comment)).unwrap();
+    path.note(act(held, Act::Release)).unwrap();
+    path.note(act(listed, Act::FalseMatch)).unwrap();
+    let mut second = act(listed, Act::FalseMatch);
+    if let Body::HoldAct(act) = &mut second {
+        act.by = "ben".into();
+    }
+    path.note(second).unwrap();
+    path.payment(5, TransactionKind::Reversal, Some(3), None);
+    // A reversal that comes before its payment.
+    path.payment(6, TransactionKind::Reversal, Some(7), None);
+    let early = path.request(7, Some(hold(false)));
+    path.note(stops(goes, 99)).unwrap();
+    path.note(Body::Label { target: goes, label: Label::Fraud, time_ms: 0 }).unwrap();
+    let states = [held, listed, taken, early, goes].map(|payment| path.state(payment).unwrap());
+    let (released, reversed) = (HoldState::Released, HoldState::Reversed);
+    assert_eq!(states, [released, released, reversed, reversed, HoldState::Held]);
+    let (mut again, mut past) = (sequencer(), PastBook::new());
+    for record in &path.journal {
+        match record {
+            Record::Accepted(open, _) => {
+                let accepted = Accepted::decode(open, None).unwrap();
+                past.take(&accepted);
+                again.restore(accepted, &|_| None).unwrap();
+            }
+            Record::Decided(sequence, hold) => {
+                past.decided(*sequence, hold.as_ref());
+                again.decided(*sequence, hold.as_ref());
+            }
+        }
+    }
+    let all = |book: &Book| -> Vec<_> { book.after(None).map(|(id, hold)| (id, hold.clone())).collect() };
+    let expected = all(path.sequencer.book());
+    assert_eq!((all(again.book()), all(past.book())), (expected.clone(), expected));
+    let labels = |book: &Book| book.labels_after(0).collect::<Vec<_>>();
+    let expected = labels(path.sequencer.book());
+    assert_eq!((labels(again.book()), labels(past.book()), expected.len()), (expected.clone(), expected, 1));
+    assert_eq!((past.refused(), past.is_full()), (0, false));
 }

@@ -3,13 +3,17 @@
 //! refused is refused before it changes.
 
 mod acts;
+mod labels;
 mod saved;
+
+pub use labels::Labelled;
 
 use super::sequences::Sequences;
 use crate::domain::{Clear, ClearState, Found, FoundNow, HoldId, HoldState, Learned, Opened};
 use crate::domain::{GenerationId, Outcome};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{HOLD_ACTS_MAX, HOLDS_ENDED_MAX, HOLDS_OPEN_MAX, LEARNED_MAX};
+use crate::features::{FollowKind, FollowUp};
+use crate::limits::{HOLD_ACTS_MAX, HOLDS_ENDED_MAX, HOLDS_OPEN_MAX, LABELLED_MAX, LEARNED_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -24,6 +28,8 @@ pub struct BookLimits {
     pub acts_max: usize,
     /// What was learned and is not hunted through, in events; at least 2.
     pub learned_max: usize,
+    /// Payments whose label is known.
+    pub labels_max: usize,
 }
 
 impl Default for BookLimits {
@@ -33,6 +39,7 @@ impl Default for BookLimits {
             ended_max: HOLDS_ENDED_MAX,
             acts_max: HOLD_ACTS_MAX,
             learned_max: LEARNED_MAX,
+            labels_max: LABELLED_MAX,
         }
     }
 }
@@ -132,6 +139,15 @@ pub(crate) struct TakenBack {
     pub at_ms: i64,
 }
 
+impl TakenBack {
+    /// What a message takes back that came to its payment at a time; `None` where it is no reversal.
+    pub(crate) fn by(follow: &FollowUp, at_ms: i64) -> Option<TakenBack> {
+        let FollowUp { amount_minor, sequence, .. } = *follow;
+        let currency = follow.currency.as_ref().map(|currency| currency.code().into());
+        (follow.kind == FollowKind::Reversal).then_some(TakenBack { amount_minor, currency, sequence, at_ms })
+    }
+}
+
 /// The book.
 #[derive(Debug, Default, PartialEq)]
 pub struct Book {
@@ -162,6 +178,8 @@ pub struct Book {
     pub(super) unhunted: Vec<Unhunted>,
     pub(super) hunted_through: u64,
     pub(super) counts: Counts,
+    /// By payment, its last label.
+    labels: BTreeMap<u64, Labelled>,
 }
 
 impl Book {
@@ -216,6 +234,14 @@ impl Book {
     /// Whether a payment has been told to go.
     pub fn is_gone(&self, payment: u64) -> bool {
         self.gone.contains(payment)
+    }
+    /// Whether a payment has been told to go by the declared default, though not all that counts for it was hunted.
+    pub fn is_flagged(&self, payment: u64) -> bool {
+        self.flagged.contains(payment)
+    }
+    /// Whether something was found of a payment too late.
+    pub fn is_late(&self, payment: u64) -> bool {
+        self.late.contains(payment)
     }
     /// How many payments have been told to go.
     pub fn gone_count(&self) -> u64 {

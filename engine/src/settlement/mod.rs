@@ -9,11 +9,13 @@ mod sequences;
 mod opening;
 mod book;
 mod gate;
+mod past;
 
 pub(crate) use book::TakenBack;
-pub use book::{Book, BookLimits, Counts, Ended, Freed, Hold, Proposed, Unhunted as UnhuntedEvent};
+pub use book::{Book, BookLimits, Counts, Ended, Freed, Hold, Labelled, Proposed, Unhunted as UnhuntedEvent};
 pub use calendar::{Calendar, CutOff, CutOffFrom, Cycle, Table};
 pub use network::{Network, Of, Scope};
-pub use opening::{inline, on_finishing, opening};
+pub use opening::{causes, inline, on_finishing, opening};
 pub use part::{CUT_OFF_DEFAULT_MS, CutOffRow, HUNT_HORIZON_MS, HoldRow, LeverRow, Settlement};
+pub use past::PastBook;
 pub use terms::{AtExpiry, HoldKind, HoldTerms, HoldUntil, Unhunted};

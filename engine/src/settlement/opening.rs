@@ -74,10 +74,15 @@ pub fn opening(
         outcome,
         score: verdict.score,
         reasons: verdict.reasons.clone(),
-        causes: verdict.reasons.iter().map(|reason| cause(view, reason).into()).collect(),
+        causes: causes(view, verdict),
         generation: verdict.generation,
         learned,
     }
+}
+
+/// A verdict's reasons by name, as [`Opened::causes`]; `view` knows its generation.
+pub fn causes(view: &View, verdict: &Verdict) -> Vec<Box<str>> {
+    verdict.reasons.iter().map(|reason| cause(view, reason).into()).collect()
 }
 
 /// A reason by name.

@@ -58,7 +58,7 @@ struct Open {
     count: usize,
 }
 
-fn parquet(path: &Path, error: &ParquetError) -> Error {
+pub(super) fn parquet(path: &Path, error: &ParquetError) -> Error {
     match error {
         ParquetError::External(e) if let Some(e) = e.downcast_ref::<std::io::Error>() => {
             failed("writing", path, e)
@@ -201,7 +201,7 @@ impl Drop for Open {
 }
 
 /// First and last sequence of a part, by its name; `None` for what is no part.
-fn span(name: &str) -> Option<Span> {
+pub(super) fn span(name: &str) -> Option<Span> {
     let (first, last) = name.strip_prefix("part-")?.strip_suffix(SUFFIX)?.split_once('-')?;
     Some((first.parse().ok()?, last.parse().ok()?))
 }

@@ -3,11 +3,13 @@
 //! schema.
 
 mod batch;
+mod labels;
 mod schema;
 #[cfg(test)]
 mod tests;
 
 pub use batch::{Batch, Part};
+pub use labels::{LABELS, LabelRow};
 pub use schema::{VERSION, VERSION_KEY, schema};
 
 use crate::error::{Error, ErrorKind};
@@ -96,8 +98,15 @@ impl Archive {
     pub fn remove_before(&self, until_ms: i64) -> Result<usize, Error> {
         let until = day(until_ms)?;
         let mut removed = 0;
-        for day in self.days()?.iter().filter(|day| **day < until) {
-            let folder = self.folder(day);
+        // The last label stands for all before it, so its day stays.
+        let labels = Archive { dir: self.label_folder() };
+        let mut label_days = if labels.dir.is_dir() { labels.days()? } else { Vec::new() };
+        label_days.pop();
+        let folders = label_days.iter().map(|day| (day, labels.folder(day)));
+        let days = self.days()?;
+        for (_, folder) in
+            folders.chain(days.iter().map(|day| (day, self.folder(day)))).filter(|(day, _)| **day < until)
+        {
             std::fs::remove_dir_all(&folder).map_err(|e| failed("removing", &folder, &e))?;
             removed += 1;
         }

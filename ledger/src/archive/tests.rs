@@ -209,3 +209,46 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever is added again, and however clocks step, each label is there once and days go whole.
+    #[test]
+    fn labels_repeated_in_any_cut_are_there_once(
+        days in prop::collection::vec(0i64..4, 1..40),
+        cuts in prop::collection::vec((0usize..40, 1usize..41), 1..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = Archive::open(dir.path()).unwrap();
+        let all: Vec<LabelRow> = days.iter().zip(1u64..).map(|(day, at)| LabelRow {
+            payment: at * 7,
+            label: if at % 3 == 0 { Label::Good } else { Label::Fraud },
+            sequence: at * 10,
+            at_ms: DAY_MS + day * HOURS_24_MS,
+        }).collect();
+        // What is added begins where it ended before, or earlier.
+        let mut to = 0;
+        for (back, more) in cuts {
+            let from = to - back.min(to);
+            to = (to + more).min(all.len());
+            archive.add_labels(all[from..to].iter().copied()).unwrap();
+        }
+        let mut found = Vec::new();
+        let labels = Archive { dir: archive.label_folder() };
+        for (day, batches) in read(&labels) {
+            for batch in batches {
+                for at in 0..batch.num_rows() {
+                    let number = |column: usize| batch.column(column).as_primitive::<UInt64Type>().value(at);
+                    let arrival = batch.column(3).as_primitive::<TimestampMillisecondType>().value(at);
+                    prop_assert_eq!(&super::day(arrival).unwrap(), &day);
+                    found.push((number(2), number(0), batch.column(1).as_string::<i32>().value(at).to_owned()));
+                }
+            }
+        }
+        found.sort();
+        let name = |label| if label == Label::Good { "good" } else { "fraud" }.to_owned();
+        let expected: Vec<_> = all[..to].iter().map(|row| (row.sequence, row.payment, name(row.label))).collect();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(archive.days().unwrap().len(), 0, "they are no days of the archive");
+    }
+}

@@ -333,6 +333,15 @@ impl Window {
         Ok(())
     }
 
+    /// The rows that [`Window::drop_settled`] would let go of now, a chunk at a time, by sequence.
+    pub fn settled(&self, until_ms: i64, keep: &mut dyn FnMut(&Row<'_, '_>) -> bool) -> Vec<Rows<'_>> {
+        let parts = self.parts.iter().filter(|part| part.chunk.cut_off_ms_max() < until_ms);
+        let chunks = parts.map(|part| part.chunk.rows());
+        let grown = (!self.growing.is_empty()).then(|| self.growing.rows());
+        let mut is_settled =
+            |rows: &Rows<'_>| rows.iter().all(|row| row.cut_off_ms() < until_ms && !keep(&row));
+        chunks.chain(grown).filter(|rows| is_settled(rows)).collect()
+    }
     /// Lets go of each chunk all of whose rows had their cut-off before `until_ms` and are not to be kept.
     ///
     /// # Errors

@@ -50,11 +50,12 @@ impl Hunter {
         }
         let Some(Filling { at, pairs, terms, met }) = self.filling.take() else { return Ok(()) };
         let (pairs, met, share) = (RefCell::new(pairs), Cell::new(met), RefCell::new(&mut self.share));
-        let (mut terms, mut failed_at) = (terms, None);
+        let (mut terms, mut failed_at, labels) = (terms, None, &mut self.labels);
         let reached = node.reader.follow(
             at,
             &mut |stored| {
                 met.set(met.get().max(stored.sequence));
+                labels.take(stored)?;
                 pairs.borrow_mut().take(stored)
             },
             &mut |at| match put_away(node, &mut pairs.borrow_mut(), &mut terms, at) {
@@ -136,7 +137,7 @@ fn with_row(
         }
         None => (said(accepted), Lever::None),
     };
-    if cut_off_ms < node.clock.wall_ms() - node.hunt().settings.keep_h * 3_600_000 {
+    if cut_off_ms < node.hunt().taken_from_ms(node.clock.wall_ms()) {
         return Ok(());
     }
     put(&NewRow { taken, accepted, decided_bytes, decided, outcome, cut_off_ms, lever })

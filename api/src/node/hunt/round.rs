@@ -1,6 +1,7 @@
 //! One hunt: through which sequence, for what, over which payments; and what it finds, handed to the core as events.
 
 use super::judging::{Again, Judge};
+use super::labels::is_by_label;
 use super::learned::{Lists, Plan, Subjects};
 use super::progress::Progress;
 use super::{Hunter, Node};
@@ -8,7 +9,7 @@ use crate::node::core::{Answered, Job, Reply};
 use crate::node::failpoint;
 use anyhow::{Result, anyhow, bail};
 use interdict_engine::ErrorKind;
-use interdict_engine::domain::{Body, Event, Found, FoundNow, HoldState, Learned, Opened, Outcome};
+use interdict_engine::domain::{Body, Event, Found, FoundNow, HoldState, Label, Learned, Opened, Outcome};
 use interdict_engine::generation::View;
 use interdict_engine::sequencer::Submission;
 use interdict_engine::settlement::{UnhuntedEvent, opening};
@@ -53,6 +54,8 @@ pub(super) fn hunt(node: &Arc<Node>, hunter: &mut Hunter) -> Result<bool> {
     if !hunter.filling.as_ref().is_some_and(|filling| filling.has(through)) {
         return Ok(false);
     }
+    // What is known of a payment counts before what it is judged to be.
+    hunter.heed(node)?;
     let Some(Due { through, view, events }) = hunter.due.take() else { return Ok(false) };
     let plan = Plan::of(node, &events, node.hunt().judged_by.lock().as_ref(), &view)?;
     let too_soon = hunter.swept.is_some_and(|at| at.elapsed() < node.hunt().lessons_every());
@@ -138,7 +141,11 @@ struct Round<'n, 'h> {
 impl<'n, 'h> Round<'n, 'h> {
     fn begin(node: &'n Node, hunter: &'h mut Hunter, view: Arc<View>, through: u64) -> Round<'n, 'h> {
         let held = node.with_core(|core| {
-            core.sequencer.book().open_after(None).map(|(id, _)| id.payment).collect::<BTreeSet<u64>>()
+            let book = core.sequencer.book();
+            let is_fraud = |payment| book.label(payment).is_some_and(|known| known.label == Label::Fraud);
+            // Of what is known to be fraud nothing that is judged proposes a release.
+            let open = book.open_after(None).filter(|(id, hold)| !is_by_label(hold) && !is_fraud(id.payment));
+            open.map(|(id, _)| id.payment).collect::<BTreeSet<u64>>()
         });
         node.hunt().figures.begin(through, node.hunt().window.read().len() as u64);
         Round {
@@ -345,28 +352,37 @@ impl<'n, 'h> Round<'n, 'h> {
             return Ok(());
         }
         failpoint::reached("hunt.before_found");
-        let (send, receive) = mpsc::channel();
-        let arrival_ms = self.node.clock.wall_ms();
-        let jobs = self.found.drain(..).map(|(tenant, found)| {
-            let event = Event { tenant: (*tenant).into(), arrival_ms, body: Body::Hunt(Box::new(found)) };
-            let send = send.clone();
-            let reply: Reply = Box::new(move |answered| drop(send.send(answered)));
-            Job { submission: submission(event), deadline: None, reply }
-        });
-        self.node.submit(jobs.collect::<Vec<_>>());
-        drop(send);
-        for answered in receive {
-            match answered {
-                Answered::Noted(accepted) => {
-                    if let Body::Hunt(found) = &accepted.event.body {
-                        self.node.hunt().figures.found(&found.now);
-                    }
-                }
-                // Somebody was faster, or another hunt has said it.
-                Answered::Refused(error) if error.kind == ErrorKind::Conflict => {}
-                other => return Err(anyhow!("what a hunt found was not taken: {}", told(&other))),
-            }
-        }
-        Ok(())
+        hand_over(self.node, std::mem::take(&mut self.found))
     }
+}
+
+/// Hands over what was found of payments, each with its tenant, and waits until it is written.
+pub(super) fn hand_over(node: &Node, found: Vec<(Box<str>, Found)>) -> Result<()> {
+    let (send, receive) = mpsc::channel();
+    let arrival_ms = node.clock.wall_ms();
+    let jobs = found.into_iter().map(|(tenant, found)| {
+        let event = Event { tenant: (*tenant).into(), arrival_ms, body: Body::Hunt(Box::new(found)) };
+        let send = send.clone();
+        let reply: Reply = Box::new(move |answered| drop(send.send(answered)));
+        Job { submission: submission(event), deadline: None, reply }
+    });
+    let jobs: Vec<Job> = jobs.collect();
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    node.submit(jobs);
+    drop(send);
+    for answered in receive {
+        match answered {
+            Answered::Noted(accepted) => {
+                if let Body::Hunt(found) = &accepted.event.body {
+                    node.hunt().figures.found(&found.now);
+                }
+            }
+            // Somebody was faster, or another hunt has said it.
+            Answered::Refused(error) if error.kind == ErrorKind::Conflict => {}
+            other => return Err(anyhow!("what a hunt found was not taken: {}", told(&other))),
+        }
+    }
+    Ok(())
 }

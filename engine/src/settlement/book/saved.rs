@@ -1,6 +1,6 @@
 //! The book in an image of the state.
 
-use super::{Book, BookLimits, Hold};
+use super::{Book, BookLimits, Hold, Labelled};
 use crate::domain::{HoldId, HoldState};
 use crate::error::Error;
 use crate::image::{Reader, Writer, senseless};
@@ -26,6 +26,10 @@ impl Book {
         to.value(&self.taken_back);
         to.value(&self.unhunted);
         to.value(&self.counts);
+        to.count(self.labels.len());
+        for (payment, label) in &self.labels {
+            to.value(&(*payment, *label));
+        }
     }
     /// What [`Book::save`] wrote, under the same bounds.
     ///
@@ -58,6 +62,13 @@ impl Book {
         book.taken_back = from.value()?;
         book.unhunted = from.value()?;
         book.counts = from.value()?;
+        for _ in 0..from.count(limits.labels_max)? {
+            let (payment, label): (u64, Labelled) = from.value()?;
+            if book.labels.last_key_value().is_some_and(|(last, _)| *last >= payment) {
+                return Err(senseless("labels out of order"));
+            }
+            book.labels.insert(payment, label);
+        }
         let has_ended = |id: &HoldId| book.holds.get(id).is_some_and(|hold| hold.state != HoldState::Held);
         if book.ended.len() + book.open.len() != book.holds.len() || !book.ended.iter().all(has_ended) {
             return Err(senseless("holds that are neither open nor ended"));

@@ -432,7 +432,7 @@ fn limits() -> impl Strategy<Value = BookLimits> {
         Just(BookLimits::default()),
         (1..4usize, 0..4usize, 1..4usize, 2..5usize).prop_map(
             |(open_max, ended_max, acts_max, learned_max)| {
-                BookLimits { open_max, ended_max, acts_max, learned_max }
+                BookLimits { open_max, ended_max, acts_max, learned_max, ..BookLimits::default() }
             }
         ),
     ]
