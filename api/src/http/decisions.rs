@@ -7,7 +7,7 @@ use crate::answer::{Answer, FinishedAnswer, Meta, Source};
 use crate::node::intake::Refusal;
 use crate::node::lookup::Given;
 use crate::node::timing::{Step, is_timed};
-use crate::node::{Answered, now_ms};
+use crate::node::Answered;
 use crate::story::{self, Story};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -61,7 +61,7 @@ async fn decide_inner(
     arrived: Instant,
 ) -> Result<Response, Problem> {
     let caller = app.caller(headers, Role::Submit)?;
-    let ready = app.node.ready().and_then(|()| app.node.fresh(now_ms()));
+    let ready = app.node.ready().and_then(|()| app.node.fresh(app.node.clock.wall_ms()));
     ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
     let lag = app.lag.now(arrived);
     if app.node.intake.is_swamped() || is_too_late(app, headers, lag) {
