@@ -9,6 +9,7 @@ use crate::http::{App, server};
 use crate::metrics::Metrics;
 use crate::node::clock::{self, Clock, Driven, Machine};
 use crate::node::{Node, Options, failpoint, keys};
+use crate::rail;
 use crate::webhooks::Webhooks;
 use anyhow::{Context, Result};
 use interdict_ingest::Decoder;
@@ -121,6 +122,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     });
     app.metrics.watch_webhooks(webhooks.figures());
     let told = (!webhooks.is_empty()).then(|| webhooks.start(node.notices.clone()));
+    let rail = rail::follower::start(&node)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let address = listening.address;
     tracing::info!(%address, "listening");
@@ -135,6 +137,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     tracing::info!("drained");
     if let Some(told) = told {
         told.end();
+    }
+    if let Some(rail) = rail {
+        rail.end();
     }
     node.close()?;
     Ok(ExitCode::SUCCESS)
