@@ -36,6 +36,8 @@ pub enum Command {
     Curves(CurvesArgs),
     /// Measure a start with an image of the state and one from the journal, after so many payments
     Restart(RestartArgs),
+    /// Show a day on the settlement clock: what is learned at noon stops in the evening what was approved in the morning
+    DemoRetrohunt(DemoArgs),
     /// Overload and fair against a server of their own, pinned to one core with the generator on another
     Surges(SurgesArgs),
     /// Collect criterion's estimates and the last run-all into bench/results.json and bench/RESULTS.md
@@ -253,6 +255,19 @@ pub struct RestartArgs {
     /// Leave the data folder there
     #[arg(long)]
     pub keep: bool,
+}
+
+#[derive(Args)]
+pub struct DemoArgs {
+    /// The binary interdict
+    #[arg(long, default_value = "target/release/interdict")]
+    pub binary: PathBuf,
+    /// The repository's folder
+    #[arg(long, default_value = ".")]
+    pub repository: PathBuf,
+    /// Where configuration, data folder and logs go; emptied first
+    #[arg(long, default_value = "target/demo-retrohunt")]
+    pub work: PathBuf,
 }
 
 #[derive(Args)]

@@ -6,4 +6,5 @@ pub mod client;
 pub mod world;
 pub mod load;
 pub mod restart;
+pub mod demo;
 pub mod results;
