@@ -98,8 +98,8 @@ impl Day {
             let learned = &hold["learned"];
             let so = hold["state"] == "held" && hold["lever"] == lever && learned["name"] == "stolen_cards";
             let text = format!(
-                "{id}: held until {} ({lever}), by what list {} learned at event {}; was judged by {}",
-                text(&hold["until"]),
+                "{id}: held until {} ({lever}); learned from list {} at event {}, generation {}",
+                berlin(&hold["until"]),
                 text(&learned["name"]),
                 learned["sequence"],
                 text(&hold["generation"]),
@@ -115,7 +115,7 @@ impl Day {
         self.learn("mule_accounts", json!([{"account": {"iban": scene::MULE}}])).await?;
         let rent = self.hold("rent").await?;
         let so = rent["state"] == "held" && rent["lever"] == "stop_before_cutoff";
-        self.tell.check(so, &format!("rent: held; its batch closes at {}", text(&rent["cut_off"])))?;
+        self.tell.check(so, &format!("rent: held; its batch closes at {}", berlin(&rent["cut_off"])))?;
         let deposit = self.hold("deposit").await?;
         let so = deposit["state"] == "too_late" && deposit["recall"] == true;
         self.tell.check(so, "deposit: too late, an instant payment is gone in ten seconds; it is asked back")?;
@@ -254,14 +254,16 @@ impl Day {
     async fn report(&self) -> Result<()> {
         self.tell.step("20:00", "The day's interceptions: approved in the morning, or held at once, and what became of them.");
         let holds = self.node.holds().await?;
-        let mut kept_minor = 0;
+        let mut kept: BTreeMap<&str, i64> = BTreeMap::new();
         for (id, hold) in &holds {
             let (state, minor) = (text(&hold["state"]), hold["payment"]["amount"]["minor"].as_i64().unwrap_or(0));
             let learned = match hold["learned"]["kind"].as_str() {
                 None => "its own verdict".to_owned(),
                 Some(kind) => format!("{kind} at event {}", hold["learned"]["sequence"]),
             };
-            kept_minor += if matches!(state, "released" | "expired_released" | "too_late") { 0 } else { minor };
+            if !matches!(state, "released" | "expired_released" | "too_late") {
+                *kept.entry(text(&hold["payment"]["amount"]["currency"])).or_default() += minor;
+            }
             self.tell.say(&format!(
                 "{id:<12} {:>7}.{:02} {}  {state:<17} {:<22} {learned}",
                 minor / 100,
@@ -270,10 +272,13 @@ impl Day {
                 text(&hold["lever"]),
             ));
         }
-        self.tell.check(
-            kept_minor > 0,
-            &format!("kept back: {}.{:02}, all currencies by their minor units", kept_minor / 100, kept_minor % 100),
-        )
+        let named_minor = 640 + 80_000 + 18_900 + 52_000 + 45_000;
+        let so = kept.get("EUR").is_some_and(|minor| *minor >= named_minor);
+        let told = kept.iter().map(|(currency, minor)| format!("{}.{:02} {currency}", minor / 100, minor % 100));
+        let told = told.collect::<Vec<_>>().join(", ");
+        self.tell.check(so, &format!("kept back: {told}"))?;
+        let verified = self.node.verify()?;
+        self.tell.check(verified.0, &format!("and every verdict made again from the journal: {}", verified.1))
     }
 
     async fn learn(&self, list: &str, entries: Value) -> Result<()> {
@@ -304,9 +309,16 @@ fn may_settle(id: &str, verdicts: &BTreeMap<String, String>, holds: &Holds) -> &
         Some("too_late") => "too_late",
         Some("released" | "expired_released") => "go",
         Some(_) => "held",
-        None if matches!(verdicts[id].as_str(), "decline" | "hold" | "challenge") => "held",
+        None if matches!(verdicts[id].as_str(), "decline" | "hold") => "held",
         None => "go",
     }
+}
+
+/// A time as clocks in Berlin show it on that summer day.
+fn berlin(time: &Value) -> String {
+    let zone = jiff::tz::offset(2).to_time_zone();
+    let time = text(time).parse::<jiff::Timestamp>().map(|time| time.to_zoned(zone));
+    time.map_or_else(|_| "?".into(), |time| time.strftime("%H:%M").to_string())
 }
 
 fn text(value: &Value) -> &str {

@@ -6,7 +6,7 @@ use crate::client::Target;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use hyper::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -69,6 +69,13 @@ impl Node {
         Ok(names)
     }
 
+    /// Has `interdict verify` look at the folder beside the node; whether it is whole, and what it says last.
+    pub(super) fn verify(&self) -> Result<(bool, String)> {
+        let done = Command::new(&self.binary).arg("verify").arg("--data").arg(self.work.join("data")).output()?;
+        let last = String::from_utf8_lossy(&done.stdout).lines().last().unwrap_or_default().to_owned();
+        Ok((done.status.success(), last))
+    }
+
     /// Starts it, and waits until it is ready. `failpoint`: where it is to end itself.
     pub(super) async fn start(&mut self, failpoint: Option<&str>) -> Result<()> {
         self.starts += 1;
@@ -127,7 +134,11 @@ impl Node {
         if self.target.is_none() {
             return Ok(());
         }
-        let shown = async || Ok(self.get("/v1/status").await?["virtual_clock"] == json!(time));
+        let wanted: jiff::Timestamp = time.parse()?;
+        let shown = async || {
+            let shown = self.get("/v1/status").await?["virtual_clock"].as_str().map(str::parse::<jiff::Timestamp>);
+            Ok(shown.is_some_and(|shown| shown.is_ok_and(|shown| shown == wanted)))
+        };
         self.until(&format!("the clock shows {time}"), shown).await
     }
     /// Waits until something is so.
