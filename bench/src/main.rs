@@ -5,8 +5,8 @@ mod args;
 
 use anyhow::Context;
 use args::{
-    Cli, Command, CurvesArgs, DemoArgs, EmptyArgs, LoadArgs, OverloadArgs, ReportArgs, RestartArgs, RunAllArgs,
-    ServedArgs, SurgesArgs, SwapArgs, WorldArgs,
+    Cli, Command, CurvesArgs, DemoArgs, EmptyArgs, LoadArgs, OverloadArgs, ReportArgs, RestartArgs,
+    RunAllArgs, ServedArgs, SurgesArgs, SwapArgs, WorldArgs,
 };
 use clap::Parser;
 use interdict_bench::client::Target;

@@ -24,7 +24,8 @@ fn a_day_that_goes_otherwise_fails_by_the_step() {
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("repository");
     copy_folder(&repository().join("deploy"), &copy.join("deploy"));
-    std::os::unix::fs::symlink(repository().join("packs").canonicalize().unwrap(), copy.join("packs")).unwrap();
+    std::os::unix::fs::symlink(repository().join("packs").canonicalize().unwrap(), copy.join("packs"))
+        .unwrap();
     // Cards that nothing can stop.
     let path = copy.join("deploy/retrohunt.toml");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -34,7 +35,10 @@ fn a_day_that_goes_otherwise_fails_by_the_step() {
     let work = dir.path().join("work");
     let config = DemoConfig { binary: BINARY.into(), repository: copy, work, colours: false };
     let error = format!("{:#}", run(&config).unwrap_err());
-    assert!(error.contains("step \"a card is reported stolen\"") && error.contains("not so: bakery"), "{error}");
+    assert!(
+        error.contains("step \"a card is reported stolen\"") && error.contains("not so: bakery"),
+        "{error}"
+    );
 }
 
 fn copy_folder(from: &Path, to: &Path) {

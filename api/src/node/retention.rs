@@ -2,8 +2,8 @@
 //! those whose newest record has passed its retention. On a thread of its own; the path waits for none of it but the
 //! closing of a segment, which is what it does at a full one.
 
-use super::background::Background;
 use super::Node;
+use super::background::Background;
 use interdict_engine::domain::Accepted;
 use interdict_ledger::dead_letter::DeadLetters;
 use interdict_ledger::journal::{KeyState, Retention, SegmentInfo};

@@ -63,15 +63,17 @@ impl Node {
     /// Messages to the rail that lie there, by file name.
     pub(super) fn rail_files(&self) -> Result<Vec<String>> {
         let names = fs::read_dir(self.work.join("data/rail/outgoing"))?;
-        let mut names: Vec<String> =
-            names.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<Result<_>>()?;
+        let mut names: Vec<String> = names
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<_>>()?;
         names.sort();
         Ok(names)
     }
 
     /// Has `interdict verify` look at the folder beside the node; whether it is whole, and what it says last.
     pub(super) fn verify(&self) -> Result<(bool, String)> {
-        let done = Command::new(&self.binary).arg("verify").arg("--data").arg(self.work.join("data")).output()?;
+        let done =
+            Command::new(&self.binary).arg("verify").arg("--data").arg(self.work.join("data")).output()?;
         let last = String::from_utf8_lossy(&done.stdout).lines().last().unwrap_or_default().to_owned();
         Ok((done.status.success(), last))
     }
@@ -136,7 +138,8 @@ impl Node {
         }
         let wanted: jiff::Timestamp = time.parse()?;
         let shown = async || {
-            let shown = self.get("/v1/status").await?["virtual_clock"].as_str().map(str::parse::<jiff::Timestamp>);
+            let shown =
+                self.get("/v1/status").await?["virtual_clock"].as_str().map(str::parse::<jiff::Timestamp>);
             Ok(shown.is_some_and(|shown| shown.is_ok_and(|shown| shown == wanted)))
         };
         self.until(&format!("the clock shows {time}"), shown).await
@@ -171,7 +174,9 @@ impl Node {
         let target = self.target.as_ref().context("it was started")?;
         let all = async || {
             let answer = target.connect().await?.send(Method::GET, "/metrics", Bytes::new()).await?;
-            Ok(String::from_utf8_lossy(&answer.body).lines().any(|line| line == "interdict_unhunted_events 0"))
+            Ok(String::from_utf8_lossy(&answer.body)
+                .lines()
+                .any(|line| line == "interdict_unhunted_events 0"))
         };
         self.until("everything that was learned is hunted", all).await
     }

@@ -90,5 +90,8 @@ pub(super) fn named() -> Vec<Value> {
 pub(super) fn outcomes(verdicts: &BTreeMap<String, String>) -> String {
     let count = |outcome: Outcome| verdicts.values().filter(|one| *one == outcome.name()).count();
     let told = Outcome::ALL.iter().map(|outcome| (count(*outcome), outcome.name()));
-    told.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+    told.filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

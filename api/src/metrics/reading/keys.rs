@@ -1,8 +1,8 @@
 //! Metrics of the key ring and of retention.
 
 use super::Reading;
-use crate::node::ring::Purpose;
 use crate::node::Node;
+use crate::node::ring::Purpose;
 use std::sync::atomic::Ordering;
 
 impl Reading<'_> {
