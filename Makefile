@@ -1,6 +1,6 @@
 # Interdict. `make run` and `make test` do all the set-up on a fresh Debian machine.
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test run test check bench soak crash fuzz audit
+.PHONY: help deps deps-test run test check bench demo-retrohunt soak crash fuzz audit
 SHELL := /bin/bash
 
 DATA ?= run
@@ -12,7 +12,7 @@ SEEDS ?= 300000
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 deps: # what is missing: a C compiler (for ring and zstd) and Rust
 	@tools/deps.sh
@@ -33,6 +33,10 @@ check: deps ## rustfmt and clippy, warnings are errors
 
 bench: deps ## every benchmark beside its alternative; the only writer of bench/results.json and bench/RESULTS.md
 	tools/bench.sh
+
+demo-retrohunt: deps ## one day in under a minute: what is learned at noon stops in the evening what was approved in the morning
+	cargo build --release --bin interdict --bin interdict-bench
+	target/release/interdict-bench demo-retrohunt
 
 soak: deps ## the long rounds of the simulator, the property and the crash tests (SEEDS, PROPTEST_CASES, ROUNDS)
 	INTERDICT_SIM_FROM=2000 INTERDICT_SIM_SEEDS=$(SEEDS) cargo test --release -p interdict-tests --test sim -- --nocapture

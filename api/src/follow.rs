@@ -5,7 +5,7 @@ use crate::answer::Source;
 use crate::http::App;
 use crate::http::decisions::from_decoded;
 use crate::node::disk::RETRY;
-use crate::node::{Answered, Job, now_ms};
+use crate::node::{Answered, Job};
 use anyhow::{Context, Result, anyhow};
 use interdict_ingest::dead_letter::RecordKind;
 use interdict_ingest::feeds::{ColumnMap, FileFeed, FileOptions};
@@ -85,7 +85,7 @@ fn follow(app: &Arc<App>, feed: FileFeed, stop: &AtomicBool) {
         }
         // One place for each request that is out; waits while all are taken.
         let _ = take.send(());
-        let (began, arrival_ms) = (Instant::now(), now_ms());
+        let (began, arrival_ms) = (Instant::now(), app.node.clock.wall_ms());
         app.metrics.skew(arrival_ms - record.decoded.tx.time_ms);
         let submission = from_decoded(record.decoded, arrival_ms);
         let (told, give) = (app.clone(), give.clone());

@@ -1,6 +1,6 @@
 //! What the rail is told when a hold begins or ends: ISO 20022 messages, pacs.002 (a payment's status) and camt.056 (its
-//! recall), as text and as files. Whoever holds and releases fills the plain types here; nothing here knows the book
-//! of holds. Elements, limits and what stands for what a payment lacks: `docs/formats/rail.md`.
+//! recall), as text and as files. `telling` makes them of a hold, `follower` writes them as holds begin and end; the rest
+//! knows nothing of the book of holds. Elements, limits and what stands for what a payment lacks: `docs/formats/rail.md`.
 
 mod xml;
 pub mod types;
@@ -9,6 +9,8 @@ pub mod status_report;
 pub mod cancellation;
 pub mod outgoing;
 pub mod parties;
+pub mod telling;
+pub mod follower;
 #[cfg(test)]
 mod shape;
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub enum Command {
     Restart(RestartArgs),
     /// Measure hunts of the settlement window beside a replay, and the gate beside a map
     Settle(SettleArgs),
+    /// Show a day on the settlement clock: what is learned at noon stops in the evening what was approved in the morning
+    DemoRetrohunt(DemoArgs),
     /// Overload and fair against a server of their own, pinned to one core with the generator on another
     Surges(SurgesArgs),
     /// Collect criterion's estimates and the last run-all into bench/results.json and bench/RESULTS.md
@@ -271,6 +273,19 @@ pub struct SettleArgs {
     /// Payments
     #[arg(long, default_value_t = 1_000_000)]
     pub events: u64,
+}
+
+#[derive(Args)]
+pub struct DemoArgs {
+    /// The binary interdict
+    #[arg(long, default_value = "target/release/interdict")]
+    pub binary: PathBuf,
+    /// The repository's folder
+    #[arg(long, default_value = ".")]
+    pub repository: PathBuf,
+    /// Where configuration, data folder and logs go; emptied first
+    #[arg(long, default_value = "target/demo-retrohunt")]
+    pub work: PathBuf,
 }
 
 #[derive(Args)]

@@ -7,4 +7,5 @@ pub mod world;
 pub mod load;
 pub mod restart;
 pub mod settle;
+pub mod demo;
 pub mod results;

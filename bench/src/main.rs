@@ -5,11 +5,12 @@ mod args;
 
 use anyhow::Context;
 use args::{
-    Cli, Command, CurvesArgs, EmptyArgs, LoadArgs, OverloadArgs, ReportArgs, RestartArgs, RunAllArgs,
-    ServedArgs, SettleArgs, SurgesArgs, SwapArgs, WorldArgs,
+    Cli, Command, CurvesArgs, DemoArgs, EmptyArgs, LoadArgs, OverloadArgs, ReportArgs, RestartArgs,
+    RunAllArgs, ServedArgs, SettleArgs, SurgesArgs, SwapArgs, WorldArgs,
 };
 use clap::Parser;
 use interdict_bench::client::Target;
+use interdict_bench::demo::{self, DemoConfig};
 use interdict_bench::load::bodies::{Bodies, Kind};
 use interdict_bench::load::empty::{self, EmptyConfig};
 use interdict_bench::load::overload;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Curves(args) => curves(args),
         Command::Restart(args) => restart(args),
         Command::Settle(args) => settle(args),
+        Command::DemoRetrohunt(args) => demo(args),
         Command::Surges(args) => surges(args),
         Command::Report(args) => report(&args),
     };
@@ -309,6 +311,12 @@ fn restart(args: RestartArgs) -> anyhow::Result<()> {
         journal / image
     );
     Ok(())
+}
+
+fn demo(args: DemoArgs) -> anyhow::Result<()> {
+    let DemoArgs { binary, repository, work } = args;
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    demo::run(&DemoConfig { binary, repository, work, colours })
 }
 
 fn surges(args: SurgesArgs) -> anyhow::Result<()> {

@@ -25,6 +25,8 @@ mod labels;
 mod lists;
 #[path = "http/process.rs"]
 mod process;
+#[path = "http/rail.rs"]
+mod rail;
 #[path = "http/report.rs"]
 mod report;
 #[path = "http/settlement.rs"]

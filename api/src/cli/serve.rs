@@ -8,7 +8,9 @@ use crate::http::holds::Desk;
 use crate::http::lag::Lag;
 use crate::http::{App, server};
 use crate::metrics::Metrics;
-use crate::node::{Node, Options, failpoint, keys, now_ms};
+use crate::node::clock::{self, Clock, Driven, Machine};
+use crate::node::{Node, Options, failpoint, keys};
+use crate::rail;
 use crate::webhooks::Webhooks;
 use anyhow::{Context, Result};
 use interdict_ingest::Decoder;
@@ -89,7 +91,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let full_stats = args.stats == "full";
     let options = Options { full_stats, lanes: args.lanes, gpu: None, hunts: true, snapshots: true };
     let threads = loaded.hardware.io_threads.max(1);
-    let node = Node::open(&data, loaded, &options, now_ms())?;
+    let clock = clock_of(&listening)?;
+    let node = Node::open_by(&data, loaded, &options, clock.wall_ms(), clock)?;
     let found = &node.recovered;
     for torn in &found.torn {
         tracing::warn!(
@@ -128,6 +131,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     });
     app.metrics.watch_webhooks(webhooks.figures());
     let told = (!webhooks.is_empty()).then(|| webhooks.start(node.notices.clone()));
+    let rail = rail::follower::start(&node)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .event_interval(EVENT_INTERVAL)
@@ -147,8 +151,29 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(told) = told {
         told.end();
     }
+    if let Some(rail) = rail {
+        rail.end();
+    }
     node.close()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The machine's clock, or the one that somebody drives: only where nobody but this machine can ask, since what it shows
+/// is no time of day, and holds end by it.
+fn clock_of(listening: &server::Listening) -> Result<Arc<dyn Clock>> {
+    let Some(driven) = Driven::of_environment()? else { return Ok(Arc::new(Machine)) };
+    anyhow::ensure!(
+        listening.address.ip().is_loopback(),
+        "{} is set and {} is not loopback: a node that others ask goes by the machine's clock; refusing to start",
+        clock::VARIABLE,
+        listening.address
+    );
+    tracing::warn!(
+        shows = crate::answer::time(driven.wall_ms()),
+        "VIRTUAL CLOCK: {} is set; payments come, hunts look and holds end by it, and not by the time of day",
+        clock::VARIABLE
+    );
+    Ok(driven)
 }
 
 /// The log: to stderr, level by `INTERDICT_LOG` (`info` by default). It never holds a request's values.

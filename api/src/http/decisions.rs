@@ -5,11 +5,11 @@ use super::entry::Slot;
 use super::problem::Problem;
 use super::{App, Waited, header_text, overloaded, refusal};
 use crate::answer::{Answer, FinishedAnswer, Meta, Source};
+use crate::node::Answered;
 use crate::node::intake::Refusal;
 use crate::node::lookup::Given;
 use crate::node::timing::{Step, is_timed};
 use crate::node::turns::Turn;
-use crate::node::{Answered, now_ms};
 use crate::story::{self, Story};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -150,7 +150,7 @@ pub async fn answer(
     slot: Option<Slot<'_>>,
     carried: &mut Option<Carried>,
 ) -> Result<Vec<u8>, Problem> {
-    let ready = app.node.ready().and_then(|()| app.node.fresh(now_ms()));
+    let ready = app.node.ready().and_then(|()| app.node.fresh(app.node.clock.wall_ms()));
     ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
     let Asked { caller, context, body, arrived, .. } = asked;
     if is_batch(body) {

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use crate::answer::{ReasonAnswer, Source, time};
 use crate::node::Node;
 use crate::node::holds::{Holds, Told};
+use crate::rail::telling::Message;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -181,6 +182,37 @@ pub struct HoldAnswer<'a> {
     label: Option<LabelAnswer>,
     /// What was done with it, in order.
     acts: Vec<ActRow>,
+    /// What its rail is told of it so far, where `[rail]` is configured; only for readers of internal reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rail_messages: Option<Vec<RailMessage>>,
+}
+
+/// A message to the rail.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RailMessage {
+    /// MsgId: `h-1742-ACWP`.
+    id: String,
+    /// pacs.002.001.10 or camt.056.001.08.
+    message: &'static str,
+    /// ACWP, PDNG, ACCC, BLCK or RJCT of pacs.002; C056 of a recall.
+    status: &'static str,
+    /// When what it tells happened, RFC 3339.
+    at: String,
+    /// The message; null where it cannot be written.
+    xml: Option<String>,
+    /// Why it cannot.
+    error: Option<String>,
+}
+
+impl RailMessage {
+    fn of(message: Message) -> RailMessage {
+        let (xml, error) = match message.xml {
+            Ok(xml) => (Some(xml), None),
+            Err(why) => (None, Some(why.to_string())),
+        };
+        let (name, status) = (message.what.message(), message.what.name());
+        RailMessage { id: message.id, message: name, status, at: time(message.at_ms), xml, error }
+    }
 }
 
 /// A payment's last label. It ends no hold by itself.
@@ -265,13 +297,18 @@ pub async fn one(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         };
         let acts = app.node.events(&hold.acts).map_err(internal)?;
         let acts = acts.iter().filter_map(|event| act(event, reader)).collect();
+        let of_rail = match reader {
+            Audience::Internal => app.node.rail_messages(id, &hold).map_err(internal)?,
+            _ => Vec::new(),
+        };
+        let rail_messages = (!of_rail.is_empty()).then(|| of_rail.into_iter().map(RailMessage::of).collect());
         let row = row(id, &hold, payment, reader);
         let label = app.node.label(id.payment).map(|known| LabelAnswer {
             label: known.label,
             at: time(known.at_ms),
             sequence: known.sequence,
         });
-        Ok(json(StatusCode::OK, &HoldAnswer { row, reasons, filtered, label, acts }))
+        Ok(json(StatusCode::OK, &HoldAnswer { row, reasons, filtered, label, acts, rail_messages }))
     })
     .await
 }

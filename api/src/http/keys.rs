@@ -4,7 +4,7 @@ use super::App;
 use super::auth::Role;
 use super::decisions::json;
 use super::problem::Problem;
-use crate::node::{Unwritable, now_ms};
+use crate::node::Unwritable;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,8 @@ pub async fn rotate(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
     };
     // Files are read and the disk is waited for: off the I/O threads.
     let node = app.node.clone();
-    let taken = tokio::task::spawn_blocking(move || node.take_up_keys(&caller.name, now_ms())).await;
+    let taken =
+        tokio::task::spawn_blocking(move || node.take_up_keys(&caller.name, node.clock.wall_ms())).await;
     match taken {
         Ok(Ok(in_force)) => json(StatusCode::OK, &in_force),
         Ok(Err(error)) => {

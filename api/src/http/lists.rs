@@ -4,7 +4,7 @@ use super::auth::{Caller, Role};
 use super::decisions::json;
 use super::problem::Problem;
 use super::{App, refusal};
-use crate::node::{Answered, now_ms};
+use crate::node::Answered;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -185,7 +185,7 @@ fn delta(
         delta.remove = decode_subjects(body, key)?;
     } else {
         delta.add = decode_entries(body, key, &caller.name)?;
-        let expires = now_ms() + OVERRIDE_DEFAULT_MS;
+        let expires = app.node.clock.wall_ms() + OVERRIDE_DEFAULT_MS;
         for entry in &mut delta.add {
             // An override never cancels a sanctions entry, whatever a caller says.
             entry.overridable &= !sanctions;

@@ -4,8 +4,9 @@ use super::App;
 use super::auth::Role;
 use super::decisions::json;
 use super::problem::Problem;
+use crate::answer::time;
+use crate::node::Node;
 use crate::node::tally::StageSummary;
-use crate::node::{Node, now_ms};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -38,6 +39,9 @@ pub struct Status {
     pub recovered: u64,
     /// Features that recovery computed otherwise than the journal says; 0 unless engine or machine are at fault.
     pub restored_differently: u64,
+    /// What a virtual clock shows, RFC 3339, where the process goes by one (`INTERDICT_VIRTUAL_CLOCK`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_clock: Option<String>,
 }
 
 /// The settlement window.
@@ -70,7 +74,7 @@ pub async fn healthz() -> &'static str {
 
 /// 200 when the node takes requests, 503 with the reason when it does not.
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
-    match app.node.ready().and_then(|()| app.node.fresh(now_ms())) {
+    match app.node.ready().and_then(|()| app.node.fresh(app.node.clock.wall_ms())) {
         Ok(()) => "ready\n".into_response(),
         Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }
@@ -107,6 +111,7 @@ pub async fn status(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
             window: window(node),
             recovered: node.recovered.decided_now,
             restored_differently: node.recovered.restored_differently,
+            virtual_clock: node.clock.is_virtual().then(|| time(node.clock.wall_ms())),
         },
     )
 }

@@ -4,7 +4,7 @@ use super::App;
 use super::auth::Role;
 use super::decisions::json;
 use super::problem::Problem;
-use crate::node::{Unwritable, now_ms};
+use crate::node::Unwritable;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -117,8 +117,8 @@ pub async fn publish(State(app): State<Arc<App>>, request: Request) -> Response 
     // Building reads folders and compiles rules: off the I/O threads.
     let (node, began) = (app.node.clone(), std::time::Instant::now());
     let publishing = move || match &wanted.generation {
-        Some(name) => node.publish_kept(name, now_ms()),
-        None => node.publish_current(now_ms()),
+        Some(name) => node.publish_kept(name, node.clock.wall_ms()),
+        None => node.publish_current(node.clock.wall_ms()),
     };
     let published = tokio::task::spawn_blocking(publishing).await;
     match published {

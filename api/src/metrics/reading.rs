@@ -289,7 +289,7 @@ impl Reading<'_> {
             &[],
             vec![(vec![], waiting as i64)],
         );
-        let age_ms = first_ms.map_or(0, |first_ms| crate::node::now_ms().saturating_sub(first_ms));
+        let age_ms = first_ms.map_or(0, |first_ms| node.clock.wall_ms().saturating_sub(first_ms));
         self.gauges(
             "interdict_finish_cut_off_age_seconds",
             "How long ago the earliest cut-off among them was; negative: so long until it",
@@ -377,7 +377,7 @@ impl Reading<'_> {
             &["list"],
             times.map(|(name, changed_ms)| (vec![name], changed_ms.div_euclid(1000))).collect(),
         );
-        let now_ms = crate::node::now_ms();
+        let now_ms = node.clock.wall_ms();
         let policies = WhenStale::ALL.into_iter();
         let stale = policies.flat_map(|policy| {
             let is_stale = |place| view.stale(policy, now_ms).any(|(stale, _)| stale == place);

@@ -1,4 +1,9 @@
-//! What time it is, for whoever decides by deadlines: the machine's clock, or one that a test moves on by hand.
+//! What time it is, for whoever decides by deadlines: the machine's clock, or one that a test moves on by hand, or
+//! somebody drives through a file.
+
+mod driven;
+
+pub use driven::{Driven, VARIABLE};
 
 use super::now_ms;
 use std::fmt::Debug;
@@ -12,6 +17,10 @@ pub trait Clock: Debug + Send + Sync {
     /// What the wall's clock shows, ms since the Unix epoch: events come at it, holds expire by it. It may step.
     fn wall_ms(&self) -> i64 {
         now_ms()
+    }
+    /// Whether the wall's clock is one that somebody sets.
+    fn is_virtual(&self) -> bool {
+        false
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub const VARIABLE: &str = "INTERDICT_FAILPOINT";
 
 /// Every place there is.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 17] = [
     "journal.before_append",
     "journal.after_append",
     "answer.before_reply",
@@ -23,6 +23,8 @@ pub const NAMES: [&str; 15] = [
     "recovery.after_append",
     "finish.before_append",
     "finish.after_append",
+    "hunt.before_found",
+    "hunt.before_end",
     "backup.before_file",
     "backup.before_manifest",
     "restore.before_file",

@@ -10,7 +10,7 @@ use super::background::Background;
 use super::core::Core;
 use super::disk::RETRY;
 use super::share::Share;
-use super::{Node, failpoint, now_ms};
+use super::{Node, failpoint};
 use anyhow::{Result, anyhow};
 use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
 use interdict_engine::generation::{Settings, View};
@@ -226,7 +226,7 @@ impl Node {
             // Of a fact, what it would have been.
             let answered = decided.recorded.would.unwrap_or(decided.verdict.outcome);
             let began = Instant::now();
-            let finished = finished_of(accepted, answered, view, scratch);
+            let finished = finished_of(accepted, answered, view, scratch, self.clock.wall_ms());
             self.finish.duration.observe(began.elapsed().as_secs_f64());
             handed.push(Handed { answered, finished });
         }
@@ -346,8 +346,14 @@ impl Node {
     }
 }
 
-/// What a payment comes to with all stages. Where it would have been stopped and was not, a hold begins.
-fn finished_of(accepted: Accepted, answered: Outcome, view: &Arc<View>, scratch: &mut Scratch) -> Finished {
+/// What a payment comes to with all stages. Where it would have been stopped and was not, a hold begins, at `at_ms`.
+fn finished_of(
+    accepted: Accepted,
+    answered: Outcome,
+    view: &Arc<View>,
+    scratch: &mut Scratch,
+    at_ms: i64,
+) -> Finished {
     let mut work = Work { accepted: Box::new(accepted), view: view.clone(), prints: None };
     let banks = view.generation().banks();
     if !banks.is_empty() {
@@ -356,7 +362,6 @@ fn finished_of(accepted: Accepted, answered: Outcome, view: &Arc<View>, scratch:
     }
     let verdict = decide(&work, &mut Open, scratch);
     let mut recorded = scratch.found.to_record(view.generation());
-    let at_ms = now_ms();
     let hold = on_finishing(&work.accepted, view, &verdict, recorded.would, (answered, at_ms));
     recorded.hold = hold.map(Box::new);
     Finished { at_ms, engine: ENGINE.to_owned(), verdict, recorded }

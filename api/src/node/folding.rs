@@ -3,7 +3,7 @@
 //! that fails changes nothing and is tried again, less and less often.
 
 use super::background::Background;
-use super::{Node, fold, now_ms};
+use super::{Node, fold};
 use anyhow::Result;
 use interdict_engine::domain::GenerationId;
 use prometheus::{Histogram, HistogramOpts};
@@ -80,7 +80,7 @@ fn run(node: &Weak<Node>, stop: &AtomicBool, due: &AtomicBool) {
             let Some(node) = node.upgrade() else { return };
             // Before the view is taken: what comes after it asks anew.
             due.store(false, Ordering::Release);
-            match node.fold(now_ms()) {
+            match node.fold(node.clock.wall_ms()) {
                 Ok(_) => failures = 0,
                 Err(e) => {
                     let backoff = BACKOFF_MIN.saturating_mul(1 << failures.min(6)).min(BACKOFF_MAX);

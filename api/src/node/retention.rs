@@ -2,8 +2,8 @@
 //! those whose newest record has passed its retention. On a thread of its own; the path waits for none of it but the
 //! closing of a segment, which is what it does at a full one.
 
+use super::Node;
 use super::background::Background;
-use super::{Node, now_ms};
 use interdict_engine::domain::Accepted;
 use interdict_ledger::dead_letter::DeadLetters;
 use interdict_ledger::journal::{KeyState, Retention, SegmentInfo};
@@ -161,8 +161,9 @@ fn run(node: &Weak<Node>, stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
         // Held for this look only, so that whoever closes the node finds itself its last holder.
         let Some(node) = node.upgrade() else { return };
-        node.retain(now_ms());
-        node.refresh_tags(now_ms());
+        let now_ms = node.clock.wall_ms();
+        node.retain(now_ms);
+        node.refresh_tags(now_ms);
         drop(node);
         thread::park_timeout(LOOK);
     }

@@ -25,6 +25,11 @@ impl Cursor {
         Cursor { path: data.join("webhooks/cursor").join(name), name: name.to_owned() }
     }
 
+    /// Of something else that follows notices.
+    pub fn at(path: PathBuf, name: &str) -> Cursor {
+        Cursor { path, name: name.to_owned() }
+    }
+
     /// The last sequence that was dealt with; `None` where there is no file.
     ///
     /// # Errors

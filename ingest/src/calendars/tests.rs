@@ -91,11 +91,19 @@ fn of_england(year: i16) -> Vec<Date> {
     days
 }
 
+/// Holidays of a year by rule.
+type Rule = fn(i16) -> Vec<Date>;
+
 #[test]
 fn shipped_holidays_are_those_that_the_rules_give() {
     assert_eq!(YEARS.map(easter), [date(2026, 4, 5), date(2027, 3, 28), date(2028, 4, 16)]);
-    let rules: [(&str, fn(i16) -> Vec<Date>); 4] =
-        [("target", of_euro), ("cards-t1", of_euro), ("fedwire", of_the_fed), ("chaps", of_england)];
+    let rules: [(&str, Rule); 5] = [
+        ("target", of_euro),
+        ("cards-t1", of_euro),
+        ("cards-capture", of_euro),
+        ("fedwire", of_the_fed),
+        ("chaps", of_england),
+    ];
     for (name, rule) in rules {
         let expected: BTreeSet<Date> = YEARS.into_iter().flat_map(rule).collect();
         let told: BTreeSet<Date> = shipped(name).0.holidays.into_keys().collect();
@@ -105,7 +113,7 @@ fn shipped_holidays_are_those_that_the_rules_give() {
 
 #[test]
 fn shipped_calendars_have_a_cut_off_on_each_business_day_and_on_no_other() {
-    for name in ["target", "cards-t1", "fedwire", "chaps"] {
+    for name in ["target", "cards-t1", "cards-capture", "fedwire", "chaps"] {
         let (days, calendar) = shipped(name);
         let local = |ms: i64| Timestamp::from_millisecond(ms).unwrap().to_zoned(days.zone.clone());
         let mut with: BTreeSet<Date> = BTreeSet::new();

@@ -1,13 +1,13 @@
 //! Metrics of the key ring and of retention.
 
 use super::Reading;
+use crate::node::Node;
 use crate::node::ring::Purpose;
-use crate::node::{Node, now_ms};
 use std::sync::atomic::Ordering;
 
 impl Reading<'_> {
     pub(super) fn keys(&self, node: &Node) {
-        let (now_ms, one) = (now_ms(), |value: i64| vec![(vec![], value)]);
+        let (now_ms, one) = (node.clock.wall_ms(), |value: i64| vec![(vec![], value)]);
         let in_force = node.keys_in_force(now_ms);
         let made_s = |number: u32| {
             let ring = node.keys.ring.lock();
