@@ -133,6 +133,8 @@ pub struct Node {
     pub notices: Arc<Notices>,
     /// What the timers of holds came to.
     pub timers: timers::Timers,
+    /// What became of messages to the rail.
+    pub rail: crate::rail::follower::Figures,
     /// The payments that are to settle, where they are followed.
     pub window: Option<Hunt>,
     core: Arc<Mutex<Core>>,
@@ -255,6 +257,7 @@ impl Node {
             clearing,
             notices,
             timers: timers::Timers::default(),
+            rail: crate::rail::follower::Figures::default(),
             data: data.to_owned(),
             keys,
             store,

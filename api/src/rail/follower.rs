@@ -8,7 +8,7 @@ use crate::node::background::Background;
 use crate::webhooks::cursor::Cursor;
 use crate::webhooks::{Notice, NoticeKind, Source};
 use anyhow::{Result, bail};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +19,17 @@ const PAGE_MAX: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// After a message could not be written, or there was no room.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Messages by what became of them, since the start.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Written, or there already with the same bytes.
+    pub written: AtomicU64,
+    /// Tries that found no room or a disk that takes none; tried again.
+    pub waits: AtomicU64,
+    /// Of holds or payments that no message can be written of: a person has to tell the rail.
+    pub untold: AtomicU64,
+}
 
 /// Begins to tell the rail, where one is configured. Without a cursor it begins with what comes from now on: a rail is
 /// not told of holds of before it was there.
@@ -62,6 +73,7 @@ impl Follower {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => LOOK_EVERY,
                 Err(e) => {
+                    node.rail.waits.fetch_add(1, Ordering::Relaxed);
                     tracing::error!("messages to the rail wait in the journal: {e:#}");
                     AGAIN
                 }
@@ -93,6 +105,7 @@ impl Follower {
     fn tell(&self, node: &Node, notice: &Notice) -> Result<()> {
         let hold = notice.body["hold"].as_str().and_then(|id| id.parse().ok());
         let Some((id, hold)) = hold.and_then(|id| Some((id, node.hold(id)?))) else {
+            node.rail.untold.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(notice = notice.id, "the rail is not told of a hold that is no longer shown");
             return Ok(());
         };
@@ -105,9 +118,13 @@ impl Follower {
                     if self.outgoing.write(&message.id, &xml)? == Written::Full {
                         bail!("rail.files_max is reached, and nobody takes them");
                     }
+                    node.rail.written.fetch_add(1, Ordering::Relaxed);
                 }
                 // Tried again it would come to the same: a person has to tell the rail.
-                Err(why) => tracing::error!(message = message.id, "the rail cannot be told: {why}"),
+                Err(why) => {
+                    node.rail.untold.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(message = message.id, "the rail cannot be told: {why}");
+                }
             }
         }
         Ok(())

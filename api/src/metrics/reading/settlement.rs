@@ -84,6 +84,14 @@ impl Reading<'_> {
             &[],
             one(unhunted as i64),
         );
+        let rail =
+            [("written", &node.rail.written), ("waits", &node.rail.waits), ("untold", &node.rail.untold)];
+        self.counters(
+            "interdict_rail_messages_total",
+            "Messages to the rail by what became of them; waits counts tries",
+            &["result"],
+            rail.map(|(name, count)| (vec![name.to_owned()], count.load(Ordering::Relaxed))).into(),
+        );
         let Some(hunt) = &node.window else { return };
         let (rows, memory, files) = {
             let window = hunt.window.read();
