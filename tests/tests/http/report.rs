@@ -3,6 +3,11 @@
 
 use super::holds::hold_of;
 use super::{BINARY, Probe};
+use interdict::node::keys::NodeKeys;
+use interdict::node::recovery::catalogue_hash;
+use interdict_engine::sequencer::ENGINE;
+use interdict_ledger::journal::{Durability, Journal, Options, Reader};
+use interdict_ledger::storage::FileStorage;
 use interdict_tests::blackbox::{Done, after_ms, payment, run, text, write};
 use interdict_tests::node::Start;
 use rand::{RngExt, SeedableRng};
@@ -11,6 +16,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -253,7 +259,7 @@ fn screening() -> Probe {
 
 #[test]
 fn what_an_officer_files_has_names_words_and_whom_the_list_names() {
-    let probe = screening();
+    let mut probe = screening();
     let pay = |id: &str, name: &str, minor: i64| {
         let body = payment(json!({
             "id": id, "amount": {"minor": minor, "currency": "EUR"}, "settles_at": "2100-01-01T00:00:00Z",
@@ -264,7 +270,7 @@ fn what_an_officer_files_has_names_words_and_whom_the_list_names() {
     };
     let first = pay("a", "Viktor Dragunovich", 5_000);
     let second = pay("b", "DRAGUNOVIC, Viktor", 7_000);
-    pay("c", "Viktor Dragunovic", 8_000);
+    let third = pay("c", "Viktor Dragunovic", 8_000);
     probe.done(&second, "reject", json!({"comment": "born in another year, same passport", "who": "ben"}));
     probe.done(&first, "block", json!({"comment": "same birthday", "who": "anna"}));
     let report = probe.reported("blocked", &[]);
@@ -316,9 +322,40 @@ fn what_an_officer_files_has_names_words_and_whom_the_list_names() {
     assert!(table.contains("Viktor Dragunovich") && table.contains("same birthday"), "{table}");
     assert_eq!(probe.reported("blocked", &["--to", "2020-01-01"])["rows"], json!([]));
     // The interceptions name the list, not each entry of it.
+    let intercepted = probe.reported("interceptions", &[]);
     let rows = &probe.reported("interceptions", &[])["rows"];
     assert_eq!((&rows[0]["reason"], &rows[0]["list"]), (&json!("watchlist:house"), &json!("house")));
     assert_eq!((&rows[0]["all"]["count"], &rows[0]["states"]["held"]["count"]), (&json!(3), &json!(1)));
+    // Once the keys are destroyed, nobody can read names and words, and everything else stands.
+    probe.done(&third, "comment", json!({"comment": "asked the bank", "who": "anna"}));
+    assert!(probe.node.terminate().unwrap().success());
+    destroy_keys(&probe);
+    let report = probe.reported("blocked", &[]);
+    for (row, action) in [(0, "rejected"), (1, "blocked")] {
+        let row = &report["rows"][row];
+        for gone in [&row["payer"]["name"], &row["payee"]["name"], &row["reason"], &row["text"]] {
+            assert_eq!(gone, "[destroyed]", "{row}");
+        }
+        assert_eq!((&row["action"], &row["matches"][0]["entry"]), (&json!(action), &json!("H-1")));
+    }
+    assert_eq!(probe.reported("interceptions", &[])["rows"], intercepted["rows"]);
+    // A start that has the journal only takes what was done as done.
+    std::fs::remove_dir_all(probe.data().join("snapshots")).unwrap();
+    probe.restart_ended();
+    assert_eq!(
+        (&probe.hold(&first)["state"], &probe.hold(&third)["state"]),
+        (&json!("blocked"), &json!("held"))
+    );
+}
+
+fn destroy_keys(probe: &Probe) {
+    let keys = NodeKeys::open(&probe.data().join("keys"), false).unwrap();
+    let storage = Arc::new(FileStorage::open(probe.data().join("journal")).unwrap());
+    let segments = Reader::open(storage.clone(), &keys.sealing).unwrap().segments();
+    let options = Options::new(Durability::Os, ENGINE, catalogue_hash());
+    let (mut journal, _) = Journal::open(storage, &keys.sealing, options).unwrap();
+    segments.iter().for_each(|segment| journal.destroy_key(segment.number).unwrap());
+    journal.close().unwrap();
 }
 
 #[test]
