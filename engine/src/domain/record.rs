@@ -517,7 +517,7 @@ mod tests {
         record.event.body = Body::Key(Box::new(taken));
         let bytes = record.encode_open();
         assert_eq!(Accepted::kind_of(&bytes).unwrap(), EventKind::Key);
-        assert!(Accepted::kind_of(&bytes[..9]).is_err());
+        assert!(Accepted::kind_of(&bytes[..8]).is_err());
         assert_eq!(Accepted::decode(&bytes, Some(&[])).unwrap(), record);
         assert!(record.encode_sealed().is_empty());
     }

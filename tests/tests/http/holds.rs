@@ -65,7 +65,9 @@ impl Probe {
     /// A node where payments are held.
     pub(super) fn holding(more: &str) -> Probe {
         let dir = TempDir::new().unwrap();
-        let config = blackbox::probe(dir.path(), more);
+        // With the window, where a test does not say otherwise.
+        let window = if more.contains("[window]") { "" } else { "\n[window]\n" };
+        let config = blackbox::probe(dir.path(), &format!("{more}{window}"));
         write(&dir.path().join("probe/rules/rules.yaml"), RULES);
         let node = Start::new(BINARY, &config, dir.path().join("data")).start().unwrap();
         Probe { client: node.client(), node, dir, config }
