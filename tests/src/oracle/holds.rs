@@ -178,8 +178,11 @@ impl Holds {
         (payment.is_decided, payment.is_declined) = (true, outcome == Outcome::Decline);
         payment.lacks = !verdict.skipped.is_empty();
         let reversals = std::mem::take(&mut payment.reversals);
+        // What takes something back is held by nobody.
+        let takes_back = payment.tx.kind == TransactionKind::Reversal;
         let is_held = outcome == Outcome::Hold
             || outcome == Outcome::Recorded && would.is_some_and(|would| would >= Outcome::Hold);
+        let is_held = is_held && !takes_back;
         match (is_held, hold) {
             (false, None) => return Ok(()),
             (true, None) => return Err("no hold begins with it".into()),
