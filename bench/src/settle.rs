@@ -33,7 +33,7 @@ const AT_THE_GATE: usize = 10_000;
 const ASKED: usize = 5;
 /// The file with what was measured, in the work folder.
 const FILE: &str = "settle.json";
-/// A pack that comes with the publication and stops one payment in a thousand.
+/// A pack that with the publication stops one payment in a thousand.
 const RULE: &str = "rules:
   - id: late
     title: What comes after a publication
@@ -96,7 +96,8 @@ pub fn run(config: &SettleConfig) -> Result<SettleReport> {
     }
     let deployed = home.join("deploy/default.toml");
     let text = std::fs::read_to_string(&deployed)? + "\n[window]\npercent = 100\n";
-    std::fs::write(&deployed, &text)?;
+    std::fs::write(&deployed, text.replacen("packs = [", "packs = [\"../packs/later\", ", 1))?;
+    set_pack(&home, "approve")?;
     let start_ms = now_ms() - 3_600_000;
     let feed = home.join("feed.jsonl");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&feed)?);
@@ -115,12 +116,7 @@ pub fn run(config: &SettleConfig) -> Result<SettleReport> {
 
     // A changed pack: everything is judged again.
     hunt.hold_back(true);
-    let later = home.join("packs/later");
-    std::fs::create_dir_all(later.join("rules"))?;
-    let manifest = "name: later\nversion: 1.0.0\nowner: bench@example.org\ndescription: For the bench.\n";
-    std::fs::write(later.join("pack.yaml"), manifest)?;
-    std::fs::write(later.join("rules/later.yaml"), RULE)?;
-    std::fs::write(&deployed, text.replacen("packs = [", "packs = [\"../packs/later\", ", 1))?;
+    set_pack(&home, "hold")?;
     node.publish_current(now_ms())?;
     let (before, began) = (held(&node), Instant::now());
     hunt.hold_back(false);
@@ -156,6 +152,16 @@ pub fn run(config: &SettleConfig) -> Result<SettleReport> {
     std::fs::write(config.work.join(FILE), serde_json::to_string_pretty(&report)? + "\n")?;
     std::fs::remove_dir_all(&home)?;
     Ok(report)
+}
+
+/// The pack that changes.
+fn set_pack(home: &Path, outcome: &str) -> Result<()> {
+    let later = home.join("packs/later");
+    std::fs::create_dir_all(later.join("rules"))?;
+    let manifest = "name: later\nversion: 1.0.0\nowner: bench@example.org\ndescription: For the bench.\n";
+    std::fs::write(later.join("pack.yaml"), manifest)?;
+    let rules = RULE.replace("outcome: hold", &format!("outcome: {outcome}"));
+    Ok(std::fs::write(later.join("rules/later.yaml"), rules)?)
 }
 
 /// A card payment that settles tomorrow.
