@@ -42,7 +42,7 @@ pub struct Finish {
     waits: AtomicBool,
     /// Nothing is begun while it is set.
     held_back: AtomicBool,
-    /// Until the window is there, what counts and tells it.
+    /// What counts and tells it.
     pub window: Counted,
     /// Payments that can no longer be finished: their view is not kept, or their texts are not readable.
     pub not_kept: AtomicU64,

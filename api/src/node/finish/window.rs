@@ -1,5 +1,5 @@
-//! Where finished verdicts are handed over: to whoever can still stop a payment. Until the settlement window is there
-//! they are counted, by what was answered and what it came to, and told to the log.
+//! Where finished verdicts are counted, by what was answered and what they came to, and told to the log. What stops a payment
+//! is not from here: a hold begins with the `finished` record itself.
 
 use interdict_engine::domain::{Finished, Outcome};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
