@@ -1,3 +1,14 @@
-//! The consortium: members and their admission, contributed signals, epochs, keyed tags, the transparency log,
-//! metering and joint scoring; bytes in, bytes out, with no sockets and no clock of its own. It comes with its own
-//! issue; until then it holds the place in the dependency order (`engine` ← `consortium` ← `api`) and nothing else.
+//! The consortium: members and their admission, signals, tags, epochs, the transparency log, queries and the bill that
+//! follows from it; bytes in, bytes out. No sockets, no files, no clock: who calls hands in bytes, times and randomness.
+//! It knows nothing of the engine, so that a member's reviewer or an auditor can read it alone.
+
+pub mod error;
+pub mod limits;
+
+// The envelope.
+pub mod keys;
+pub mod note;
+pub mod record;
+
+// What signals are about.
+pub mod kind;
