@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 
 /// The example of the documentation of Go's `golang.org/x/mod/sumdb/note`.
