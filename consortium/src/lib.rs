@@ -12,3 +12,7 @@ pub mod record;
 
 // What signals are about.
 pub mod kind;
+
+// The transparency log, and what is proved from it.
+pub mod log;
+pub mod query;
