@@ -12,3 +12,6 @@ pub mod record;
 
 // What signals are about.
 pub mod kind;
+
+// Who takes part, and under which rules.
+pub mod member;
