@@ -12,3 +12,6 @@ pub mod record;
 
 // What signals are about.
 pub mod kind;
+
+// How identifiers are compared without being shown.
+pub mod tag;
