@@ -15,3 +15,5 @@ pub mod kind;
 
 // Who takes part, and under which rules.
 pub mod member;
+// How identifiers are compared without being shown.
+pub mod tag;

@@ -55,3 +55,19 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
 pub const PROPOSALS_MAX: usize = 256;
 /// Most of them brought by one member.
 pub const PROPOSALS_PER_MEMBER_MAX: usize = 16;
+// Tags.
+
+/// Longest identifier that is tagged, in bytes of its canonical spelling; a longer one is refused.
+pub const CANONICAL_BYTES_MAX: usize = 1024;
+/// Most items of a batch that the tag service evaluates; more are refused.
+pub const EVALUATE_ITEMS_MAX: usize = 256;
+/// Most versions of the tag key that are alive together: the one in force and the one before it.
+pub const TAG_VERSIONS_ALIVE_MAX: usize = 2;
+/// Fewest and most bits of a prefilter: under 8 nearly everything is a candidate of a list of any size, and past 64 no
+/// population of this world leaves four candidates.
+pub const PREFILTER_BITS: std::ops::RangeInclusive<u8> = 8..=64;
+/// Fewest identifiers of the declared population that share a truncated tag, as expected; a kind with fewer is `keyed`.
+pub const CANDIDATES_MIN: u64 = 4;
+/// Most identifiers in a million that pass a prefilter without being listed; past it the prefilter saves too little, and
+/// the kind is `keyed`.
+pub const FALSE_PASSES_PPM_MAX: u64 = 50_000;
