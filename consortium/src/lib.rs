@@ -13,6 +13,11 @@ pub mod record;
 // What signals are about.
 pub mod kind;
 
+// Who takes part, and under which rules.
+pub mod member;
+// How identifiers are compared without being shown.
+pub mod tag;
+
 // The transparency log, and what is proved from it.
 pub mod log;
 pub mod query;
