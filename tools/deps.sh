@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian machine lacks: a C compiler for ring and zstd, Vectorscan (the library behind patterns),
 # curl and Rust; with `test` also promtool, which checks the metrics, openssl, which makes certificates, Mesa's software
-# Vulkan, on which the compute shaders are tested, and what reads the archive: DuckDB, pandas and pyarrow, in an
-# environment beside what cargo builds. Says nothing otherwise.
+# Vulkan, on which the compute shaders are tested, Go with x/mod, which checks the consortium's log, and what reads the
+# archive (DuckDB, pandas, pyarrow) and the log (pymerkle, cryptography), in an environment beside what cargo builds. Says
+# nothing otherwise.
 set -euo pipefail
 export PATH="$HOME/.cargo/bin:$PATH"
 need=()
@@ -13,6 +14,8 @@ command -v cargo >/dev/null || { command -v curl >/dev/null || need+=(curl ca-ce
 [ "${1:-}" != test ] || command -v promtool >/dev/null || need+=(prometheus)
 [ "${1:-}" != test ] || command -v openssl >/dev/null || need+=(openssl)
 [ "${1:-}" != test ] || ls /usr/share/vulkan/icd.d/lvp_icd.*.json >/dev/null 2>&1 || need+=(mesa-vulkan-drivers libvulkan1)
+[ "${1:-}" != test ] || command -v go >/dev/null || need+=(golang-go)
+[ "${1:-}" != test ] || [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || need+=(golang-golang-x-mod-dev)
 [ "${1:-}" != test ] || python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3-venv)
 if ((${#need[@]})); then
   sudo=()
@@ -30,8 +33,8 @@ if [ "${1:-}" = test ]; then
   venv=${CARGO_TARGET_DIR:-target}/test-venv
   # A copy of what was asked for says that it is there whole.
   if ! cmp -s tests/requirements.txt "$venv/requirements.txt"; then
-    echo "installing what reads the archive: $(tr '\n' ' ' <tests/requirements.txt)"
-    # Its test fails without them under CI=true, and says so elsewhere.
+    echo "installing what reads the archive and the log: $(tr '\n' ' ' <tests/requirements.txt)"
+    # Their tests fail without them under CI=true, and say so elsewhere.
     python3 -m venv "$venv" &&
       "$venv/bin/python" -m pip install -q --disable-pip-version-check -r tests/requirements.txt &&
       cp tests/requirements.txt "$venv/requirements.txt" || echo "left out: they need PyPI" >&2
