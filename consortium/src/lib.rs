@@ -4,6 +4,7 @@
 
 pub mod error;
 pub mod limits;
+pub(crate) mod fixed;
 
 // The envelope.
 pub mod keys;
@@ -12,3 +13,7 @@ pub mod record;
 
 // What signals are about.
 pub mod kind;
+
+// What members say of them, and what all of it comes to.
+pub mod signal;
+pub mod epoch;
