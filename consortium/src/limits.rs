@@ -19,6 +19,10 @@ pub const MEMBER_NAME_BYTES_MAX: usize = 63;
 pub const LEGAL_NAME_BYTES_MAX: usize = 200;
 /// Longest decentralised identifier, in bytes.
 pub const DID_BYTES_MAX: usize = 255;
+/// Longest document of a DID that is read, in bytes.
+pub const DID_DOCUMENT_BYTES_MAX: usize = 64 << 10;
+/// Most methods of a DID's document.
+pub const DID_METHODS_MAX: usize = 64;
 /// Longest word (tariff class, kind of evidence), in bytes.
 pub const TOKEN_BYTES_MAX: usize = 32;
 /// Longest reason of a ruling, in bytes.
