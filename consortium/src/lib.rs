@@ -12,3 +12,6 @@ pub mod record;
 
 // What signals are about.
 pub mod kind;
+
+// What it costs.
+pub mod bill;
