@@ -6,7 +6,7 @@ use super::fields::check_word;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::VerifierKey;
 use crate::kind::MemberId;
-use crate::limits::REASON_BYTES_MAX;
+use crate::limits::BILL_REASON_BYTES_MAX;
 use crate::note::Note;
 use crate::record::{Reader, Writer};
 
@@ -120,9 +120,9 @@ impl Dispute {
 
 pub(super) fn check_reason(text: &str) -> Result<()> {
     match text.len() {
-        0..=REASON_BYTES_MAX => Ok(()),
+        0..=BILL_REASON_BYTES_MAX => Ok(()),
         bytes => {
-            let message = format!("a reason or reference of {bytes} bytes, limit {REASON_BYTES_MAX}");
+            let message = format!("a reason or reference of {bytes} bytes, limit {BILL_REASON_BYTES_MAX}");
             Err(Error::new(ErrorKind::TooLarge, message))
         }
     }
