@@ -25,3 +25,5 @@ pub mod query;
 // What members say of them, and what all of it comes to.
 pub mod signal;
 pub mod epoch;
+// What it costs.
+pub mod bill;
