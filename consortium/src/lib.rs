@@ -4,6 +4,7 @@
 
 pub mod error;
 pub mod limits;
+pub(crate) mod fixed;
 
 // The envelope.
 pub mod keys;
@@ -21,3 +22,8 @@ pub mod tag;
 // The transparency log, and what is proved from it.
 pub mod log;
 pub mod query;
+// What members say of them, and what all of it comes to.
+pub mod signal;
+pub mod epoch;
+// What it costs.
+pub mod bill;

@@ -375,13 +375,13 @@ pub struct RulesChange {
 impl Spelled for RulesChange {
     const TYPE: &'static str = "rules";
     fn write(&self, w: &mut Writer) -> Result<()> {
-        w.put_bytes("genesis", &self.genesis)?.put("version", self.rules.version)?;
-        w.put("created_ms", self.created_ms)?;
+        w.put_bytes("genesis", &self.genesis)?.put("created_ms", self.created_ms)?;
+        w.put("version", self.rules.version)?;
         self.rules.write_lines(w)
     }
     fn read(r: &mut Reader<'_>) -> Result<Self> {
-        let (genesis, version) = (r.array("genesis")?, r.number("version")?);
-        let created_ms = r.number("created_ms")?;
+        let (genesis, created_ms) = (r.array("genesis")?, r.number("created_ms")?);
+        let version = r.number("version")?;
         Ok(RulesChange { genesis, created_ms, rules: Rules::read_lines(r, version)? })
     }
 }

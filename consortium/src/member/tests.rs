@@ -2,3 +2,6 @@
 
 mod acts;
 mod attacks;
+mod examples;
+mod oracle;
+mod property;
