@@ -51,7 +51,7 @@ pub const APPLICATIONS_MAX: usize = 256;
 pub const ROTATIONS_MAX: u32 = 1024;
 /// Most rulings on a member; further ones are refused.
 pub const RULINGS_MAX: u32 = 1024;
-/// Most operators, rules, tariffs and tag keys of an alliance, each; further ones are refused.
+/// Most operators, rules, trusts, tariffs and tag keys of an alliance, each; further ones are refused.
 pub const VERSIONS_MAX: u32 = 4096;
 /// Longest text of a record that a member numbers (contribution, usage report), in bytes: the last is kept.
 pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
