@@ -14,6 +14,16 @@ pub mod record;
 // What signals are about.
 pub mod kind;
 
+// Who takes part, and under which rules.
+pub mod member;
+// How identifiers are compared without being shown.
+pub mod tag;
+
+// The transparency log, and what is proved from it.
+pub mod log;
+pub mod query;
 // What members say of them, and what all of it comes to.
 pub mod signal;
 pub mod epoch;
+// What it costs.
+pub mod bill;

@@ -1,0 +1,7 @@
+#![allow(clippy::unwrap_used)]
+
+mod acts;
+mod attacks;
+mod examples;
+mod oracle;
+mod property;
