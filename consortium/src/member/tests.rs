@@ -3,5 +3,6 @@
 mod acts;
 mod attacks;
 mod examples;
+mod others;
 mod oracle;
 mod property;

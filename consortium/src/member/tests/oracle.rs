@@ -288,7 +288,7 @@ impl Oracle {
             self.quorum(note, "rotate", &name, &new)?;
             self.party(&name)?.rulings += 1;
         }
-        if one(lines, "hpke") != "" && one(lines, "hpke") != one(&old.lines, "hpke") {
+        if all(lines, "hpke").any(|key| key != one(&old.lines, "hpke")) {
             self.tag.3.remove(&name);
         }
         for key in ["sign", "witness", "hpke", "tls"] {
