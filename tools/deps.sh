@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian machine lacks: a C compiler for ring and zstd, Vectorscan (the library behind patterns),
 # curl and Rust; with `test` also promtool, which checks the metrics, openssl, which makes certificates, Mesa's software
-# Vulkan, on which the compute shaders are tested, and what reads the archive: DuckDB, pandas and pyarrow, in an
-# environment beside what cargo builds. Says nothing otherwise.
+# Vulkan, on which the compute shaders are tested, minisign, which signs packs, and node; and, in folders beside what
+# cargo builds, what reads the archive (DuckDB, pandas and pyarrow) and what tags are held against (@noble/curves). Says
+# nothing otherwise.
 set -euo pipefail
 export PATH="$HOME/.cargo/bin:$PATH"
 need=()
@@ -14,6 +15,9 @@ command -v cargo >/dev/null || { command -v curl >/dev/null || need+=(curl ca-ce
 [ "${1:-}" != test ] || command -v openssl >/dev/null || need+=(openssl)
 [ "${1:-}" != test ] || ls /usr/share/vulkan/icd.d/lvp_icd.*.json >/dev/null 2>&1 || need+=(mesa-vulkan-drivers libvulkan1)
 [ "${1:-}" != test ] || python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3-venv)
+[ "${1:-}" != test ] || command -v minisign >/dev/null || need+=(minisign)
+[ "${1:-}" != test ] || command -v node >/dev/null || need+=(nodejs)
+[ "${1:-}" != test ] || command -v npm >/dev/null || need+=(npm)
 if ((${#need[@]})); then
   sudo=()
   [ "$(id -u)" = 0 ] || sudo=(sudo)
@@ -35,5 +39,13 @@ if [ "${1:-}" = test ]; then
     python3 -m venv "$venv" &&
       "$venv/bin/python" -m pip install -q --disable-pip-version-check -r tests/requirements.txt &&
       cp tests/requirements.txt "$venv/requirements.txt" || echo "left out: they need PyPI" >&2
+  fi
+  npm=${CARGO_TARGET_DIR:-target}/test-npm
+  if ! cmp -s tests/conformance/package-lock.json "$npm/package-lock.json"; then
+    echo "installing what tags are held against: @noble/curves"
+    mkdir -p "$npm" && cp tests/conformance/package.json "$npm/" &&
+      cp tests/conformance/package-lock.json "$npm/npm-shrinkwrap.json" &&
+      npm ci --prefix "$npm" --ignore-scripts --no-audit --no-fund --silent &&
+      cp tests/conformance/package-lock.json "$npm/" || echo "left out: it needs the npm registry" >&2
   fi
 fi
