@@ -13,5 +13,7 @@ pub mod record;
 // What signals are about.
 pub mod kind;
 
+// Who takes part, and under which rules.
+pub mod member;
 // How identifiers are compared without being shown.
 pub mod tag;

@@ -143,6 +143,11 @@ impl Note {
         }
     }
 
+    /// Keeps only some signature lines.
+    pub fn retain(&mut self, keep: impl FnMut(&Signature) -> bool) {
+        self.signatures.retain(keep);
+    }
+
     /// Verifies every signature: all must be by keys of `known`, each once.
     ///
     /// # Errors

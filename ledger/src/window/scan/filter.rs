@@ -3,12 +3,13 @@
 
 /// As many are compared directly (measured: up to eight cost no more than the filter).
 pub(super) const FEW: usize = 8;
-/// Words of the smallest filter: 128 KiB, which stays in a core's second-level cache beside the column.
-const WORDS_MIN: usize = 1 << 15;
-/// Words of the largest: 8 MiB, for some 800,000 tags. Beyond, it says yes more often and is as right.
+/// Words of the smallest filter: 32 KiB, which lies in a core's first-level cache. For 10,000 tags it lets one value in
+/// some 200 pass that is none, and is faster for it: 27 ms for 60 M values where 128 KiB took 41 (EPYC, 48 KiB).
+const WORDS_MIN: usize = 1 << 13;
+/// Words of the largest: 8 MiB, for some two million tags. Beyond, it says yes more often and is as right.
 const WORDS_MAX: usize = 1 << 21;
-/// Words a tag: 1 MiB for 100,000.
-const WORDS_A_TAG: f64 = 2.62144;
+/// Words a tag: 32 KiB for 10,000, and 512 KiB for 100,000 (45 ms; half of it 50, twice as much 46).
+const WORDS_A_TAG: f64 = 0.8;
 
 /// A set of fingerprints that says yes to all its members and to few others.
 #[derive(Debug, Clone)]
