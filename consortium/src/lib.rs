@@ -17,3 +17,6 @@ pub mod kind;
 pub mod member;
 // How identifiers are compared without being shown.
 pub mod tag;
+
+// Rule packs that are signed, with or without an alliance.
+pub mod pack;

@@ -71,3 +71,8 @@ pub const CANDIDATES_MIN: u64 = 4;
 /// Most identifiers in a million that pass a prefilter without being listed; past it the prefilter saves too little, and
 /// the kind is `keyed`.
 pub const FALSE_PASSES_PPM_MAX: u64 = 50_000;
+
+// Packs.
+
+/// Most numbers of a signed pack's version.
+pub const PACK_VERSION_PARTS_MAX: usize = 8;
