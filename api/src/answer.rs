@@ -6,12 +6,13 @@ mod detail;
 
 pub use detail::{Detail, Shown};
 
+use crate::node::consortium;
 use crate::node::{Settled, recall::Recalled};
 use interdict_engine::domain::{Audience, Entry, Field, Finished, Outcome, Reason, ReasonSource, Recorded};
 use interdict_engine::domain::{SlotId, Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::lane::{Evidence, Found, Input, Scratch, find_again};
-use interdict_engine::lists::ListMeta;
+use interdict_engine::lists::{ConsortiumList, ListMeta};
 use interdict_engine::packs::CodeMap;
 use interdict_engine::rules::Class;
 use interdict_engine::similarity::names;
@@ -333,6 +334,9 @@ impl<'a> Source<'a> {
                 if let Some(field) = Field::from_number(field) {
                     detail.insert("field", Shown::text(field.def().path));
                 }
+                if let Some(of) = meta.and_then(|meta| meta.consortium) {
+                    self.signal(list, entry, found.as_ref(), of, &mut detail);
+                }
                 if let Some(entry) = found {
                     detail.insert("effect", Shown::text(entry.effect.name()));
                     detail.insert("reason", Shown::made(entry.reason));
@@ -354,6 +358,32 @@ impl<'a> Source<'a> {
         }
         let (stage, rule, code) = (reason.stage.name(), self.rule_name(reason), Cow::Borrowed(code));
         Some(ReasonAnswer { stage, rule, code, audience: audience.name(), detail, approximate })
+    }
+
+    /// What a reason says of a consortium's signal: who stands behind it, since when it is known, and whether it is yet
+    /// to be confirmed.
+    fn signal(
+        &self,
+        list: u16,
+        id: u64,
+        entry: Option<&Entry>,
+        of: ConsortiumList,
+        detail: &mut Detail<'a>,
+    ) {
+        if let Some(entry) = entry {
+            let (class, member) = consortium::told(&entry.contributor);
+            detail.insert("class", Shown::made(class.to_owned()));
+            if let Some(member) = member {
+                detail.insert("member", Shown::made(member.to_owned()));
+            }
+        }
+        if let Some(seen_ms) = self.view.lists().first_seen_ms(list, id) {
+            // As old as it was when the payment was made.
+            detail.insert("age_s", Shown::Int(self.transaction.time_ms.saturating_sub(seen_ms).max(0) / 1000));
+        }
+        if of.is_cut() {
+            detail.insert("candidate", Shown::Bool(true));
+        }
     }
 
     /// Whether a slot is a feature whose value is approximate.

@@ -60,6 +60,8 @@ pub enum ErrorKind {
     Forbidden,
     /// More than may be asked for in this time.
     RateLimited,
+    /// The folder that holds a log did not do what was asked; what it holds now is known only after it is opened anew.
+    Storage,
 }
 
 /// An error: kind, place, message. Lower case, no full stop.

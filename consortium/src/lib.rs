@@ -4,6 +4,7 @@
 
 pub mod error;
 pub mod limits;
+pub(crate) mod fixed;
 
 // The envelope.
 pub mod keys;
@@ -17,6 +18,13 @@ pub mod kind;
 pub mod member;
 // How identifiers are compared without being shown.
 pub mod tag;
+
+// The transparency log, and what is proved from it.
+pub mod log;
+pub mod query;
+// What members say of them, and what all of it comes to.
+pub mod signal;
+pub mod epoch;
 
 // What it costs.
 pub mod bill;

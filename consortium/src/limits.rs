@@ -72,6 +72,47 @@ pub const CANDIDATES_MIN: u64 = 4;
 /// the kind is `keyed`.
 pub const FALSE_PASSES_PPM_MAX: u64 = 50_000;
 
+// The log.
+
+/// Longest leaf of a log, in bytes: an entry bundle's lengths are 16 bits wide (C2SP tlog-tiles).
+pub const LEAF_BYTES_MAX: usize = u16::MAX as usize;
+/// Most leaves that wait for a checkpoint; an append past it is refused until one is made.
+pub const PENDING_LEAVES_MAX: usize = 1 << 16;
+/// Most bytes that wait for a checkpoint; as above.
+pub const PENDING_BYTES_MAX: usize = 64 << 20;
+/// Most hashes of a proof: a tree of 2^63 leaves is 63 levels high (C2SP tlog-witness has the same bound).
+pub const PROOF_HASHES_MAX: usize = 63;
+/// Longest text of a receipt, in bytes, beside its checkpoint's note; a longer one is refused before it is read.
+pub const PROOF_BYTES_MAX: usize = 1 << 18;
+/// Longest policy file, in bytes.
+pub const POLICY_BYTES_MAX: usize = 1 << 18;
+/// Most logs, witnesses and groups, each, of a policy (C2SP tlog-policy: 32 at the least).
+pub const POLICY_LINES_MAX: usize = 1024;
+/// Most origins whose last checkpoint a witness keeps.
+pub const WITNESS_LOGS_MAX: usize = 64;
+/// Most openings of queries handed over at once.
+pub const OPENINGS_MAX: usize = 1 << 16;
+// Signals and epochs.
+
+/// Most rows of one contribution; a larger one is refused and must be cut into several.
+pub const CONTRIBUTION_ROWS_MAX: usize = 1 << 20;
+/// Longest text of an open signal (a name), in bytes; a longer one is refused.
+pub const SIGNAL_TEXT_BYTES_MAX: usize = 512;
+/// Most text of a body, a state or a snapshot, in bytes; more is refused. While an epoch is built, as much is held in memory.
+pub const TEXT_AREA_BYTES_MAX: usize = 1 << 28;
+/// Most rows of a state, a snapshot or a delta; past it the epoch is not built.
+pub const EPOCH_ROWS_MAX: u64 = 1 << 28;
+/// Most contributions merged into a state at once; more are refused, and merged in several steps (which comes to the same).
+pub const MERGE_BODIES_MAX: usize = 4096;
+/// Latest time anywhere, in unix milliseconds: the end of the year 9999.
+pub const TIME_MS_MAX: u64 = 253_402_300_799_999;
+/// How far a contribution's `created_ms` may be ahead of the hub's clock, in milliseconds; further is refused.
+pub const CLOCK_AHEAD_MS_MAX: u64 = 300_000;
+/// Most errors that an import names; the number of others is told.
+pub const IMPORT_ERRORS_MAX: usize = 100;
+/// Largest file to import, in bytes; a larger one is refused.
+pub const IMPORT_BYTES_MAX: usize = 1 << 28;
+
 // The bill.
 /// Most leaves of the query log that one bill covers (a bit each is held while they are counted); more need more bills.
 pub const BILL_LEAVES_MAX: u64 = 1 << 28;

@@ -127,6 +127,8 @@ pub struct Sequencer {
     counts: SequencerCounts,
     /// Labels that were refused, as their payment is not known; the journal has none of them.
     refused: u64,
+    /// How often the consortium's keys were exchanged since the start: of this process, not of the state.
+    exchanges: u32,
 }
 
 impl Sequencer {
@@ -145,6 +147,7 @@ impl Sequencer {
             keys: Keys::default(),
             counts: SequencerCounts::default(),
             refused: 0,
+            exchanges: 0,
         }
     }
 
@@ -176,6 +179,11 @@ impl Sequencer {
     /// The keys of the node's ring that are in force.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+    /// The consortium's keys were exchanged, for so many times since the start: what was read under those before is
+    /// refused from now on, to be read again, so that no payment lacks tags that lists published later go by.
+    pub fn keys_exchanged(&mut self, exchanges: u32) {
+        self.exchanges = exchanges;
     }
     /// The last sequence given.
     pub fn last_sequence(&self) -> u64 {
@@ -248,6 +256,10 @@ impl Sequencer {
         if let Body::Payment(tx) = &event.body {
             if tx.keyed().rotations != self.keys.rotations() {
                 let message = "the tag keys were rotated while it was on its way; it is to be read again";
+                return Taken::Refused(Error::new(ErrorKind::OtherKeys, message));
+            }
+            if tx.keyed().exchanges != self.exchanges {
+                let message = "the consortium's keys changed while it was on its way; it is to be read again";
                 return Taken::Refused(Error::new(ErrorKind::OtherKeys, message));
             }
             let now = identity.map(|key| (key, payment_digest));

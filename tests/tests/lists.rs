@@ -2,6 +2,8 @@
 //! outcome, at every sequence, whatever came after it; and the deltas' bounds and their all-or-nothing.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "lists/consortium.rs"]
+mod consortium;
 #[path = "lists/draw.rs"]
 mod draw;
 

@@ -3,6 +3,7 @@
 //! The window is a cache of the journal, and a hunt that was cut off begins again without finding anything twice.
 
 mod archiving;
+mod changes;
 mod facts;
 mod figures;
 mod filling;

@@ -1,5 +1,6 @@
 //! The node's keys: a ring of master keys, from which everything else is derived by purpose.
 
+use super::consortium::keys as consortium;
 use super::ring::Ring;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::domain::Entry;
@@ -49,6 +50,7 @@ impl NodeKeys {
         let master = master.map_err(|e| anyhow!("{e}"))?;
         let ring = Ring::open(dir)?;
         let tags = Arc::new(TagKeys::new(&master.derive(TAGS)));
+        tags.begin_with(&consortium::load(dir)?).map_err(|e| anyhow!("{}: {e}", dir.display()))?;
         Ok(NodeKeys { dir: dir.to_owned(), master, sealing: ring.sealing(), ring: Mutex::new(ring), tags })
     }
     /// Keys of nobody's folder, which last as long as the value.
@@ -65,6 +67,14 @@ impl NodeKeys {
         match tenant {
             Some(tenant) => self.tags.tenant(tenant).lists().key_check(),
             None => self.tags.shared().key_check(),
+        }
+    }
+    /// Fingerprint of the key that a list's tags should be under; `None` for one of a version of the consortium's key
+    /// that is not held.
+    pub fn check_of(&self, meta: &ListMeta) -> Option<u64> {
+        match meta.consortium {
+            Some(of) => self.tags.consortium(of.version).map(|key| key.key_check()),
+            None => Some(self.list_check(meta.tenant.as_deref())),
         }
     }
     /// The entries of a list file (JSONL by its ending, else CSV), tagged under the list's key.

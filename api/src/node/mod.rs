@@ -45,6 +45,7 @@ pub mod timers;
 pub mod holds;
 pub mod retention;
 pub mod rotate;
+pub mod consortium;
 
 pub use self::bounds::limits;
 pub use self::core::{Answered, Job, Reply, Settled, Waiting};

@@ -257,6 +257,10 @@ pub fn build_costed(
     for pack in &packs {
         parts.push((PartKind::Pack, pack.name().to_owned(), store.put(&pack.archive())?));
     }
+    let named = loaded.config.lists.named.keys().chain(loaded.config.watchlists.keys());
+    if let Some(name) = named.into_iter().find(|name| interdict_engine::lists::is_consortium_name(name)) {
+        bail!("list {name:?}: names that begin with \"consortium_\" are of the consortium's lists");
+    }
     for (name, list) in &loaded.config.lists.named {
         let meta = list_meta(name, list, &packs, keys)?;
         let snapshot = list_snapshot(&loaded.resolve(&list.file), &meta, keys)?;
@@ -275,7 +279,7 @@ pub fn build_costed(
     }
     let manifest = Manifest::new(parts);
     let generation = assemble(manifest.clone(), store)?;
-    generation.lists().check_keys(|tenant| keys.list_check(tenant))?;
+    generation.lists().check_keys(|meta| keys.check_of(meta))?;
     for stale in generation.settings().freshness.iter().filter(|list| list.is_stale(now_ms(), None)) {
         let (list, when) = (&stale.list, stale.when_stale.name());
         tracing::warn!("list {list:?}: its file is older than its fresh_for; when_stale is {when}");

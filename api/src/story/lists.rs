@@ -4,6 +4,7 @@
 use super::ToldEntry;
 use super::words::quoted;
 use crate::answer::{Source, time};
+use crate::node::consortium;
 use interdict_engine::domain::{Audience, Effect, Field, Outcome, ReasonSource};
 use interdict_engine::lists::{Hit, Resolution, RuleHit, added_by, resolve};
 use interdict_engine::rules::{Mode, RuleResults};
@@ -88,6 +89,7 @@ fn entry_of(source: &Source<'_>, list: u16, id: u64, field: u8) -> (Hit, ToldEnt
         severity: 0,
         block_outcome,
         overrides: None,
+        unconfirmed: meta.and_then(|meta| meta.consortium).filter(|of| of.is_cut()).map(|of| of.unconfirmed),
     };
     if let Some(entry) = entry {
         (hit.effect, hit.overridable, hit.severity) = (entry.effect, entry.overridable, entry.severity);
@@ -98,6 +100,12 @@ fn entry_of(source: &Source<'_>, list: u16, id: u64, field: u8) -> (Hit, ToldEnt
         (told.reason, told.contributor, told.overrides) = (entry.reason, entry.contributor, entry.overrides);
         (told.valid_from, told.valid_to) = (entry.valid_from_ms.map(time), entry.valid_to_ms.map(time));
         told.since_sequence = added_by(id);
+        if meta.is_some_and(|meta| meta.consortium.is_some()) {
+            let (class, member) = consortium::told(&told.contributor);
+            (told.class, told.member) = (Some(class.to_owned()), member.map(str::to_owned));
+            told.first_seen = source.view.lists().first_seen_ms(list, id).map(time);
+            told.candidate = hit.is_candidate();
+        }
     }
     (hit, told)
 }
@@ -119,7 +127,21 @@ pub(super) fn words(told: &ToldEntry) -> String {
     if told.severity > 0 {
         words += &format!("; severity {} of 100", told.severity);
     }
-    if !told.contributor.is_empty() {
+    if let Some(class) = &told.class {
+        match class.strip_prefix("independent:") {
+            Some(members) => words += &format!("; told by {members} members independently"),
+            None => words += "; told by a trusted member",
+        }
+        if let Some(member) = &told.member {
+            words += &format!(", {member}");
+        }
+        if let Some(seen) = &told.first_seen {
+            words += &format!("; first heard of at {seen}");
+        }
+        if told.candidate {
+            words += "; a candidate: only the first bits of the tag are compared, and it is to be confirmed";
+        }
+    } else if !told.contributor.is_empty() {
         words += &format!("; by {}", quoted(&told.contributor));
     }
     match (&told.valid_from, &told.valid_to) {

@@ -28,7 +28,7 @@ impl<'a> Row<'a> {
             known |= 1 << bit;
             let is_hit = source.verdict.reasons.iter().any(|reason| match reason.source {
                 ReasonSource::Entry { list, entry, .. } => {
-                    list == number
+                    lists.is_one(number, list)
                         && lists.entry(list, entry).is_none_or(|entry| entry.effect != Effect::Override)
                 }
                 _ => false,

@@ -157,6 +157,18 @@ pub struct ToldEntry {
     pub severity: u8,
     /// On whose word.
     pub contributor: String,
+    /// Of a consortium's signal: `trusted`, or `independent:` and how many members stand behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The member that it is from, where the rules let it be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// When it was first heard of, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<String>,
+    /// Whether it is a candidate: only the first bits of its tag are known to be the payment's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub candidate: bool,
     /// For a block: whether an override may cancel it.
     pub overridable: bool,
     /// For an override: what it cancels.

@@ -232,7 +232,7 @@ impl Accepted {
             | EventKind::Refund => {
                 let mut tx = Transaction::decode(tenant.clone(), header.body, sealed)?;
                 if !earlier.is_empty() {
-                    tx.set_keyed(Keyed { rotations: 0, earlier });
+                    tx.set_keyed(Keyed { earlier, ..Keyed::default() });
                 }
                 Body::Payment(Box::new(tx))
             }

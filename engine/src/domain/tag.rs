@@ -9,6 +9,21 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tag(pub u128);
 
+impl Tag {
+    /// Bits of a whole tag.
+    pub const BITS: u8 = 128;
+
+    /// The tag with all but its first `bits` bits zero: what lists of truncated tags hold. 0 bits are none, and more
+    /// than 128 are all of them.
+    pub const fn cut(self, bits: u8) -> Tag {
+        match bits {
+            0 => Tag(0),
+            1..Self::BITS => Tag(self.0 & u128::MAX << (Self::BITS - bits)),
+            _ => self,
+        }
+    }
+}
+
 impl fmt::Debug for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{:08x}…", (self.0 >> 96) as u32)
@@ -30,4 +45,20 @@ impl KeyId {
     pub const LISTS: KeyId = KeyId(3);
     /// State keys before the one in force, newest first, for as long as state may hang on them.
     pub const EARLIER: [KeyId; TAG_KEYS_EARLIER_MAX] = [KeyId(4), KeyId(5)];
+    /// Keys that the members of a consortium share: of two successive versions, which are all that live at once, the
+    /// even and the odd one.
+    pub const CONSORTIUM: [KeyId; 2] = [KeyId(6), KeyId(7)];
+
+    /// Of a version of the consortium's key.
+    pub const fn consortium(version: u32) -> KeyId {
+        Self::CONSORTIUM[(version % 2) as usize]
+    }
+    /// Which of the two consortium keys this is, 0 or 1; `None` for any other key.
+    pub const fn consortium_slot(self) -> Option<usize> {
+        match self {
+            KeyId(6) => Some(0),
+            KeyId(7) => Some(1),
+            _ => None,
+        }
+    }
 }

@@ -115,6 +115,8 @@ pub struct Transaction {
 pub struct Keyed {
     /// How often they had been rotated; not recorded, since the order of events says it.
     pub rotations: u32,
+    /// How often the consortium's keys had been exchanged since the start; not recorded: the tags are.
+    pub exchanges: u32,
     /// What it is known by under each of the keys before that state may hang on, newest first.
     pub earlier: Vec<Earlier>,
 }

@@ -16,23 +16,46 @@ use std::collections::BTreeMap;
 pub(super) const RUN_MAX: u64 = 512;
 const SEEDS_MAX: u64 = 16;
 
+/// An entry, and when its subject was first heard of, which no delta says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The entry.
+    pub entry: Entry,
+    /// First heard of, ms since the Unix epoch, where that is known.
+    pub first_seen_ms: Option<i64>,
+}
+
+impl From<Entry> for Listed {
+    fn from(entry: Entry) -> Listed {
+        Listed { entry, first_seen_ms: None }
+    }
+}
+
 /// Builds a snapshot. An entry's `id` is not looked at: its row is its place among the sorted subjects.
+///
+/// # Errors
+/// As [`build_listed`].
+pub fn build(meta: &ListMeta, entries: Vec<Entry>) -> Result<Vec<u8>, Error> {
+    build_listed(meta, entries.into_iter().map(Listed::from).collect())
+}
+
+/// As [`build`], of entries with more to say.
 ///
 /// # Errors
 /// `Invalid` for meta or an entry that means nothing (an override without `overrides`, `contributor` or
 /// `valid_to_ms`, say), and for two entries of one subject that are not identical, naming them by their place among
 /// `entries`, from 1. `TooLarge` past `LIST_ENTRIES_MAX`.
-pub fn build(meta: &ListMeta, entries: Vec<Entry>) -> Result<Vec<u8>, Error> {
+pub fn build_listed(meta: &ListMeta, entries: Vec<Listed>) -> Result<Vec<u8>, Error> {
     meta.check()?;
     if entries.len() as u64 > LIST_ENTRIES_MAX {
         let message = format!("list {:?}: {} entries, limit {LIST_ENTRIES_MAX}", meta.name, entries.len());
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
-    let entries = sorted(&meta.name, entries)?;
+    let entries = sorted(meta, entries)?;
     let strings = Strings::of(&entries);
     let encoded = strings.encode(&meta.name)?;
     let head = meta.encode();
-    let subjects: Vec<Subject> = entries.iter().map(|entry| entry.subject).collect();
+    let subjects: Vec<Subject> = entries.iter().map(|one| one.entry.subject).collect();
     let (seed, table) = table(&meta.name, &subjects)?;
     let tags = subjects.iter().filter(|subject| matches!(subject, Subject::Tag { .. })).count() as u64;
     let layout = Layout::new(entries.len() as u64, tags, seed, head.len(), encoded.len())
@@ -45,8 +68,8 @@ pub fn build(meta: &ListMeta, entries: Vec<Entry>) -> Result<Vec<u8>, Error> {
     for (slot, bytes) in table.iter().zip(out[layout.table.clone()].chunks_exact_mut(SLOT_LEN)) {
         bytes.copy_from_slice(&slot.to_le_bytes());
     }
-    for (entry, bytes) in entries.iter().zip(out[layout.rows.clone()].chunks_exact_mut(ROW_LEN)) {
-        bytes.copy_from_slice(&strings.row(entry).encode());
+    for (listed, bytes) in entries.iter().zip(out[layout.rows.clone()].chunks_exact_mut(ROW_LEN)) {
+        bytes.copy_from_slice(&strings.row(listed).encode());
     }
     out[layout.strings.clone()].copy_from_slice(&encoded);
     let checksum = Sha256::digest(&out);
@@ -55,21 +78,24 @@ pub fn build(meta: &ListMeta, entries: Vec<Entry>) -> Result<Vec<u8>, Error> {
 }
 
 /// Checked, sorted by subject, identical duplicates dropped.
-fn sorted(list: &str, entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
-    let mut numbered: Vec<(usize, Entry)> = Vec::with_capacity(entries.len());
-    for (number, entry) in (1..).zip(entries) {
+fn sorted(meta: &ListMeta, entries: Vec<Listed>) -> Result<Vec<Listed>, Error> {
+    let list = &meta.name;
+    let mut numbered: Vec<(usize, Listed)> = Vec::with_capacity(entries.len());
+    for (number, Listed { entry, first_seen_ms }) in (1..).zip(entries) {
         check::entry(&entry)
+            .and_then(|()| check::cut(&entry.subject, meta))
             .map_err(|e| Error::new(e.kind, format!("list {list:?}: entry {number}: {}", e.message)))?;
-        numbered.push((number, Entry { id: 0, ..entry }));
+        numbered.push((number, Listed { entry: Entry { id: 0, ..entry }, first_seen_ms }));
     }
-    numbered.sort_by_key(|(number, entry)| (entry.subject, *number));
-    let mut out: Vec<Entry> = Vec::with_capacity(numbered.len());
+    numbered.sort_by_key(|(number, one)| (one.entry.subject, *number));
+    let mut out: Vec<Listed> = Vec::with_capacity(numbered.len());
     let mut before = 0;
-    for (number, entry) in numbered {
+    for (number, one) in numbered {
+        let subject = one.entry.subject;
         match out.last() {
-            Some(last) if last.subject == entry.subject && *last == entry => {}
-            Some(last) if last.subject == entry.subject => {
-                let kind = entry.subject.kind().name();
+            Some(last) if last.entry.subject == subject && *last == one => {}
+            Some(last) if last.entry.subject == subject => {
+                let kind = subject.kind().name();
                 return Err(Error::new(
                     ErrorKind::Invalid,
                     format!(
@@ -78,7 +104,7 @@ fn sorted(list: &str, entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
                 ));
             }
             _ => {
-                out.push(entry);
+                out.push(one);
                 before = number;
             }
         }
@@ -126,9 +152,9 @@ fn write_filter(out: &mut [u8], subjects: &[Subject], seed: u64) {
 struct Strings<'a>(BTreeMap<&'a str, u32>);
 
 impl<'a> Strings<'a> {
-    fn of(entries: &'a [Entry]) -> Strings<'a> {
+    fn of(entries: &'a [Listed]) -> Strings<'a> {
         let mut numbers = BTreeMap::new();
-        for entry in entries {
+        for Listed { entry, .. } in entries {
             numbers.insert(entry.reason.as_str(), 0);
             numbers.insert(entry.contributor.as_str(), 0);
             numbers.extend(entry.overrides.as_deref().map(|text| (text, 0)));
@@ -138,7 +164,7 @@ impl<'a> Strings<'a> {
         }
         Strings(numbers)
     }
-    fn row(&self, entry: &Entry) -> Row {
+    fn row(&self, Listed { entry, first_seen_ms }: &Listed) -> Row {
         Row {
             subject: entry.subject,
             effect: entry.effect,
@@ -149,6 +175,7 @@ impl<'a> Strings<'a> {
             overrides: entry.overrides.as_deref().map(|text| self.0[text]),
             reason: self.0[entry.reason.as_str()],
             contributor: self.0[entry.contributor.as_str()],
+            first_seen_ms: *first_seen_ms,
         }
     }
     /// Count, then one offset more than texts, then the texts.

@@ -1,6 +1,7 @@
 //! What an entry must be before it enters a list, by a build or by a delta: a canonical subject, an override that
 //! names its target, its owner and its end, and texts within their bounds. Messages never quote a subject.
 
+use super::meta::ListMeta;
 use crate::domain::{Effect, Entry, Subject, SubjectKind};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{IDENTIFIER_BYTES_MAX, SEVERITY_MAX};
@@ -74,6 +75,16 @@ pub(super) fn subject(subject: &Subject) -> Result<(), Error> {
             }
             Ok(())
         }
+    }
+}
+
+/// Checks that a tag has no bits that its list leaves out.
+pub(super) fn cut(subject: &Subject, meta: &ListMeta) -> Result<(), Error> {
+    match (subject, meta.consortium) {
+        (Subject::Tag { tag, .. }, Some(of)) if tag.cut(of.bits) != *tag => {
+            invalid(format!("a tag of more than the list's {} bits", of.bits))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,13 +8,15 @@ use super::meta::ListMeta;
 use super::ranges::Ranges;
 use super::snapshot::Snapshot;
 use super::table::Table;
-use crate::domain::{Entry, KeyId, Subject};
+use crate::domain::{Entry, KeyId, Subject, SubjectKind, Tag};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{LIST_ENTRIES_MAX, LISTS_MAX};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+const KINDS: usize = SubjectKind::ALL.len();
 
 /// The lists of a generation, without what deltas have changed since; immutable.
 pub struct ListBase {
@@ -24,8 +26,13 @@ pub struct ListBase {
     /// Override targets by list, first row of their snapshot and string number, shared, so that a hit carries its
     /// target without allocating.
     targets: Vec<HashMap<(u64, u32), Arc<str>>>,
+    /// Another list of each one's name, under the other version of the consortium's key.
+    twins: Vec<Option<u16>>,
     state: Table,
     shared: Table,
+    consortium: [Table; 2],
+    /// By consortium key and kind: how many of a tag's bits its lists have.
+    cuts: [[u8; KINDS]; 2],
     v4: Ranges<u32>,
     v6: Ranges<u128>,
     bins: Ranges<u32>,
@@ -60,7 +67,7 @@ impl ListBase {
         let mut lists: Vec<List> = Vec::new();
         for (part, (kind, snapshot)) in parts.into_iter().enumerate() {
             let meta = snapshot.meta();
-            let known = lists.iter_mut().find(|list| list.meta().is(&meta.name, meta.tenant.as_deref()));
+            let known = lists.iter_mut().find(|list| list.meta().is_same(meta));
             match known {
                 Some(_) if kind == LayerKind::File => {
                     let owner = meta.tenant.as_deref().unwrap_or("all tenants");
@@ -84,6 +91,15 @@ impl ListBase {
             starts.push(starts[starts.len() - 1] + list.rows() as u32);
         }
         let targets = lists.iter().map(targets_of).collect();
+        let cuts = cuts(&lists)?;
+        let twin = |at: usize| {
+            let meta = lists[at].meta();
+            let is_twin = |(other, list): &(usize, &List)| {
+                *other != at && list.meta().is(&meta.name, meta.tenant.as_deref())
+            };
+            lists.iter().enumerate().find(is_twin).map(|(other, _)| other as u16)
+        };
+        let twins = (0..lists.len()).map(twin).collect();
         let table = |key: KeyId| {
             let of_key = || (0..lists.len()).filter(|list| lists[*list].meta().key() == key);
             // Hidden ones are counted too: a table a little larger, and no pass more.
@@ -99,6 +115,8 @@ impl ListBase {
             })
         };
         let (state, shared) = (table(KeyId::STATE)?, table(KeyId::SHARED)?);
+        let [even, odd] = KeyId::CONSORTIUM;
+        let consortium = [table(even)?, table(odd)?];
         let (mut v4, mut v6, mut bins) = (Vec::new(), Vec::new(), Vec::new());
         for list in 0..lists.len() {
             for (row, stored) in lists[list].visible() {
@@ -120,18 +138,22 @@ impl ListBase {
             }
         }
         let (v4, v6, bins) = (Ranges::new(v4), Ranges::new(v6), Ranges::new(bins));
-        Ok(ListBase { starts, targets, state, shared, v4, v6, bins, lists })
+        Ok(ListBase { starts, targets, twins, state, shared, consortium, cuts, v4, v6, bins, lists })
     }
 
-    /// Refuses lists whose tags were made under other keys. `expected`: the fingerprint of the key that shared
-    /// lists (`None`) or a tenant's own lists are tagged under.
+    /// Refuses lists whose tags were made under other keys. `expected`: the fingerprint of the key that a list's tags
+    /// should be under; `None` where that is not held, as of a version of the consortium's key.
     ///
     /// # Errors
-    /// `Invalid`, naming the list and both fingerprints.
-    pub fn check_keys(&self, expected: impl Fn(Option<&str>) -> u64) -> Result<(), Error> {
+    /// `Invalid`, naming the list and both fingerprints, or the version.
+    pub fn check_keys(&self, expected: impl Fn(&ListMeta) -> Option<u64>) -> Result<(), Error> {
         let snapshots = self.lists.iter().flat_map(List::layers).map(Layer::snapshot);
         for meta in snapshots.filter(|snapshot| snapshot.has_tags()).map(Snapshot::meta) {
-            let ours = expected(meta.tenant.as_deref());
+            let Some(ours) = expected(meta) else {
+                let (name, version) = (&meta.name, meta.consortium.map_or(0, |of| of.version));
+                let message = format!("list {name:?} is under version {version} of the consortium's key, which is not held");
+                return Err(Error::new(ErrorKind::Invalid, message));
+            };
             if meta.key_check != ours {
                 let message = format!(
                     "list {:?} was built under another key: fingerprint {:016x}, this node's is {ours:016x}",
@@ -170,10 +192,18 @@ impl ListBase {
     pub fn number(&self, name: &str, tenant: Option<&str>) -> Option<u16> {
         self.lists.iter().position(|list| list.meta().is(name, tenant)).map(|number| number as u16)
     }
+    /// The number of a list that is the same as one of another base.
+    pub(super) fn number_of(&self, meta: &ListMeta) -> Option<u16> {
+        self.lists.iter().position(|list| list.meta().is_same(meta)).map(|number| number as u16)
+    }
+    /// The list of the same name under the other version of the consortium's key, where there is one.
+    pub fn twin(&self, number: u16) -> Option<u16> {
+        self.twins.get(usize::from(number)).copied().flatten()
+    }
     /// Bytes of memory held by the index, without the snapshots' own bytes.
     pub fn memory_bytes(&self) -> usize {
-        let tables = self.state.memory_bytes() + self.shared.memory_bytes();
-        tables + self.v4.memory_bytes() + self.v6.memory_bytes() + self.bins.memory_bytes()
+        let tables = [&self.state, &self.shared].into_iter().chain(&self.consortium);
+        tables.map(Table::memory_bytes).sum::<usize>() + self.v4.memory_bytes() + self.v6.memory_bytes() + self.bins.memory_bytes()
     }
     /// Bytes of the snapshots, mapped or held.
     pub fn snapshot_bytes(&self) -> usize {
@@ -192,8 +222,14 @@ impl ListBase {
         match key {
             KeyId::STATE => Some(&self.state),
             KeyId::SHARED => Some(&self.shared),
-            _ => None,
+            key => key.consortium_slot().map(|slot| &self.consortium[slot]),
         }
+    }
+    /// A tag as the lists under its key have it.
+    #[inline]
+    pub(super) fn cut(&self, key: KeyId, kind: SubjectKind, tag: Tag) -> Subject {
+        let tag = key.consortium_slot().map_or(tag, |slot| tag.cut(self.cuts[slot][kind as usize]));
+        Subject::Tag { kind, tag }
     }
     #[inline]
     pub(super) fn prefetch(&self, key: KeyId, subject: &Subject) {
@@ -237,6 +273,40 @@ impl ListBase {
         let row = u64::from(number - self.starts[list]);
         (list as u16, row, self.lists[list].row(row))
     }
+}
+
+/// By consortium key and kind, the bits of the lists' tags. A payment's tag is looked for once, so they are the same in
+/// all lists under a key that have the kind, and the two keys are of one version each.
+fn cuts(lists: &[List]) -> Result<[[u8; KINDS]; 2], Error> {
+    let (mut known, mut versions) = ([[None; KINDS]; 2], [None; 2]);
+    for meta in lists.iter().map(List::meta) {
+        let Some((of, slot)) = meta.consortium.zip(meta.key().consortium_slot()) else { continue };
+        let version = *versions[slot].get_or_insert(of.version);
+        if version != of.version {
+            let message = format!(
+                "list {:?} is under version {} of the consortium's key, others under {version}: two successive \
+                 versions at once",
+                meta.name, of.version
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+    }
+    for list in lists {
+        let Some((of, slot)) = list.meta().consortium.zip(list.meta().key().consortium_slot()) else { continue };
+        for (_, row) in list.visible() {
+            let Subject::Tag { kind, .. } = row.subject else { continue };
+            let bits = *known[slot][kind as usize].get_or_insert(of.bits);
+            if bits != of.bits {
+                let (name, kind) = (&list.meta().name, kind.name());
+                let message = format!(
+                    "list {name:?}: {kind} tags of {} bits, another list under its key has {bits}",
+                    of.bits
+                );
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        }
+    }
+    Ok(known.map(|kinds| kinds.map(|bits| bits.unwrap_or(Tag::BITS))))
 }
 
 fn targets_of(list: &List) -> HashMap<(u64, u32), Arc<str>> {

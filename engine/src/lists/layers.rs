@@ -107,6 +107,11 @@ impl List {
         let layer = self.layer_of(row);
         Entry { id: row, ..layer.snapshot.entry(row - layer.start) }
     }
+    /// When the subject of a row was first heard of, ms since the Unix epoch, where its snapshot says so. Panics when
+    /// there is no such row.
+    pub fn first_seen_ms(&self, row: u64) -> Option<i64> {
+        self.row(row).first_seen_ms
+    }
     /// All entries, by row.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         (0..self.rows).filter(|row| !self.is_hidden(*row)).map(|row| self.entry(row))

@@ -149,12 +149,14 @@ pub(super) struct Row {
     pub overrides: Option<u32>,
     pub reason: u32,
     pub contributor: u32,
+    pub first_seen_ms: Option<i64>,
 }
 
 const OVERRIDABLE: u8 = 1;
 const HAS_OVERRIDES: u8 = 2;
 const HAS_FROM: u8 = 4;
 const HAS_TO: u8 = 8;
+const HAS_SEEN: u8 = 16;
 
 impl Row {
     pub fn encode(&self) -> [u8; ROW_LEN] {
@@ -167,7 +169,8 @@ impl Row {
         let flags = if self.overridable { OVERRIDABLE } else { 0 }
             | self.overrides.map_or(0, |_| HAS_OVERRIDES)
             | self.valid_from_ms.map_or(0, |_| HAS_FROM)
-            | self.valid_to_ms.map_or(0, |_| HAS_TO);
+            | self.valid_to_ms.map_or(0, |_| HAS_TO)
+            | self.first_seen_ms.map_or(0, |_| HAS_SEEN);
         let mut out = [0; ROW_LEN];
         out[..16].copy_from_slice(&value.to_le_bytes());
         out[16..22].copy_from_slice(&[
@@ -183,6 +186,7 @@ impl Row {
         out[40..44].copy_from_slice(&self.overrides.unwrap_or(0).to_le_bytes());
         out[44..48].copy_from_slice(&self.reason.to_le_bytes());
         out[48..52].copy_from_slice(&self.contributor.to_le_bytes());
+        out[52..60].copy_from_slice(&self.first_seen_ms.unwrap_or(0).to_le_bytes());
         out
     }
     /// The row of these bytes; `None` unless they are exactly what `encode` writes.
@@ -212,6 +216,7 @@ impl Row {
             overrides: Some(u32_at(bytes, 40)?).filter(|_| has(HAS_OVERRIDES)),
             reason: u32_at(bytes, 44)?,
             contributor: u32_at(bytes, 48)?,
+            first_seen_ms: Some(u64_at(bytes, 52)? as i64).filter(|_| has(HAS_SEEN)),
         };
         (row.encode() == bytes).then_some(row)
     }

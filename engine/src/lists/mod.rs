@@ -13,6 +13,7 @@ mod table;
 pub mod meta;
 pub mod snapshot;
 pub mod build;
+pub mod diff;
 pub mod layers;
 pub mod index;
 pub mod overlay;
@@ -23,11 +24,12 @@ pub mod precedence;
 #[cfg(test)]
 mod tests;
 
-pub use build::build;
+pub use build::{Listed, build, build_listed};
+pub use diff::{Difference, diff};
 pub use fold::{ListFold, fold};
 pub use index::ListBase;
 pub use layers::{Layer, LayerKind, List};
-pub use meta::ListMeta;
+pub use meta::{CONSORTIUM_NAMES, ConsortiumList, ListMeta, is_consortium_name};
 pub use overlay::{DELTA_IDS_FROM, Overlay, added_by};
 pub use precedence::{Resolution, RuleHit, resolve};
 pub use probe::{Hit, Hits, ListView};

@@ -311,6 +311,10 @@ impl State {
     ) -> Result<u16, Error> {
         let owner = (!delta.shared).then_some(tenant);
         if let Some(number) = base.number(&delta.list, owner) {
+            if base.meta(number).is_some_and(|meta| meta.consortium.is_some()) {
+                let message = "the consortium's epochs say what it holds".to_owned();
+                return refuse(ErrorKind::Invalid, delta, message);
+            }
             return Ok(number);
         }
         if let Some(place) = self.lists.iter().position(|list| list.is(&delta.list, owner)) {

@@ -5,7 +5,7 @@ use super::check::{BIN_DIGITS, masked};
 use super::index::ListBase;
 use super::layers::List;
 use super::layout::Row;
-use super::meta::ListMeta;
+use super::meta::{ConsortiumList, ListMeta};
 use super::overlay::{Added, Overlay};
 use crate::domain::{Effect, Entry, Field, KeyId, Outcome, Subject, SubjectKind, Transaction, Value};
 use crate::limits::HITS_RESERVED;
@@ -32,16 +32,23 @@ pub struct Hit {
     pub block_outcome: Outcome,
     /// For an override: the list, or the rule (`pack/rule`), it cancels.
     pub overrides: Option<Arc<str>>,
+    /// Of a list of truncated tags: the hit is a candidate, and this is what it leads to until it is confirmed.
+    pub unconfirmed: Option<Outcome>,
 }
 
 impl Hit {
-    /// What the hit alone leads to; `None` for an override.
-    pub const fn outcome(&self) -> Option<Outcome> {
-        match self.effect {
-            Effect::Flag => Some(Outcome::Review),
-            Effect::Block => Some(self.block_outcome),
-            Effect::Override => None,
-        }
+    /// What the hit alone leads to; `None` for an override. A candidate never leads to more than it would confirmed.
+    pub fn outcome(&self) -> Option<Outcome> {
+        let confirmed = match self.effect {
+            Effect::Flag => Outcome::Review,
+            Effect::Block => self.block_outcome,
+            Effect::Override => return None,
+        };
+        Some(self.unconfirmed.map_or(confirmed, |unconfirmed| unconfirmed.min(confirmed)))
+    }
+    /// Whether the hit is a candidate: its tag's first bits are an entry's, and nobody has said yet that all are.
+    pub const fn is_candidate(&self) -> bool {
+        self.unconfirmed.is_some()
     }
 }
 
@@ -93,9 +100,11 @@ impl<'a> ListView<'a> {
         for transaction in transactions {
             for (field, key, tag) in transaction.tags() {
                 if let (Some(kind), Some(key)) = (SubjectKind::of_field(*field), probed(*key)) {
-                    let subject = Subject::Tag { kind, tag: *tag };
+                    let subject = self.base.cut(key, kind, *tag);
                     self.base.prefetch(key, &subject);
-                    self.overlay.prefetch(&subject);
+                    if key.consortium_slot().is_none() {
+                        self.overlay.prefetch(&subject);
+                    }
                 }
             }
         }
@@ -108,7 +117,7 @@ impl<'a> ListView<'a> {
         for &(field, key, tag) in transaction.tags() {
             if let (Some(kind), Some(key)) = (SubjectKind::of_field(field), probed(key)) {
                 probe.field = field;
-                probe.tag(key, &Subject::Tag { kind, tag });
+                probe.tag(key, &self.base.cut(key, kind, tag));
             }
         }
         if let Some(Value::Ip(address)) = transaction.get(Field::DeviceIp) {
@@ -151,6 +160,14 @@ impl<'a> ListView<'a> {
     /// that it has been forgotten.
     pub fn entry(&self, list: u16, id: u64) -> Option<Entry> {
         self.base.entry(list, id).or_else(|| self.overlay.added(list, id).map(|added| added.entry.clone()))
+    }
+    /// When the subject of an entry was first heard of, ms since the Unix epoch, where its list says so.
+    pub fn first_seen_ms(&self, list: u16, id: u64) -> Option<i64> {
+        self.base.list(list).filter(|list| id < list.rows()).and_then(|list| list.first_seen_ms(id))
+    }
+    /// Whether two numbers are of one list to whoever names it: a consortium's list under both its keys has one name.
+    pub fn is_one(&self, list: u16, other: u16) -> bool {
+        list == other || self.base.twin(list) == Some(other)
     }
     /// From which sequence (exclusive) to which (inclusive) transactions see an entry: 0 for an entry of the base
     /// (whenever a delta put it there, where a fold did so since),
@@ -200,7 +217,7 @@ fn probed(key: KeyId) -> Option<KeyId> {
     match key {
         KeyId::STATE | KeyId::SHARED => Some(key),
         KeyId::LISTS => Some(KeyId::STATE),
-        _ => None,
+        key => key.consortium_slot().map(|slot| KeyId::CONSORTIUM[slot]),
     }
 }
 
@@ -222,6 +239,10 @@ impl Probe<'_, '_> {
     #[inline]
     fn tag(&mut self, key: KeyId, subject: &Subject) {
         self.view.base.tagged(key, subject, |list, row, stored| self.stored(list, row, &stored));
+        // What a consortium's lists hold is said by its epochs, never by deltas.
+        if key.consortium_slot().is_some() {
+            return;
+        }
         if let Some(current) = self.view.overlay.current(subject) {
             for added in current {
                 // A tag means something under its list's key only.
@@ -264,6 +285,7 @@ impl Probe<'_, '_> {
             severity: stored.severity,
             block_outcome: meta.block_outcome,
             overrides: self.view.base.target(list, row, stored),
+            unconfirmed: meta.consortium.filter(ConsortiumList::is_cut).map(|of| of.unconfirmed),
         });
     }
     fn added(&mut self, added: &Added) {
@@ -281,6 +303,7 @@ impl Probe<'_, '_> {
             severity: added.entry.severity,
             block_outcome: meta.block_outcome,
             overrides: added.target.clone(),
+            unconfirmed: None,
         });
     }
 }

@@ -34,7 +34,7 @@ impl Overlay {
         let numbers: Vec<Option<u16>> = (0..)
             .map_while(|number| old.meta(number).or_else(|| self.meta(number)).map(|meta| (number, meta)))
             .map(|(number, meta)| {
-                new.number(&meta.name, meta.tenant.as_deref()).or_else(|| {
+                new.number_of(meta).or_else(|| {
                     let is_made = old.meta(number).is_none();
                     (is_made || self.current_of_list(number).next().is_some()).then(|| {
                         made.push(Arc::new(meta.clone()));

@@ -100,6 +100,11 @@ impl Snapshot {
             valid_to_ms: stored.valid_to_ms,
         }
     }
+    /// When the subject of a row was first heard of, ms since the Unix epoch, where the list says so. Panics when there
+    /// is no such row.
+    pub fn first_seen_ms(&self, row: u64) -> Option<i64> {
+        self.row(row).first_seen_ms
+    }
     /// All entries, by row.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry> + '_ {
         (0..self.len() as usize).map(|row| self.entry(row as u64))
@@ -185,7 +190,8 @@ impl Snapshot {
             let Some(row) = Row::decode(bytes) else {
                 return wrong("not an entry's bytes");
             };
-            if check::subject(&row.subject).is_err() || row.severity > SEVERITY_MAX {
+            if check::subject(&row.subject).and_then(|()| check::cut(&row.subject, &self.meta)).is_err()
+                || row.severity > SEVERITY_MAX {
                 return wrong("its subject or severity is out of range");
             }
             if Some(row.subject) <= before {

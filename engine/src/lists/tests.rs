@@ -191,11 +191,11 @@ fn entries_that_mean_nothing_are_refused_by_their_place() {
 fn lists_of_other_keys_and_twins_are_refused() {
     let snapshot = open(build(&meta("blocked"), some_entries()).unwrap()).unwrap();
     let base = ListBase::new(vec![snapshot.clone()]).unwrap();
-    assert!(base.check_keys(|owner| if owner.is_none() { 7 } else { 0 }).is_ok());
-    assert!(base.check_keys(|_| 8).unwrap_err().message.contains("another key"));
+    assert!(base.check_keys(|meta| Some(if meta.tenant.is_none() { 7 } else { 0 })).is_ok());
+    assert!(base.check_keys(|_| Some(8)).unwrap_err().message.contains("another key"));
     assert!(ListBase::new(vec![snapshot.clone(), snapshot]).err().unwrap().message.contains("twice"));
     let no_tags = build(&meta("ips"), vec![entry(ip("10.0.0.0", 8), Effect::Flag)]).unwrap();
-    assert!(ListBase::new(vec![open(no_tags).unwrap()]).unwrap().check_keys(|_| 8).is_ok());
+    assert!(ListBase::new(vec![open(no_tags).unwrap()]).unwrap().check_keys(|_| Some(8)).is_ok());
 }
 
 /// One list hit of each kind or none, at a time before, at, within and after its dates, beside an override of the

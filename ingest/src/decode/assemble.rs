@@ -131,6 +131,11 @@ impl Assembly<'_, '_> {
         if self.keys.is_rotated() {
             self.tag_rotated(field, kind, canonical);
         }
+        for (id, key) in KeyId::CONSORTIUM.into_iter().zip(&self.keys.consortium) {
+            if let Some(key) = key {
+                self.tx.add_tag(field, id, key.tag(kind, canonical));
+            }
+        }
     }
     /// After a rotation: the tag that lists and banks go by, and for a time those that state may hang on.
     fn tag_rotated(&mut self, field: Field, kind: SubjectKind, canonical: &str) {
@@ -344,15 +349,16 @@ impl Assembly<'_, '_> {
         let by_header = ctx.idempotency_key.map(|text| client_key(text, "Idempotency-Key")).transpose()?;
         let elements = Elements::of(self.values)?;
         let (id_key, id_alias) = self.identities(&self.keys.state, by_header, elements.as_ref());
+        let mut keyed = Keyed { exchanges: self.keys.exchanges, ..Keyed::default() };
         if self.keys.is_rotated() {
             let earlier = KeyId::EARLIER.into_iter().zip(&self.keys.earlier).map(|(id, key)| {
                 let (identity, alias) = self.identities(key, by_header, elements.as_ref());
                 let (identity, alias) = (identity.map(|key| key.0), alias.map(|key| key.0));
                 Earlier { identity, alias, digest: self.payment_digest(id, key) }
             });
-            let keyed = Keyed { rotations: self.keys.rotations, earlier: earlier.collect() };
-            self.tx.set_keyed(keyed);
+            (keyed.rotations, keyed.earlier) = (self.keys.rotations, earlier.collect());
         }
+        self.tx.set_keyed(keyed);
         let original = self.original()?;
         Ok(Decoded {
             id_key,

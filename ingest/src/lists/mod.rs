@@ -9,10 +9,21 @@ mod tests;
 
 use crate::decode::entries::ERRORS_MAX;
 use crate::error::FieldError;
-use interdict_engine::domain::Entry;
+use crate::decode::entries::subject_of;
+use crate::normalise::keys::TagKey;
+use interdict_engine::domain::{Entry, Subject, SubjectKind};
 
 /// Most entries of one list file; some 4 GB as entries in memory.
 pub const ENTRIES_MAX: usize = 20_000_000;
+
+/// Whom a text means, of a kind, under a list's key: of an IP address or a BIN the prefix, of a card a token, of an account
+/// an IBAN, of a name its folded form.
+///
+/// # Errors
+/// What was expected of the text, which is never quoted.
+pub fn subject(kind: SubjectKind, text: &str, key: &TagKey) -> Result<Subject, &'static str> {
+    subject_of(kind, text, key)
+}
 
 /// What has been read of a list file.
 struct Import<'f> {

@@ -51,6 +51,11 @@ impl TagKey {
         u128::from_be_bytes(bytes[..16].try_into().expect("SHA-256 gives 32 bytes"))
     }
 
+    /// The tag key that a consortium's members share: its bytes are the key, nothing is derived from them. The caller
+    /// wipes its own copy.
+    pub fn from_bytes(key: &[u8; 32]) -> TagKey {
+        TagKey { keyed: keyed(key) }
+    }
     /// The tag of an identifier in its canonical spelling. The kind is part of what is hashed.
     pub fn tag(&self, kind: SubjectKind, canonical: &str) -> Tag {
         Tag(self.first_128_bits(kind as u8, &[canonical.as_bytes()]))
@@ -83,6 +88,11 @@ pub struct TenantKeys {
     /// State keys before it under which tags are made too, newest first
     /// ([`interdict_engine::domain::KeyId::EARLIER`]).
     pub earlier: Vec<TagKey>,
+    /// Of each consortium key that is alive, by the place of its version
+    /// ([`interdict_engine::domain::KeyId::CONSORTIUM`]).
+    pub consortium: [Option<TagKey>; 2],
+    /// How often those had been exchanged since the start.
+    pub exchanges: u32,
     /// Of the tenant's own lists, where it is no longer `state` ([`interdict_engine::domain::KeyId::LISTS`]).
     first: Option<TagKey>,
 }
@@ -117,6 +127,9 @@ struct Ring {
     /// `None`: the first.
     state: Option<Hmac<Sha256>>,
     earlier: Vec<Hmac<Sha256>>,
+    /// By the place of its version, the consortium's keys that are alive.
+    consortium: [Option<(u32, TagKey)>; 2],
+    exchanges: u32,
     tenants: HashMap<Arc<str>, Arc<TenantKeys>>,
 }
 
@@ -129,6 +142,8 @@ impl Ring {
             state: of(self.state.as_ref().unwrap_or(first)),
             shared: shared.clone(),
             earlier: self.earlier.iter().map(of).collect(),
+            consortium: self.consortium.each_ref().map(|key| key.as_ref().map(|(_, key)| key.clone())),
+            exchanges: self.exchanges,
             first: self.state.as_ref().map(|_| of(first)),
         }
     }
@@ -151,7 +166,15 @@ impl TagKeys {
     pub fn new(master: &[u8; 32]) -> TagKeys {
         let first = keyed(master);
         let shared = TagKey::derive(&first, &[b"shared:"]);
-        let ring = Ring { turn: 0, rotations: 0, state: None, earlier: Vec::new(), tenants: HashMap::new() };
+        let ring = Ring {
+            turn: 0,
+            rotations: 0,
+            state: None,
+            earlier: Vec::new(),
+            consortium: [None, None],
+            exchanges: 0,
+            tenants: HashMap::new(),
+        };
         TagKeys { first, shared, ring: RwLock::new(ring) }
     }
     /// Makes state's tags under another master key from now on, and under some before it too, newest first. Whoever
@@ -160,8 +183,52 @@ impl TagKeys {
         let earlier = earlier.iter().map(|master| keyed(master)).collect();
         let state = Some(keyed(state));
         let mut ring = self.ring.write().expect("no holder of this lock panics");
-        let turn = ring.turn + 1;
-        *ring = Ring { turn, rotations, state, earlier, tenants: HashMap::new() };
+        (ring.turn, ring.rotations, ring.state, ring.earlier) = (ring.turn + 1, rotations, state, earlier);
+        ring.tenants.clear();
+    }
+    /// Has the consortium's keys that were alive when the node stopped, before anything is read: no exchange.
+    ///
+    /// # Errors
+    /// As [`TagKeys::exchange`].
+    pub fn begin_with(&self, keys: &[(u32, Zeroizing<[u8; 32]>)]) -> Result<(), String> {
+        if !keys.is_empty() {
+            self.exchange(keys)?;
+            self.ring.write().expect("no holder of this lock panics").exchanges = 0;
+        }
+        Ok(())
+    }
+    /// Makes tags under these keys of the consortium too from now on, by version, and under no others of it: one, or
+    /// two successive ones while they are exchanged. How often that was done since the start.
+    ///
+    /// # Errors
+    /// Two versions that have one place; nothing is changed then.
+    pub fn exchange(&self, keys: &[(u32, Zeroizing<[u8; 32]>)]) -> Result<u32, String> {
+        let mut consortium = [None, None];
+        for (version, key) in keys {
+            let place = (version % 2) as usize;
+            if let Some((other, _)) = consortium[place].replace((*version, TagKey::from_bytes(key))) {
+                return Err(format!(
+                    "versions {other} and {version} of the consortium's key at once: expected one, or two in succession"
+                ));
+            }
+        }
+        let mut ring = self.ring.write().expect("no holder of this lock panics");
+        (ring.turn, ring.exchanges, ring.consortium) = (ring.turn + 1, ring.exchanges + 1, consortium);
+        ring.tenants.clear();
+        Ok(ring.exchanges)
+    }
+    /// The consortium's key of a version, where it is alive here.
+    pub fn consortium(&self, version: u32) -> Option<TagKey> {
+        let ring = self.ring.read().expect("no holder of this lock panics");
+        let known = ring.consortium[(version % 2) as usize].as_ref();
+        known.filter(|(known, _)| *known == version).map(|(_, key)| key.clone())
+    }
+    /// The versions of the consortium's key under which tags are made, ascending.
+    pub fn versions(&self) -> Vec<u32> {
+        let ring = self.ring.read().expect("no holder of this lock panics");
+        let mut versions: Vec<u32> = ring.consortium.iter().flatten().map(|(version, _)| *version).collect();
+        versions.sort_unstable();
+        versions
     }
     /// How often state's key was rotated.
     pub fn rotations(&self) -> u32 {
@@ -227,10 +294,32 @@ mod tests {
     fn keys_show_nothing() {
         let keys = TagKeys::new(&[9; 32]);
         keys.rotate(1, &[8; 32], &[Zeroizing::new([9; 32])]);
+        keys.exchange(&[(3, Zeroizing::new([7; 32]))]).expect("one key");
         let shown = format!("{keys:?} {:?}", keys.tenant("acme"));
         let tenant = "TenantKeys { tenant: \"acme\", rotations: 1, state: TagKey(…), shared: TagKey(…), \
-                      earlier: [TagKey(…)], first: Some(TagKey(…)) }";
+                      earlier: [TagKey(…)], consortium: [None, Some(TagKey(…))], exchanges: 1, \
+                      first: Some(TagKey(…)) }";
         assert_eq!(shown, format!("TagKeys(…) {tenant}"));
+    }
+
+    #[test]
+    fn the_consortium_s_key_is_its_bytes_and_two_successive_ones_live_at_once() {
+        let keys = TagKeys::new(&[7; 32]);
+        let k = |byte| Zeroizing::new([byte; 32]);
+        assert_eq!(keys.exchange(&[(4, k(1))]), Ok(1));
+        assert_eq!(keys.exchange(&[(4, k(1)), (5, k(2))]), Ok(2));
+        assert_eq!(keys.versions(), [4, 5]);
+        let tag = keys.consortium(5).expect("alive").tag(SubjectKind::Card, "4111111111111111");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&[2; 32]).expect("any length");
+        mac.update(&[SubjectKind::Card as u8]);
+        mac.update(b"4111111111111111");
+        assert_eq!(tag.0.to_be_bytes()[..], mac.finalize().into_bytes()[..16]);
+        assert!(keys.exchange(&[(4, k(1)), (6, k(2))]).is_err_and(|e| e.contains("4 and 6")));
+        assert_eq!(keys.versions(), [4, 5]);
+        keys.rotate(1, &[8; 32], &[]);
+        assert_eq!((keys.versions(), keys.tenant("a").exchanges), (vec![4, 5], 2));
+        assert!(keys.consortium(3).is_none() && keys.consortium(6).is_none());
+        assert_eq!((keys.exchange(&[]), keys.versions()), (Ok(3), vec![]));
     }
 
     #[test]

@@ -49,6 +49,11 @@ fn fields() -> impl Iterator<Item = (Field, &'static str, DataType)> {
     })
 }
 
+/// The tags that are archived: those under the institution's own keys. A consortium's keys live shorter than an archive.
+fn tag_columns() -> impl Iterator<Item = TagColumn> {
+    TagColumn::all().filter(|column| column.key().consortium_slot().is_none())
+}
+
 /// The schema of every part.
 pub fn schema() -> SchemaRef {
     let list = DataType::List(Arc::new(Column::new("item", DataType::Utf8, true)));
@@ -75,7 +80,7 @@ pub fn schema() -> SchemaRef {
     ];
     columns.extend(fields().map(|(_, path, ty)| Column::new(path, ty, true)));
     columns.extend(
-        TagColumn::all().map(|column| Column::new(column.name(), DataType::FixedSizeBinary(16), true)),
+        tag_columns().map(|column| Column::new(column.name(), DataType::FixedSizeBinary(16), true)),
     );
     let metadata = HashMap::from([(VERSION_KEY.to_owned(), VERSION.to_owned())]);
     Arc::new(Schema::new_with_metadata(columns, metadata))
@@ -177,7 +182,7 @@ impl Rows {
             follows: UInt64Builder::new(),
             features: MapBuilder::new(Some(names()), StringBuilder::new(), Int64Builder::new()),
             fields: fields().map(|(field, _, ty)| (field, FieldBuilder::new(&ty))).collect(),
-            tags: TagColumn::all().map(|column| (column, FixedSizeBinaryBuilder::new(16))).collect(),
+            tags: tag_columns().map(|column| (column, FixedSizeBinaryBuilder::new(16))).collect(),
         }
     }
     pub(super) fn len(&self) -> usize {

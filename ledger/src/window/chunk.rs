@@ -149,7 +149,7 @@ fn batch(grown: Growing) -> Result<RecordBatch, ArrowError> {
         primitive::<UInt32Type>(grown.bin),
         primitive::<UInt8Type>(grown.bin_digits),
     ];
-    for (tags, present) in grown.tags.into_iter().zip(&mut present) {
+    for (tags, present) in grown.tags.0.into_iter().zip(&mut present) {
         if !tags.fingerprints.is_empty() {
             *present = true;
             columns.push(primitive::<UInt32Type>(tags.fingerprints));

@@ -4,18 +4,32 @@
 use interdict_engine::domain::{Field, KeyId, SubjectKind, Transaction};
 use std::net::IpAddr;
 
-/// A column of tags: an identifier under the key of the tenant's own lists, or of shared ones.
+/// A column of tags: an identifier under the key of the tenant's own lists, of shared ones, or of a consortium's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TagColumn(u8);
 
-impl TagColumn {
-    /// How many there are: the identifiers twice.
-    pub const COUNT: usize = 2 * Field::IDENTIFIERS.len();
+/// The keys that a column's tags may be under, as lists say them, with the ends of the columns' names.
+const KEYS: [(KeyId, &str); 4] = [
+    (KeyId::STATE, "own"),
+    (KeyId::SHARED, "shared"),
+    (KeyId::CONSORTIUM[0], "consortium0"),
+    (KeyId::CONSORTIUM[1], "consortium1"),
+];
 
-    /// The column of an identifier; `None` for a field that has no tags.
+impl TagColumn {
+    /// How many there are: each identifier under each of the keys.
+    pub const COUNT: usize = KEYS.len() * Field::IDENTIFIERS.len();
+
+    /// The column of an identifier in the lists of one tenant, or in shared ones; `None` for a field that has no tags.
     pub fn of(field: Field, shared: bool) -> Option<TagColumn> {
+        TagColumn::under(field, if shared { KeyId::SHARED } else { KeyId::STATE })
+    }
+    /// The column of an identifier under a key as lists say it: `STATE` for a tenant's own, `SHARED`, or one of
+    /// `CONSORTIUM`; `None` for a field that has no tags, and for another key.
+    pub fn under(field: Field, key: KeyId) -> Option<TagColumn> {
         let place = Field::IDENTIFIERS.iter().position(|identifier| *identifier == field)?;
-        Some(TagColumn((2 * place + usize::from(shared)) as u8))
+        let key = KEYS.iter().position(|(known, _)| *known == key)?;
+        Some(TagColumn((KEYS.len() * place + key) as u8))
     }
     /// All columns, by number.
     pub fn all() -> impl Iterator<Item = TagColumn> {
@@ -27,21 +41,21 @@ impl TagColumn {
     }
     /// The identifier.
     pub fn field(self) -> Field {
-        Field::IDENTIFIERS[self.number() / 2]
+        Field::IDENTIFIERS[self.number() / KEYS.len()]
     }
-    /// Whether its tags are under the key of lists that all tenants share.
-    pub fn is_shared(self) -> bool {
-        self.0 % 2 == 1
+    /// The key its tags are under, as lists say it.
+    pub fn key(self) -> KeyId {
+        KEYS[self.number() % KEYS.len()].0
     }
     /// The name of its 16 bytes in a file: the catalogue's path, and whose lists know it.
     pub fn name(self) -> String {
-        format!("{}.{}", self.field().def().path, if self.is_shared() { "shared" } else { "own" })
+        format!("{}.{}", self.field().def().path, KEYS[self.number() % KEYS.len()].1)
     }
     /// The tag that a payment has in this column: the one that lists are probed by (`engine/src/lists/probe.rs`).
     pub fn tag_of(self, transaction: &Transaction) -> Option<u128> {
-        let tag = match self.is_shared() {
-            true => transaction.tag(self.field(), KeyId::SHARED),
-            false => transaction.lasting_tag(self.field()),
+        let tag = match self.key() {
+            KeyId::STATE => transaction.lasting_tag(self.field()),
+            key => transaction.tag(self.field(), key),
         };
         tag.map(|tag| tag.0)
     }
@@ -49,14 +63,15 @@ impl TagColumn {
 
 /// A set of tag columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TagColumns(u32);
+pub struct TagColumns(u64);
+
+const _: () = assert!(TagColumn::COUNT <= 64);
 
 impl TagColumns {
-    /// The columns in which a subject of this kind may stand, under one of the two keys.
-    pub fn of_kind(kind: SubjectKind, shared: bool) -> TagColumns {
-        let of_kind = |column: &TagColumn| {
-            column.is_shared() == shared && SubjectKind::of_field(column.field()) == Some(kind)
-        };
+    /// The columns in which a subject of this kind may stand, under a key as lists say it.
+    pub fn of_kind(kind: SubjectKind, key: KeyId) -> TagColumns {
+        let of_kind =
+            |column: &TagColumn| column.key() == key && SubjectKind::of_field(column.field()) == Some(kind);
         TagColumn::all().filter(of_kind).fold(TagColumns::default(), TagColumns::with)
     }
     /// All columns.

@@ -91,6 +91,16 @@ impl TagsVec {
     }
 }
 
+/// By number of the tag column.
+#[derive(Debug)]
+pub(super) struct TagsVecs(pub [TagsVec; TagColumn::COUNT]);
+
+impl Default for TagsVecs {
+    fn default() -> Self {
+        TagsVecs(std::array::from_fn(|_| TagsVec::default()))
+    }
+}
+
 /// A chunk that rows are added to, by ascending sequence.
 #[derive(Debug, Default)]
 pub struct Growing {
@@ -112,7 +122,7 @@ pub struct Growing {
     pub(super) ip_fingerprint: Vec<u32>,
     pub(super) bin: Vec<u32>,
     pub(super) bin_digits: Vec<u8>,
-    pub(super) tags: [TagsVec; TagColumn::COUNT],
+    pub(super) tags: TagsVecs,
     pub(super) open: BlobsVec,
     pub(super) decided: BlobsVec,
     pub(super) segment: Vec<u64>,
@@ -138,7 +148,7 @@ impl Growing {
     }
     /// Bytes of memory that its rows take.
     pub fn bytes(&self) -> usize {
-        let tags = self.tags.iter().map(|tags| 20 * tags.fingerprints.len()).sum::<usize>();
+        let tags = self.tags.0.iter().map(|tags| 20 * tags.fingerprints.len()).sum::<usize>();
         self.blob_bytes() + tags + 128 * self.len()
     }
 
@@ -162,7 +172,7 @@ impl Growing {
             return invalid("the chunk is full".into());
         }
         let rows = self.len();
-        for (column, tags) in TagColumn::all().zip(&mut self.tags) {
+        for (column, tags) in TagColumn::all().zip(&mut self.tags.0) {
             tags.push(rows, column.tag_of(tx));
         }
         self.sequence.push(sequence);
@@ -200,7 +210,7 @@ impl Growing {
     /// Adds a row of another chunk as it is: for one that goes on growing after a start.
     pub(super) fn push_row(&mut self, row: &Row<'_, '_>) {
         let rows = self.len();
-        for (column, tags) in TagColumn::all().zip(&mut self.tags) {
+        for (column, tags) in TagColumn::all().zip(&mut self.tags.0) {
             tags.push(rows, row.tag(column));
         }
         let (codes, generation, ip) = (row.codes(), row.generation(), row.ip());
@@ -251,7 +261,7 @@ impl Growing {
             ip_fingerprint: &self.ip_fingerprint,
             bin: &self.bin,
             bin_digits: &self.bin_digits,
-            tags: self.tags.each_ref().map(TagsVec::view),
+            tags: self.tags.0.each_ref().map(TagsVec::view),
             open: self.open.view(),
             decided: self.decided.view(),
             segment: &self.segment,

@@ -2,7 +2,7 @@
 
 use super::judging::{Again, Judge};
 use super::labels::is_by_label;
-use super::learned::{Lists, Plan, Subjects};
+use super::learned::{Cause, Lists, Plan, Subjects};
 use super::progress::Progress;
 use super::{Hunter, Node};
 use crate::node::core::{Answered, Job, Reply};
@@ -194,10 +194,12 @@ impl<'n, 'h> Round<'n, 'h> {
                 break;
             }
             let row = rows.row(hits[0].row as usize);
-            let (learned, added) = subjects.learned(&row, hits);
+            let Cause { learned, added, published } = subjects.cause(&row, hits);
             // What came after it was judged by it.
             if row.sequence() < learned.sequence {
-                self.judge_row(&row, &learned, |ended, _| added && learned.sequence > ended)?;
+                self.judge_row(&row, &learned, |ended, is_other| {
+                    learned.sequence > ended && if published { is_other } else { added }
+                })?;
             }
         }
         Ok(())

@@ -6,10 +6,13 @@ use super::{growing, payment, transaction};
 use interdict_engine::domain::{
     Effect, Entry, Field, KeyId, ListDelta, Subject, SubjectKind, Tag, Transaction,
 };
-use interdict_engine::lists::{Hits, ListBase, ListView, Overlay};
+use interdict_engine::lists::{
+    ConsortiumList, Hits, ListBase, ListMeta, ListView, Overlay, Snapshot, build,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Few tags, so that they meet; some begin alike, and one begins with 32 zeros.
 fn tag() -> impl Strategy<Value = Tag> {
@@ -65,6 +68,20 @@ fn payments() -> impl Strategy<Value = Transaction> {
         },
     )
 }
+/// The same under keys of consortium lists.
+fn consortium_payments() -> impl Strategy<Value = Transaction> {
+    payments().prop_map(|tx| {
+        let mut under = transaction(&tx.tenant);
+        for (field, key, tag) in tx.tags() {
+            under.add_tag(*field, KeyId::CONSORTIUM[usize::from(*key == KeyId::SHARED)], *tag);
+        }
+        if let Some(Value::Ip(ip)) = tx.get(Field::DeviceIp) {
+            under.set_ip(Field::DeviceIp, ip);
+        }
+        tx.text(Field::CardBin).into_iter().for_each(|bin| under.set_text(Field::CardBin, bin));
+        under
+    })
+}
 fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {
@@ -98,7 +115,7 @@ fn text(address: IpAddr) -> String {
 }
 
 /// What a subject of a tenant's list (`None`: shared) means of a payment.
-fn oracle(tx: &Transaction, tenant: Option<&str>, subject: &Subject) -> Vec<(Field, bool)> {
+fn oracle(tx: &Transaction, tenant: Option<&str>, subject: &Subject) -> Vec<(Field, KeyId)> {
     let is_seen = tenant.is_none_or(|tenant| tenant == &*tx.tenant);
     match *subject {
         Subject::Tag { kind, tag } => {
@@ -107,18 +124,18 @@ fn oracle(tx: &Transaction, tenant: Option<&str>, subject: &Subject) -> Vec<(Fie
                 .tags()
                 .iter()
                 .filter(|(field, k, t)| (SubjectKind::of_field(*field), *k, *t) == (Some(kind), key, tag));
-            same.map(|(field, ..)| (*field, tenant.is_none())).collect()
+            same.map(|(field, ..)| (*field, key)).collect()
         }
         Subject::Ip { network, prefix } => {
             let Some(Value::Ip(address)) = tx.get(Field::DeviceIp) else { return Vec::new() };
             let network = &text(network)[..1 + usize::from(prefix)];
             let hits = is_seen && text(address).starts_with(network);
-            hits.then_some((Field::DeviceIp, false)).into_iter().collect()
+            hits.then_some((Field::DeviceIp, KeyId::STATE)).into_iter().collect()
         }
         Subject::Bin { number, digits } => {
             let prefix = format!("{number:0width$}", width = usize::from(digits));
             let hits = is_seen && tx.text(Field::CardBin).is_some_and(|bin| bin.starts_with(&prefix));
-            hits.then_some((Field::CardBin, false)).into_iter().collect()
+            hits.then_some((Field::CardBin, KeyId::STATE)).into_iter().collect()
         }
     }
 }
@@ -142,7 +159,7 @@ proptest! {
         subjects.iter().for_each(|(tenant, subject)| wanted.add(*tenant, subject));
         let expected: BTreeSet<Hit> = (0..).zip(&txs).flat_map(|(row, tx)| {
             let means = subjects.iter().flat_map(move |(tenant, subject)| oracle(tx, *tenant, subject));
-            means.map(move |(field, shared)| Hit { row, field, shared })
+            means.map(move |(field, key)| Hit { row, field, key })
         }).collect();
         for kernel in Kernel::available() {
             let hits = found(&growing.rows(), wanted.clone(), kernel);
@@ -179,6 +196,50 @@ proptest! {
             shared || *field == Field::DeviceIp || *field == Field::CardBin || &*txs[*row as usize].tenant == "acme"
         };
         prop_assert_eq!(ours.iter().filter(|hit| of_owner(hit)).collect::<Vec<_>>(), theirs.iter().collect::<Vec<_>>());
+    }
+
+    /// Consortium lists of whole and of truncated tags, under either key: the fields that the lists stage would hit.
+    #[test]
+    fn the_window_finds_what_consortium_lists_would_hit(
+        txs in prop::collection::vec(consortium_payments(), 1..60),
+        subjects in prop::collection::vec((0u32..2, subject()), 1..20),
+        bits in prop::sample::select(vec![1u8, 30, 31, 32, 33, 96, 98, 127, 128]),
+    ) {
+        let mut lists = Vec::new();
+        for version in 0..2 {
+            let consortium = Some(ConsortiumList { bits, ..ConsortiumList::whole(version) });
+            let meta = ListMeta { consortium, ..ListMeta::new("consortium", None, 1) };
+            let cut = |subject: Subject| match subject {
+                Subject::Tag { kind, tag } => Subject::Tag { kind, tag: tag.cut(bits) },
+                other => other,
+            };
+            let own = subjects.iter().filter(|(of, _)| *of == version).map(|(_, subject)| cut(*subject));
+            let own: BTreeSet<Subject> = own.collect();
+            lists.push((meta, own));
+        }
+        let snapshots = lists.iter().map(|(meta, subjects)| {
+            let entries = subjects.iter().map(|subject| entry(*subject)).collect();
+            Snapshot::open(Arc::new(build(meta, entries).unwrap())).unwrap()
+        });
+        let base = ListBase::new(snapshots.collect()).unwrap();
+        let view = ListView { base: &base, overlay: &Overlay::new(&base) };
+        let mut wanted = Wanted::default();
+        lists.iter().for_each(|(meta, all)| all.iter().for_each(|subject| wanted.add_of(meta, subject)));
+        let payments: Vec<_> = (2..).zip(&txs).map(|(sequence, tx)| payment(sequence, tx.clone())).collect();
+        let growing = growing(&payments);
+        let ours: BTreeSet<(u32, Field)> = found(&growing.rows(), wanted.clone(), Kernel::best())
+            .iter().map(|hit| (hit.row, hit.field)).collect();
+        for kernel in Kernel::available() {
+            let hits = found(&growing.rows(), wanted.clone(), kernel);
+            prop_assert!(hits.is_sorted_by(|a, b| a < b));
+            prop_assert_eq!(&hits.iter().map(|hit| (hit.row, hit.field)).collect::<BTreeSet<_>>(), &ours);
+        }
+        let (mut theirs, mut hits) = (BTreeSet::new(), Hits::new());
+        for (row, tx) in (0u32..).zip(&txs) {
+            view.probe(tx, &mut hits);
+            theirs.extend(hits.iter().map(|hit| (row, hit.field)));
+        }
+        prop_assert_eq!(ours, theirs);
     }
 
     #[test]
