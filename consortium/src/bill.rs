@@ -24,6 +24,9 @@ pub mod check;
 pub mod confirm;
 pub mod dispute;
 
+// What of it follows from the governance log.
+pub mod governed;
+
 // How it is paid.
 pub mod deposit;
 pub mod balance;
