@@ -19,6 +19,10 @@ pub const MEMBER_NAME_BYTES_MAX: usize = 63;
 pub const LEGAL_NAME_BYTES_MAX: usize = 200;
 /// Longest decentralised identifier, in bytes.
 pub const DID_BYTES_MAX: usize = 255;
+/// Longest document of a DID that is read, in bytes.
+pub const DID_DOCUMENT_BYTES_MAX: usize = 64 << 10;
+/// Most methods of a DID's document.
+pub const DID_METHODS_MAX: usize = 64;
 /// Longest word (tariff class, kind of evidence), in bytes.
 pub const TOKEN_BYTES_MAX: usize = 32;
 /// Longest reason of a ruling, in bytes.
@@ -92,6 +96,7 @@ pub const POLICY_LINES_MAX: usize = 1024;
 pub const WITNESS_LOGS_MAX: usize = 64;
 /// Most openings of queries handed over at once.
 pub const OPENINGS_MAX: usize = 1 << 16;
+
 // Signals and epochs.
 
 /// Most rows of one contribution; a larger one is refused and must be cut into several.
@@ -114,6 +119,7 @@ pub const IMPORT_ERRORS_MAX: usize = 100;
 pub const IMPORT_BYTES_MAX: usize = 1 << 28;
 
 // The bill.
+
 /// Most leaves of the query log that one bill covers (a bit each is held while they are counted); more need more bills.
 pub const BILL_LEAVES_MAX: u64 = 1 << 28;
 /// Most confirmed signals that one bill credits.
@@ -134,3 +140,8 @@ pub const PERIOD_SLACK_MS: u64 = 60_000;
 pub const BILL_REASON_BYTES_MAX: usize = 1024;
 /// Most postings of one account; more are refused. 800 years of monthly statements and nine deposits a month.
 pub const POSTINGS_MAX: usize = 100_000;
+
+// Packs.
+
+/// Most numbers of a signed pack's version.
+pub const PACK_VERSION_PARTS_MAX: usize = 8;

@@ -2,6 +2,10 @@
 //! 0xed and the key) and `did:web`, whose document who calls fetches. Nothing else: a method that cannot be checked
 //! without a network of its own would be a word only.
 
+mod document;
+
+pub use document::assertion_keys;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DID_BYTES_MAX;
 use std::fmt;

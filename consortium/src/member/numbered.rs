@@ -189,50 +189,48 @@ pub struct Evidence {
     pub ty: Numbered,
     /// The number that both have.
     pub number: u64,
-    /// The size of the governance log under whose keys both verify.
-    pub size: u64,
-    /// The note that is in the log, or came first.
-    pub first: Note,
+    /// The note that is in the log, or came first, and the size of the governance log under whose keys it verifies.
+    pub first: (Note, u64),
     /// The other.
-    pub second: Note,
+    pub second: (Note, u64),
 }
 
 impl Evidence {
-    /// Checks that two notes are evidence, by the keys in force when the log had `size` leaves.
+    /// Checks that two notes are evidence, each by the keys in force when the log had so many leaves.
     ///
     /// # Errors
     /// `Invalid` where they say the same, or are of different types, numbers or authors; `Corrupt` or `UnknownKey`
     /// where one is not signed by the author that it names.
-    pub fn of(registry: &Registry, size: u64, first: &Note, second: &Note) -> Result<Evidence> {
+    pub fn of(registry: &Registry, first: (Note, u64), second: (Note, u64)) -> Result<Evidence> {
         let invalid = |what: &str| Error::new(ErrorKind::Invalid, what);
-        let head = |note: &Note| {
+        let head = |(note, size): &(Note, u64)| {
             let ty = Numbered::of_text(note.text()).ok_or_else(|| invalid("no numbered record"))?;
             let head = Head::read(registry, ty, note.text())?;
             let author = match ty.role() {
                 Some(_) => head.member,
-                None => Some(registry.operator_as_of(size).member),
+                None => Some(registry.operator_as_of(*size).member),
             };
             let author = author.ok_or_else(|| invalid("a record without an author"))?;
-            match registry.signed_by(note, size)?.contains(&author) {
+            match registry.signed_by(note, *size)?.contains(&author) {
                 true => Ok((head, author)),
                 false => Err(Error::new(ErrorKind::UnknownKey, "a note not signed by its author")),
             }
         };
-        let ((a, author), (b, _)) = (head(first)?, head(second)?);
+        let (a, b) = (head(&first)?, head(&second)?);
         if a != b {
             return Err(invalid("two records of different types, numbers or authors"));
         }
-        if first.text() == second.text() {
+        if first.0.text() == second.0.text() {
             return Err(invalid("two notes that say the same"));
         }
-        let (first, second) = (first.clone(), second.clone());
-        Ok(Evidence { author, ty: a.ty, number: a.number, size, first, second })
+        let (Head { ty, number, .. }, author) = a;
+        Ok(Evidence { author, ty, number, first, second })
     }
 }
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}", self.first, self.second)
+        write!(f, "{}\n{}", self.first.0, self.second.0)
     }
 }
 
@@ -242,6 +240,7 @@ impl Registry {
         let ty = Numbered::of_text(note.text())?;
         let head = Head::read(self, ty, note.text()).ok()?;
         let latest = self.latest(ty, head.member)?;
-        Evidence::of(self, self.size(), &latest.note, note).ok()
+        let first = (Note::clone(&latest.note), latest.leaf);
+        Evidence::of(self, first, (note.clone(), self.size())).ok()
     }
 }

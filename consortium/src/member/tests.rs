@@ -2,3 +2,7 @@
 
 mod acts;
 mod attacks;
+mod examples;
+mod others;
+mod oracle;
+mod property;

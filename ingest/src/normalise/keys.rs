@@ -31,6 +31,11 @@ impl fmt::Debug for TagKey {
 }
 
 impl TagKey {
+    /// A key of raw bytes that others have too: the consortium's, whose tags these are then
+    /// (`interdict_consortium::tag::keyed`). The caller wipes its own copy.
+    pub fn from_bytes(bytes: &[u8; 32]) -> TagKey {
+        TagKey { keyed: keyed(bytes) }
+    }
     fn derive(master: &Hmac<Sha256>, purpose: &[&[u8]]) -> TagKey {
         let mut mac = master.clone();
         for part in purpose {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::keys::{KeyType, SignerKey};
+use crate::limits::DID_DOCUMENT_BYTES_MAX;
 
 /// The vectors of W3C CCG did:key (`test-vectors/ed25519-x25519.json`).
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/vectors/did-key-ed25519.json");
@@ -61,4 +62,40 @@ fn a_did_web_says_where_its_document_is() {
     {
         assert!(Did::parse(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_document_says_which_keys_make_statements() {
+    let text = std::fs::read_to_string(VECTORS).expect("shared/data is beside the repository");
+    let vectors: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let mut types = std::collections::BTreeSet::new();
+    for (did, vector) in &vectors {
+        let did = Did::parse(did).unwrap();
+        let document = &vector["didDocument"];
+        types.insert(document["verificationMethod"][0]["type"].as_str().unwrap());
+        let keys = assertion_keys(&did, document.to_string().as_bytes()).unwrap();
+        assert_eq!(keys, [did.key().unwrap()]);
+    }
+    assert!(types.len() >= 2, "{types:?}");
+    let did = Did::parse("did:web:bank-a.example").unwrap();
+    let key = vectors.keys().next().unwrap();
+    let multibase = key.strip_prefix("did:key:").unwrap();
+    let document = |id: &str, refer: &str| {
+        format!(
+            r##"{{"id":"{id}","verificationMethod":[{{"id":"#sign","type":"Multikey","publicKeyMultibase":"{multibase}"}},
+            {{"id":"#other","type":"Multikey","publicKeyMultibase":"z6LShs9GGnqk85isEBzzshkuVWrVKsRp24GnDuHk8QWkARMW"}}],
+            "assertionMethod":["{refer}","#other"]}}"##
+        )
+    };
+    for refer in ["#sign", "did:web:bank-a.example#sign"] {
+        let keys = assertion_keys(&did, document(did.as_str(), refer).as_bytes()).unwrap();
+        assert_eq!(keys, [Did::parse(key).unwrap().key().unwrap()]);
+    }
+    let other = assertion_keys(&did, document("did:web:bank-b.example", "#sign").as_bytes());
+    assert_eq!(other.unwrap_err().kind, ErrorKind::Invalid);
+    let dangling = assertion_keys(&did, document(did.as_str(), "#gone").as_bytes());
+    assert_eq!(dangling.unwrap_err().kind, ErrorKind::Malformed);
+    let long = vec![b' '; DID_DOCUMENT_BYTES_MAX + 1];
+    assert_eq!(assertion_keys(&did, &long).unwrap_err().kind, ErrorKind::TooLarge);
+    assert!(assertion_keys(&did, b"[]").is_err());
 }
