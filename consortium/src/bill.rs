@@ -23,6 +23,7 @@ pub mod check;
 // What both sides say to it.
 pub mod confirm;
 pub mod dispute;
+pub mod filing;
 
 // What of it follows from the governance log.
 pub mod governed;

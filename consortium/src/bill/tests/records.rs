@@ -73,6 +73,7 @@ fn dispute() -> Dispute {
         alliance: ALLIANCE.into(),
         member: MemberId(3),
         number: 3,
+        period: "2026-11".into(),
         statement: [5; 32],
         ground: Ground::Usage,
         reason: "leaf 1205 is not ours".into(),
