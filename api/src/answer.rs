@@ -362,14 +362,7 @@ impl<'a> Source<'a> {
 
     /// What a reason says of a consortium's signal: who stands behind it, since when it is known, and whether it is yet
     /// to be confirmed.
-    fn signal(
-        &self,
-        list: u16,
-        id: u64,
-        entry: Option<&Entry>,
-        of: ConsortiumList,
-        detail: &mut Detail<'a>,
-    ) {
+    fn signal(&self, list: u16, id: u64, entry: Option<&Entry>, of: ConsortiumList, detail: &mut Detail<'a>) {
         if let Some(entry) = entry {
             let (class, member) = consortium::told(&entry.contributor);
             detail.insert("class", Shown::made(class.to_owned()));
@@ -379,7 +372,8 @@ impl<'a> Source<'a> {
         }
         if let Some(seen_ms) = self.view.lists().first_seen_ms(list, id) {
             // As old as it was when the payment was made.
-            detail.insert("age_s", Shown::Int(self.transaction.time_ms.saturating_sub(seen_ms).max(0) / 1000));
+            detail
+                .insert("age_s", Shown::Int(self.transaction.time_ms.saturating_sub(seen_ms).max(0) / 1000));
         }
         if of.is_cut() {
             detail.insert("candidate", Shown::Bool(true));

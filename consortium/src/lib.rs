@@ -25,3 +25,7 @@ pub mod query;
 // What members say of them, and what all of it comes to.
 pub mod signal;
 pub mod epoch;
+// What it costs.
+pub mod bill;
+// Rule packs that are signed, with or without an alliance.
+pub mod pack;

@@ -96,6 +96,7 @@ pub const POLICY_LINES_MAX: usize = 1024;
 pub const WITNESS_LOGS_MAX: usize = 64;
 /// Most openings of queries handed over at once.
 pub const OPENINGS_MAX: usize = 1 << 16;
+
 // Signals and epochs.
 
 /// Most rows of one contribution; a larger one is refused and must be cut into several.
@@ -116,3 +117,31 @@ pub const CLOCK_AHEAD_MS_MAX: u64 = 300_000;
 pub const IMPORT_ERRORS_MAX: usize = 100;
 /// Largest file to import, in bytes; a larger one is refused.
 pub const IMPORT_BYTES_MAX: usize = 1 << 28;
+
+// The bill.
+
+/// Most leaves of the query log that one bill covers (a bit each is held while they are counted); more need more bills.
+pub const BILL_LEAVES_MAX: u64 = 1 << 28;
+/// Most confirmed signals that one bill credits.
+pub const BILL_SIGNALS_MAX: u64 = 1 << 40;
+/// Most parties to one bill; the settlement has a line for each.
+pub const PARTIES_MAX: usize = 4096;
+/// Highest price of an item, in micro-units: a million major units.
+pub const PRICE_MICRO_MAX: u64 = 1_000_000_000_000;
+/// Largest amount or sum of amounts, in minor units, on either side of zero; pain.001 admits 18 digits.
+pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
+/// Most classes of a tariff.
+pub const TARIFF_CLASSES_MAX: usize = 64;
+/// Longest name of a class or a period, in bytes.
+pub const BILL_WORD_BYTES_MAX: usize = 32;
+/// How far outside of its period a query may lie that a bill counts, in milliseconds: the merge delay, generously.
+pub const PERIOD_SLACK_MS: u64 = 60_000;
+/// Longest reason of a dispute or reference of a deposit, in bytes.
+pub const BILL_REASON_BYTES_MAX: usize = 1024;
+/// Most postings of one account; more are refused. 800 years of monthly statements and nine deposits a month.
+pub const POSTINGS_MAX: usize = 100_000;
+
+// Packs.
+
+/// Most numbers of a signed pack's version.
+pub const PACK_VERSION_PARTS_MAX: usize = 8;

@@ -2,6 +2,8 @@
 //! journal again comes to, whatever was learned, after a restart as before it, and whatever became of its files.
 #![allow(clippy::unwrap_used)]
 
+#[path = "hunt/consortium.rs"]
+mod consortium;
 #[allow(dead_code)] // Other tests use the rest, here and below.
 #[path = "world/deployment.rs"]
 mod deployment;

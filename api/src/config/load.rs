@@ -124,6 +124,7 @@ fn check(config: &Config) -> Result<()> {
             bail!("tenants.{name}.burst: rate is missing, so nothing is bounded");
         }
     }
+    crate::node::signed::trust(&config.packs)?;
     super::outward::check(config)?;
     let (fold_at, fold_at_max) = (config.lists.fold_at, interdict_engine::limits::OVERLAY_ENTRIES_MAX);
     if !(1..=fold_at_max).contains(&fold_at) {

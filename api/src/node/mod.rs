@@ -7,6 +7,7 @@ pub mod cache;
 pub mod cold;
 pub mod store;
 pub mod publish;
+pub mod signed;
 pub mod publication;
 pub mod fold;
 pub mod folding;

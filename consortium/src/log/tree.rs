@@ -188,7 +188,8 @@ pub fn verify_consistency(old: (u64, &Hash), new: (u64, &Hash), proof: &[Hash]) 
     let refused =
         || Error::new(ErrorKind::Corrupt, "the proof does not lead from the old root to the new one");
     if old.0 == new.0 || old.0 == 0 {
-        let is_right = if old.0 == new.0 { old.1 == new.1 } else { *old.1 == empty_root() };
+        // Every tree begins with that of no leaves, which has one root.
+        let is_right = (old.0 != 0 || *old.1 == empty_root()) && (old.0 != new.0 || old.1 == new.1);
         return (is_right && proof.is_empty()).then_some(()).ok_or_else(refused);
     }
     let (first, rest) = match old.0.is_power_of_two() {

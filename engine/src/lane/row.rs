@@ -30,7 +30,9 @@ impl<'a> Row<'a> {
             for (bit, name) in slots.list_names.iter().enumerate() {
                 if let Some(number) = lists.find(name, &tx.tenant) {
                     lists_known |= 1 << bit;
-                    let hit = |hit: &crate::lists::Hit| lists.is_one(number, hit.list) && hit.effect != Effect::Override;
+                    let hit = |hit: &crate::lists::Hit| {
+                        lists.is_one(number, hit.list) && hit.effect != Effect::Override
+                    };
                     lists_hit |= u64::from(found.hits.iter().any(hit)) << bit;
                 }
             }

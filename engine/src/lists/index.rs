@@ -151,7 +151,9 @@ impl ListBase {
         for meta in snapshots.filter(|snapshot| snapshot.has_tags()).map(Snapshot::meta) {
             let Some(ours) = expected(meta) else {
                 let (name, version) = (&meta.name, meta.consortium.map_or(0, |of| of.version));
-                let message = format!("list {name:?} is under version {version} of the consortium's key, which is not held");
+                let message = format!(
+                    "list {name:?} is under version {version} of the consortium's key, which is not held"
+                );
                 return Err(Error::new(ErrorKind::Invalid, message));
             };
             if meta.key_check != ours {
@@ -203,7 +205,10 @@ impl ListBase {
     /// Bytes of memory held by the index, without the snapshots' own bytes.
     pub fn memory_bytes(&self) -> usize {
         let tables = [&self.state, &self.shared].into_iter().chain(&self.consortium);
-        tables.map(Table::memory_bytes).sum::<usize>() + self.v4.memory_bytes() + self.v6.memory_bytes() + self.bins.memory_bytes()
+        tables.map(Table::memory_bytes).sum::<usize>()
+            + self.v4.memory_bytes()
+            + self.v6.memory_bytes()
+            + self.bins.memory_bytes()
     }
     /// Bytes of the snapshots, mapped or held.
     pub fn snapshot_bytes(&self) -> usize {
@@ -292,7 +297,9 @@ fn cuts(lists: &[List]) -> Result<[[u8; KINDS]; 2], Error> {
         }
     }
     for list in lists {
-        let Some((of, slot)) = list.meta().consortium.zip(list.meta().key().consortium_slot()) else { continue };
+        let Some((of, slot)) = list.meta().consortium.zip(list.meta().key().consortium_slot()) else {
+            continue;
+        };
         for (_, row) in list.visible() {
             let Subject::Tag { kind, .. } = row.subject else { continue };
             let bits = *known[slot][kind as usize].get_or_insert(of.bits);

@@ -31,6 +31,11 @@ impl fmt::Debug for TagKey {
 }
 
 impl TagKey {
+    /// A key of raw bytes that others have too: the consortium's, whose tags these are then
+    /// (`interdict_consortium::tag::keyed`). Nothing is derived from them. The caller wipes its own copy.
+    pub fn from_bytes(bytes: &[u8; 32]) -> TagKey {
+        TagKey { keyed: keyed(bytes) }
+    }
     fn derive(master: &Hmac<Sha256>, purpose: &[&[u8]]) -> TagKey {
         let mut mac = master.clone();
         for part in purpose {
@@ -51,11 +56,6 @@ impl TagKey {
         u128::from_be_bytes(bytes[..16].try_into().expect("SHA-256 gives 32 bytes"))
     }
 
-    /// The tag key that a consortium's members share: its bytes are the key, nothing is derived from them. The caller
-    /// wipes its own copy.
-    pub fn from_bytes(key: &[u8; 32]) -> TagKey {
-        TagKey { keyed: keyed(key) }
-    }
     /// The tag of an identifier in its canonical spelling. The kind is part of what is hashed.
     pub fn tag(&self, kind: SubjectKind, canonical: &str) -> Tag {
         Tag(self.first_128_bits(kind as u8, &[canonical.as_bytes()]))
