@@ -295,6 +295,18 @@ pub struct Recorded {
     /// The hold that begins with this verdict.
     #[serde(skip)]
     pub hold: Option<Box<Opened>>,
+    /// Of a verdict that was finished: what had been said of its candidates by then.
+    #[serde(skip)]
+    pub confirmed: Vec<Confirmation>,
+}
+
+/// What was said of an identifier that was a candidate of a consortium's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The field it is in, as its catalogue number.
+    pub field: u8,
+    /// Whether its exact tag is listed; else the candidates of the field are none.
+    pub listed: bool,
 }
 
 impl Recorded {

@@ -359,7 +359,7 @@ impl<'n, 'h> Round<'n, 'h> {
 }
 
 /// Hands over what was found of payments, each with its tenant, and waits until it is written.
-pub(super) fn hand_over(node: &Node, found: Vec<(Box<str>, Found)>) -> Result<()> {
+pub(in crate::node) fn hand_over(node: &Node, found: Vec<(Box<str>, Found)>) -> Result<()> {
     let (send, receive) = mpsc::channel();
     let arrival_ms = node.clock.wall_ms();
     let jobs = found.into_iter().map(|(tenant, found)| {
