@@ -310,7 +310,7 @@ impl<'n, 'h> Round<'n, 'h> {
                 let ended = hold.ended.as_ref().map_or(0, |ended| ended.sequence);
                 (hold.state, ended, hold.opened.causes.clone())
             });
-            (latest, book.is_stopped(sequence))
+            (latest, book.is_stopped(sequence) || book.is_reversed(sequence))
         });
         let stops = match latest {
             (_, true) => false,
