@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian machine lacks: a C compiler for ring and zstd, Vectorscan (the library behind patterns),
 # curl and Rust; with `test` also promtool, which checks the metrics, openssl, which makes certificates, Mesa's software
-# Vulkan, on which the compute shaders are tested, Go with x/mod, which checks the consortium's log, and what reads the
-# archive (DuckDB, pandas, pyarrow) and the log (pymerkle, cryptography), in an environment beside what cargo builds. Says
+# Vulkan, on which the compute shaders are tested, minisign, which signs packs, Go with x/mod, which checks the consortium's
+# log, and node; and, in folders beside what cargo builds, what reads the archive (DuckDB, pandas, pyarrow), the log
+# (pymerkle, cryptography), and what tags are held against (@noble/curves). Says
 # nothing otherwise.
 set -euo pipefail
 export PATH="$HOME/.cargo/bin:$PATH"
@@ -17,6 +18,9 @@ command -v cargo >/dev/null || { command -v curl >/dev/null || need+=(curl ca-ce
 [ "${1:-}" != test ] || command -v go >/dev/null || need+=(golang-go)
 [ "${1:-}" != test ] || [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || need+=(golang-golang-x-mod-dev)
 [ "${1:-}" != test ] || python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3-venv)
+[ "${1:-}" != test ] || command -v minisign >/dev/null || need+=(minisign)
+[ "${1:-}" != test ] || command -v node >/dev/null || need+=(nodejs)
+[ "${1:-}" != test ] || command -v npm >/dev/null || need+=(npm)
 if ((${#need[@]})); then
   sudo=()
   [ "$(id -u)" = 0 ] || sudo=(sudo)
@@ -38,5 +42,13 @@ if [ "${1:-}" = test ]; then
     python3 -m venv "$venv" &&
       "$venv/bin/python" -m pip install -q --disable-pip-version-check -r tests/requirements.txt &&
       cp tests/requirements.txt "$venv/requirements.txt" || echo "left out: they need PyPI" >&2
+  fi
+  npm=${CARGO_TARGET_DIR:-target}/test-npm
+  if ! cmp -s tests/conformance/package-lock.json "$npm/package-lock.json"; then
+    echo "installing what tags are held against: @noble/curves"
+    mkdir -p "$npm" && cp tests/conformance/package.json "$npm/" &&
+      cp tests/conformance/package-lock.json "$npm/npm-shrinkwrap.json" &&
+      npm ci --prefix "$npm" --ignore-scripts --no-audit --no-fund --silent &&
+      cp tests/conformance/package-lock.json "$npm/" || echo "left out: it needs the npm registry" >&2
   fi
 fi

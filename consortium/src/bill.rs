@@ -23,6 +23,10 @@ pub mod check;
 // What both sides say to it.
 pub mod confirm;
 pub mod dispute;
+pub mod filing;
+
+// What of it follows from the governance log.
+pub mod governed;
 
 // How it is paid.
 pub mod deposit;

@@ -27,3 +27,5 @@ pub mod signal;
 pub mod epoch;
 // What it costs.
 pub mod bill;
+// Rule packs that are signed, with or without an alliance.
+pub mod pack;

@@ -51,7 +51,7 @@ pub const APPLICATIONS_MAX: usize = 256;
 pub const ROTATIONS_MAX: u32 = 1024;
 /// Most rulings on a member; further ones are refused.
 pub const RULINGS_MAX: u32 = 1024;
-/// Most operators, rules, tariffs and tag keys of an alliance, each; further ones are refused.
+/// Most operators, rules, trusts, tariffs and tag keys of an alliance, each; further ones are refused.
 pub const VERSIONS_MAX: u32 = 4096;
 /// Longest text of a record that a member numbers (contribution, usage report), in bytes: the last is kept.
 pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
@@ -96,6 +96,7 @@ pub const POLICY_LINES_MAX: usize = 1024;
 pub const WITNESS_LOGS_MAX: usize = 64;
 /// Most openings of queries handed over at once.
 pub const OPENINGS_MAX: usize = 1 << 16;
+
 // Signals and epochs.
 
 /// Most rows of one contribution; a larger one is refused and must be cut into several.
@@ -116,7 +117,9 @@ pub const CLOCK_AHEAD_MS_MAX: u64 = 300_000;
 pub const IMPORT_ERRORS_MAX: usize = 100;
 /// Largest file to import, in bytes; a larger one is refused.
 pub const IMPORT_BYTES_MAX: usize = 1 << 28;
+
 // The bill.
+
 /// Most leaves of the query log that one bill covers (a bit each is held while they are counted); more need more bills.
 pub const BILL_LEAVES_MAX: u64 = 1 << 28;
 /// Most confirmed signals that one bill credits.
@@ -137,3 +140,8 @@ pub const PERIOD_SLACK_MS: u64 = 60_000;
 pub const BILL_REASON_BYTES_MAX: usize = 1024;
 /// Most postings of one account; more are refused. 800 years of monthly statements and nine deposits a month.
 pub const POSTINGS_MAX: usize = 100_000;
+
+// Packs.
+
+/// Most numbers of a signed pack's version.
+pub const PACK_VERSION_PARTS_MAX: usize = 8;

@@ -12,6 +12,9 @@ pub mod manifest;
 pub mod stand;
 pub mod activation;
 pub mod reputation;
+pub mod draft;
+pub mod csv;
+pub mod misp;
 
 pub use body::Body;
 pub use key::{Key, Tags};

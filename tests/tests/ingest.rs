@@ -115,3 +115,21 @@ fn the_fuzzers_corpora_break_nothing() {
     let list = std::fs::read(corpus.join("list_csv/right.csv")).unwrap();
     assert_eq!(csv::read_entries(&*list, "f", keys.shared(), "").map(|entries| entries.len()), Ok(2));
 }
+
+#[test]
+fn tags_under_the_consortium_s_key_are_the_consortium_s() {
+    use interdict_consortium::{kind::Kind, tag::keyed::TagKey as ConsortiumKey};
+    use interdict_engine::domain::SubjectKind;
+    let bytes = *b"thirty-two bytes, the same to us";
+    let (ours, theirs) =
+        (interdict_ingest::normalise::keys::TagKey::from_bytes(&bytes), ConsortiumKey::new(3, &bytes));
+    for kind in Kind::ALL {
+        let subject = SubjectKind::ALL.into_iter().find(|subject| *subject as u8 == kind as u8).unwrap();
+        for text in
+            ["4111111111111111", "DE89370400440532013000", "mallory@example.com", "+4915112345678", "é", "x"]
+        {
+            assert_eq!(ours.tag(subject, text).0, theirs.tag(kind, text), "{kind} {text}");
+        }
+        assert_ne!(ours.tag(subject, "x").0, ConsortiumKey::new(3, &[0; 32]).tag(kind, "x"));
+    }
+}

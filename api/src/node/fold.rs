@@ -41,7 +41,8 @@ pub fn folded(view: &View, store: &Store, keys: &NodeKeys) -> Result<Arc<Generat
 /// When it does not build or cannot be kept.
 pub fn under(configured: &Arc<Generation>, view: &View, store: &Store) -> Result<Arc<Generation>> {
     let in_force = view.generation();
-    let consortium: Vec<Part> = in_force.manifest().parts().iter().filter(|part| is_consortium(part)).cloned().collect();
+    let consortium: Vec<Part> =
+        in_force.manifest().parts().iter().filter(|part| is_consortium(part)).cloned().collect();
     if in_force.folded_to() == 0 {
         return match consortium.is_empty() {
             true => Ok(configured.clone()),

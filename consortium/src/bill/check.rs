@@ -43,9 +43,9 @@ pub enum What {
     /// What is missing to the least that a period costs.
     Minimum,
     /// Confirmed signals of an epoch.
-    Signals(u64),
+    Signals(u32),
     /// What the confirmed signals of an epoch are credited.
-    Credit(u64),
+    Credit(u32),
     /// Credits less debits.
     Net,
     /// Totals over all members: revenue, signals, credits, residue.

@@ -70,7 +70,7 @@ impl Bill {
         let signals = credit::total(&credits)?;
         let totals = Totals { revenue_minor: bounded(revenue)?, signals };
         for (member, statement) in &mut statements {
-            let own = credits.range((*member, 0)..=(*member, u64::MAX));
+            let own = credits.range((*member, 0)..=(*member, u32::MAX));
             let own = own.map(|((_, epoch), signals)| (*epoch, *signals));
             credit_lines(statement, inputs.tariff, totals, own)?;
         }
@@ -109,7 +109,7 @@ pub(super) fn nets<'a>(
 fn check(
     inputs: &Inputs<'_>,
     reports: &BTreeMap<MemberId, &Report>,
-    credits: &BTreeMap<(MemberId, u64), u64>,
+    credits: &BTreeMap<(MemberId, u32), u64>,
 ) -> Result<()> {
     let invalid = |message: String| Err(Error::new(ErrorKind::Invalid, message));
     let Inputs { basis, tariff, usage, .. } = *inputs;
@@ -196,7 +196,7 @@ pub(super) fn credit_lines(
     statement: &mut Statement,
     tariff: &Tariff,
     totals: Totals,
-    own: impl Iterator<Item = (u64, u64)>,
+    own: impl Iterator<Item = (u32, u64)>,
 ) -> Result<()> {
     statement.totals = totals;
     for (epoch, signals) in own {

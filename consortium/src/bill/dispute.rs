@@ -6,7 +6,7 @@ use super::fields::check_word;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::VerifierKey;
 use crate::kind::MemberId;
-use crate::limits::BILL_REASON_BYTES_MAX;
+use crate::limits::{BILL_REASON_BYTES_MAX, BILL_WORD_BYTES_MAX};
 use crate::note::Note;
 use crate::record::{Reader, Writer};
 
@@ -64,6 +64,8 @@ pub struct Dispute {
     pub member: MemberId,
     /// Number of the bill.
     pub number: u32,
+    /// Name of its period.
+    pub period: String,
     /// Hash of the statement.
     pub statement: [u8; 32],
     /// What is wrong.
@@ -81,9 +83,11 @@ impl Dispute {
     /// `Malformed`, `TooLarge`.
     pub fn encode(&self) -> Result<String> {
         check_word("an alliance's name", &self.alliance, 63)?;
+        check_word("a period's name", &self.period, BILL_WORD_BYTES_MAX)?;
         check_reason(&self.reason)?;
         let mut w = Writer::new(TYPE, VERSION);
         w.put("alliance", &self.alliance)?.put("member", self.member)?.put("number", self.number)?;
+        w.put("period", &self.period)?;
         w.put_bytes("statement", &self.statement)?.put("ground", self.ground.name())?;
         w.put("reason", &self.reason)?.put("created_ms", self.created_ms)?;
         Ok(w.finish())
@@ -97,13 +101,15 @@ impl Dispute {
         let alliance = r.take("alliance")?.to_owned();
         check_word("an alliance's name", &alliance, 63).map_err(|e| r.refuse(e.message))?;
         let (member, number) = (MemberId(r.number("member")?), r.number("number")?);
+        let period = r.take("period")?.to_owned();
+        check_word("a period's name", &period, BILL_WORD_BYTES_MAX).map_err(|e| r.refuse(e.message))?;
         let statement = r.array("statement")?;
         let ground = Ground::by_name(r.take("ground")?).map_err(|e| r.refuse(e.message))?;
         let reason = r.take("reason")?.to_owned();
         check_reason(&reason)?;
         let created_ms = r.number("created_ms")?;
         r.end()?;
-        Ok(Dispute { alliance, member, number, statement, ground, reason, created_ms })
+        Ok(Dispute { alliance, member, number, period, statement, ground, reason, created_ms })
     }
     /// Reads a note that the member who disputes has signed, and nobody else.
     ///

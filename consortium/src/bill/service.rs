@@ -2,15 +2,14 @@
 //! is reported by the member under its signature. Whoever shows a count says which of the two it is.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::query;
 use std::fmt;
 
 /// A service, in the order in which statements list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
-    /// Exact confirmation of a candidate (VOPRF), an item each.
+    /// Exact tags (VOPRF), an item each: to confirm candidates, or for contributions; the service cannot tell which.
     Confirm,
-    /// An exact tag for a contribution, made blind, an item each.
-    Tag,
     /// A joint score. Its protocol is a later issue's; its price has its place.
     Joint,
     /// A hit in the member's own copy of the epoch.
@@ -21,14 +20,12 @@ pub enum Service {
 
 impl Service {
     /// All, in order.
-    pub const ALL: [Service; 5] =
-        [Service::Confirm, Service::Tag, Service::Joint, Service::LocalHits, Service::Screened];
+    pub const ALL: [Service; 4] = [Service::Confirm, Service::Joint, Service::LocalHits, Service::Screened];
 
     /// Its name in records and configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Service::Confirm => "confirm",
-            Service::Tag => "tag",
             Service::Joint => "joint",
             Service::LocalHits => "local-hits",
             Service::Screened => "screened",
@@ -37,8 +34,7 @@ impl Service {
     /// What people read.
     pub const fn title(self) -> &'static str {
         match self {
-            Service::Confirm => "Confirmations",
-            Service::Tag => "Tags for contributions",
+            Service::Confirm => "Exact tags (confirmations)",
             Service::Joint => "Joint scores",
             Service::LocalHits => "Local hits",
             Service::Screened => "Payments screened",
@@ -46,7 +42,7 @@ impl Service {
     }
     /// Whether leaves of the query log prove its counts; else the member reports them.
     pub const fn is_proved(self) -> bool {
-        matches!(self, Service::Confirm | Service::Tag | Service::Joint)
+        matches!(self, Service::Confirm | Service::Joint)
     }
     /// Where its counts come from, in the words of every rendering.
     pub const fn source(self) -> &'static str {
@@ -64,6 +60,15 @@ impl Service {
             let all = Service::ALL.map(Service::name).join(", ");
             Error::new(ErrorKind::Invalid, format!("{name:?} is no service: expected one of {all}"))
         })
+    }
+}
+
+impl From<query::Service> for Service {
+    fn from(service: query::Service) -> Service {
+        match service {
+            query::Service::Confirm => Service::Confirm,
+            query::Service::Joint => Service::Joint,
+        }
     }
 }
 

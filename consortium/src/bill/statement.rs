@@ -88,7 +88,7 @@ pub struct Statement {
     /// The totals that credits follow from.
     pub totals: Totals,
     /// Credits by epoch.
-    pub credits: BTreeMap<u64, CreditLine>,
+    pub credits: BTreeMap<u32, CreditLine>,
 }
 
 impl Statement {
@@ -160,7 +160,7 @@ impl Statement {
         let mut credits = BTreeMap::new();
         while let Some(value) = r.take_some("credit")? {
             let [epoch, signals, amount] = fields::split(&r, value)?;
-            let epoch: u64 = fields::number(&r, epoch)?;
+            let epoch: u32 = fields::number(&r, epoch)?;
             check_rising(&r, credits.last_key_value().map(|(last, _)| last), &epoch)?;
             let credit = CreditLine {
                 signals: fields::number(&r, signals)?,

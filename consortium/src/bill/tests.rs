@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 mod attacks;
 mod balances;
 mod computing;
+mod filing;
+mod governed;
 mod instructions;
 mod netting;
 mod records;

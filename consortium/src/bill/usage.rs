@@ -5,6 +5,7 @@ use super::service::Service;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kind::MemberId;
 use crate::limits::BILL_LEAVES_MAX;
+use crate::query::Query;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -24,8 +25,16 @@ pub struct Opened {
     pub items: u32,
     /// When, in milliseconds since the Unix epoch.
     pub time_ms: u64,
-    /// Against which epoch.
-    pub epoch: u64,
+    /// By which epoch's keys.
+    pub epoch: u32,
+}
+
+impl Opened {
+    /// Of a leaf's opening, which must have been checked against the leaf ([`crate::query::Opening::check`]).
+    pub fn of(index: u64, query: &Query) -> Opened {
+        let Query { member, epoch, service, items, time_ms, .. } = *query;
+        Opened { index, member, service: service.into(), items, time_ms, epoch }
+    }
 }
 
 /// What a member used of a service.

@@ -6,7 +6,7 @@ use super::roles::{Role, Roles};
 use super::spelled::Spelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kind::{Kind, Privacy};
-use crate::limits::{EVIDENCE_MAX, JURISDICTIONS_MAX, QUORUM_DENOMINATOR_MAX};
+use crate::limits::{EVIDENCE_MAX, JURISDICTIONS_MAX, QUORUM_DENOMINATOR_MAX, TIME_MS_MAX};
 use crate::record::{Reader, Writer};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -132,9 +132,9 @@ pub struct KindRule {
     pub prefilter_bits: u8,
     /// How many identifiers of the kind there are, about (issued cards, accounts); 0 where not declared.
     pub population: u64,
-    /// How many trusted contributors make a signal active.
+    /// How many trusted contributors make a signal active; 0: none alone do.
     pub trusted_min: u16,
-    /// How many contributors that do not know of one another make it active.
+    /// How many contributors of whatever kind make it active; 0: none alone do.
     pub independent_min: u16,
     /// After which a signal lapses unless its own expiry comes first, in milliseconds.
     pub lifetime_ms: u64,
@@ -157,12 +157,12 @@ impl KindRule {
             }
             _ => return refuse("prefilter bits are for oblivious kinds"),
         }
-        if self.trusted_min == 0 || self.independent_min == 0 {
-            return refuse("a signal needs at least one contributor");
+        if self.trusted_min == 0 && self.independent_min == 0 {
+            return refuse("no number of contributors would make a signal active");
         }
-        match self.lifetime_ms {
-            0 => refuse("a signal lives longer than 0 ms"),
-            _ => Ok(()),
+        match (1..=TIME_MS_MAX).contains(&self.lifetime_ms) {
+            true => Ok(()),
+            false => refuse("a signal lives for 1 ms to eight thousand years"),
         }
     }
     fn parse(text: &str) -> Result<KindRule> {
@@ -288,8 +288,8 @@ impl Rules {
             return refuse(ErrorKind::TooLarge, "too many jurisdictions or kinds of evidence");
         }
         self.evidence.iter().try_for_each(|(_, kind)| check_token("evidence", kind))?;
-        if self.epoch_valid_ms == 0 {
-            return refuse(ErrorKind::Invalid, "an epoch is valid for longer than 0 ms");
+        if !(1..=TIME_MS_MAX).contains(&self.epoch_valid_ms) {
+            return refuse(ErrorKind::Invalid, "an epoch is valid for 1 ms to eight thousand years");
         }
         if !self.kinds.is_sorted_by(|a, b| a.kind < b.kind) {
             return refuse(ErrorKind::Malformed, "kinds are written each once and in their order");

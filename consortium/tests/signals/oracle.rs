@@ -183,14 +183,15 @@ fn said(drawn: Drawn, dead: u64) -> Vec<Said> {
 }
 
 fn drawn() -> impl Strategy<Value = Drawn> {
-    // Additions are drawn more often, so that there is something to speak about; times are around those of the build.
-    let op = prop_oneof![4 => Just(0usize), 8 => 0..8usize];
-    let row = (0..SIGNALS, op, 0..=100u8, 600_000..BUILT_MS, 0..600_000u64);
-    prop::collection::vec((0..6u16, prop::collection::vec(row, 1..10)), 1..30)
+    // Few signals, and many additions and confirmations, so that some are active and some disputes are settled.
+    let signal = prop_oneof![2 => Just(0usize), 2 => Just(7usize), 3 => 0..SIGNALS];
+    let op = prop_oneof![5 => Just(0usize), 3 => Just(6usize), 8 => 0..8usize];
+    let row = (signal, op, 0..=100u8, 600_000..BUILT_MS, 100_000..600_000u64);
+    prop::collection::vec((0..6u16, prop::collection::vec(row, 1..10)), 1..40)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(768))]
 
     /// One snapshot whether it is built of all at once, in steps, or in another order; the one that the oracle says; and the
     /// parent and the delta give it back.

@@ -151,7 +151,9 @@ impl ListBase {
         for meta in snapshots.filter(|snapshot| snapshot.has_tags()).map(Snapshot::meta) {
             let Some(ours) = expected(meta) else {
                 let (name, version) = (&meta.name, meta.consortium.map_or(0, |of| of.version));
-                let message = format!("list {name:?} is under version {version} of the consortium's key, which is not held");
+                let message = format!(
+                    "list {name:?} is under version {version} of the consortium's key, which is not held"
+                );
                 return Err(Error::new(ErrorKind::Invalid, message));
             };
             if meta.key_check != ours {
@@ -196,6 +198,20 @@ impl ListBase {
     pub(super) fn number_of(&self, meta: &ListMeta) -> Option<u16> {
         self.lists.iter().position(|list| list.meta().is_same(meta)).map(|number| number as u16)
     }
+    /// Whether any list has truncated tags, so that its hits are candidates.
+    pub fn has_cut(&self) -> bool {
+        self.cuts.iter().flatten().any(|bits| *bits < Tag::BITS)
+    }
+    /// Whether a tag under a consortium's key would be a candidate of a list.
+    pub fn may_be_candidate(&self, key: KeyId, kind: SubjectKind, tag: Tag) -> bool {
+        let Some(slot) = key.consortium_slot() else { return false };
+        if self.cuts[slot][kind as usize] == Tag::BITS {
+            return false;
+        }
+        let mut found = false;
+        self.tagged(key, &self.cut(key, kind, tag), |_, _, _| found = true);
+        found
+    }
     /// The list of the same name under the other version of the consortium's key, where there is one.
     pub fn twin(&self, number: u16) -> Option<u16> {
         self.twins.get(usize::from(number)).copied().flatten()
@@ -203,7 +219,10 @@ impl ListBase {
     /// Bytes of memory held by the index, without the snapshots' own bytes.
     pub fn memory_bytes(&self) -> usize {
         let tables = [&self.state, &self.shared].into_iter().chain(&self.consortium);
-        tables.map(Table::memory_bytes).sum::<usize>() + self.v4.memory_bytes() + self.v6.memory_bytes() + self.bins.memory_bytes()
+        tables.map(Table::memory_bytes).sum::<usize>()
+            + self.v4.memory_bytes()
+            + self.v6.memory_bytes()
+            + self.bins.memory_bytes()
     }
     /// Bytes of the snapshots, mapped or held.
     pub fn snapshot_bytes(&self) -> usize {
@@ -292,7 +311,9 @@ fn cuts(lists: &[List]) -> Result<[[u8; KINDS]; 2], Error> {
         }
     }
     for list in lists {
-        let Some((of, slot)) = list.meta().consortium.zip(list.meta().key().consortium_slot()) else { continue };
+        let Some((of, slot)) = list.meta().consortium.zip(list.meta().key().consortium_slot()) else {
+            continue;
+        };
         for (_, row) in list.visible() {
             let Subject::Tag { kind, .. } = row.subject else { continue };
             let bits = *known[slot][kind as usize].get_or_insert(of.bits);

@@ -126,8 +126,17 @@ impl ListMeta {
                 (Some(of), rest)
             }
         };
-        let meta =
-            ListMeta { name, shared, tenant, block_outcome, code, audience, sanctions, key_check, consortium };
+        let meta = ListMeta {
+            name,
+            shared,
+            tenant,
+            block_outcome,
+            code,
+            audience,
+            sanctions,
+            key_check,
+            consortium,
+        };
         meta.check().map_err(|e| e.message)?;
         if !rest.is_empty() {
             return Err(format!("{} bytes after it", rest.len()));

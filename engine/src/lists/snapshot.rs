@@ -191,7 +191,8 @@ impl Snapshot {
                 return wrong("not an entry's bytes");
             };
             if check::subject(&row.subject).and_then(|()| check::cut(&row.subject, &self.meta)).is_err()
-                || row.severity > SEVERITY_MAX {
+                || row.severity > SEVERITY_MAX
+            {
                 return wrong("its subject or severity is out of range");
             }
             if Some(row.subject) <= before {

@@ -8,8 +8,8 @@ pub mod jsonl;
 mod tests;
 
 use crate::decode::entries::ERRORS_MAX;
-use crate::error::FieldError;
 use crate::decode::entries::subject_of;
+use crate::error::FieldError;
 use crate::normalise::keys::TagKey;
 use interdict_engine::domain::{Entry, Subject, SubjectKind};
 

@@ -79,9 +79,8 @@ pub fn schema() -> SchemaRef {
         Column::new("features", map(), false),
     ];
     columns.extend(fields().map(|(_, path, ty)| Column::new(path, ty, true)));
-    columns.extend(
-        tag_columns().map(|column| Column::new(column.name(), DataType::FixedSizeBinary(16), true)),
-    );
+    columns
+        .extend(tag_columns().map(|column| Column::new(column.name(), DataType::FixedSizeBinary(16), true)));
     let metadata = HashMap::from([(VERSION_KEY.to_owned(), VERSION.to_owned())]);
     Arc::new(Schema::new_with_metadata(columns, metadata))
 }

@@ -4,7 +4,9 @@
 use super::draw::{TIMES, entries, lists, oracle_of, told_by_engine, told_by_oracle, transaction};
 use super::{base_of, card, shared};
 use interdict_engine::ErrorKind;
-use interdict_engine::domain::{Effect, Entry, Field, KeyId, Outcome, Subject, SubjectKind, Tag, Transaction};
+use interdict_engine::domain::{
+    Effect, Entry, Field, KeyId, Outcome, Subject, SubjectKind, Tag, Transaction,
+};
 use interdict_engine::lists::{
     ConsortiumList, Difference, Hits, ListBase, ListMeta, ListView, Listed, Overlay, Resolution, Snapshot,
     build, build_listed, diff, resolve,
@@ -207,7 +209,8 @@ fn a_snapshot_says_its_key_and_when_a_signal_was_first_seen_and_others_have_the_
 
 #[test]
 fn two_versions_of_a_list_are_one_to_whoever_names_it_and_no_delta_touches_them() {
-    let snapshots = || vec![open(&meta(4, 128), vec![super::block(1)]), open(&meta(5, 128), vec![super::block(2)])];
+    let snapshots =
+        || vec![open(&meta(4, 128), vec![super::block(1)]), open(&meta(5, 128), vec![super::block(2)])];
     let base = ListBase::new(snapshots()).unwrap();
     let view = ListView { base: &base, overlay: &Overlay::new(&base) };
     assert!(view.is_one(0, 1) && view.is_one(1, 0) && view.is_one(0, 0));
@@ -216,7 +219,8 @@ fn two_versions_of_a_list_are_one_to_whoever_names_it_and_no_delta_touches_them(
     let mut hits = Hits::new();
     view.probe(&card(1), &mut hits);
     assert!(hits.is_empty());
-    let error = Overlay::new(&base).apply(&base, 1, "acme", &shared("consortium_card", vec![super::block(9)]));
+    let error =
+        Overlay::new(&base).apply(&base, 1, "acme", &shared("consortium_card", vec![super::block(9)]));
     assert!(error.unwrap_err().message.contains("epochs"));
     for (more, says) in [(meta(6, 128), "two successive versions"), (meta(4, 30), "there twice")] {
         let mut all = snapshots();
@@ -229,7 +233,8 @@ fn two_versions_of_a_list_are_one_to_whoever_names_it_and_no_delta_touches_them(
     assert!(error.unwrap_err().message.contains("card tags of 30 bits"));
     // A list that deltas made under the name stays one of its own.
     let nothing = ListBase::new(vec![]).unwrap();
-    let made = Overlay::new(&nothing).apply(&nothing, 1, "acme", &shared("consortium_card", vec![super::block(7)]));
+    let made =
+        Overlay::new(&nothing).apply(&nothing, 1, "acme", &shared("consortium_card", vec![super::block(7)]));
     let moved = made.unwrap().rebase(&nothing, &base, (0, 0)).unwrap();
     let view = ListView { base: &base, overlay: &moved };
     view.probe(&card(7), &mut hits);

@@ -22,6 +22,13 @@ pub struct ConsortiumKey {
     pub key: Zeroizing<[u8; 32]>,
 }
 
+impl ConsortiumKey {
+    /// A version of the key. The caller wipes its own copy.
+    pub fn new(version: u32, key: &[u8; 32]) -> ConsortiumKey {
+        ConsortiumKey { version, key: Zeroizing::new(*key) }
+    }
+}
+
 impl std::fmt::Debug for ConsortiumKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ConsortiumKey(version {})", self.version)
@@ -51,7 +58,8 @@ fn versions(dir: &Path) -> Result<Vec<u32>> {
 pub fn load(dir: &Path) -> Result<Vec<(u32, Zeroizing<[u8; 32]>)>> {
     let versions = versions(dir)?;
     let Some(last) = versions.last().copied() else { return Ok(Vec::new()) };
-    let alive = versions.into_iter().filter(|version| *version == last || last.checked_sub(1) == Some(*version));
+    let alive =
+        versions.into_iter().filter(|version| *version == last || last.checked_sub(1) == Some(*version));
     alive.map(|version| Ok((version, read(&path(dir, version))?))).collect()
 }
 
@@ -130,7 +138,9 @@ impl Node {
             }
         }
         if self.follows.load(Ordering::Acquire) {
-            bail!("a file is followed, so the consortium's keys are exchanged at a restart; nothing was changed");
+            bail!(
+                "a file is followed, so the consortium's keys are exchanged at a restart; nothing was changed"
+            );
         }
         for key in keys {
             write(&self.keys.dir, key)?;

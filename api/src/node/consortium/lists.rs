@@ -2,9 +2,9 @@
 //! stay as they are. The store keeps it by hash, so a restart keeps it in force and `verify` judges by it.
 
 use super::rows::ConsortiumRow;
+use crate::node::Node;
 use crate::node::fold;
 use crate::node::keys::NodeKeys;
-use crate::node::Node;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::domain::{Audience, Effect, GenerationId, Outcome, Subject, SubjectKind};
 use interdict_engine::generation::{Generation, PartKind};

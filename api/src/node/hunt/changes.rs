@@ -28,7 +28,9 @@ pub(super) struct ChangedList {
 /// When the journal cannot be read.
 pub(super) fn of(node: &Node, sequence: u64, published: &GenerationId) -> Result<Option<Vec<ChangedList>>> {
     let before = match sequence.checked_sub(1).filter(|before| *before > 0) {
-        Some(before) => node.reader.read_many(&[(RecordKind::Accepted, before)]).map_err(|e| anyhow!("{e}"))?,
+        Some(before) => {
+            node.reader.read_many(&[(RecordKind::Accepted, before)]).map_err(|e| anyhow!("{e}"))?
+        }
         None => return Ok(None),
     };
     let Some(Some(before)) = before.into_iter().next() else { return Ok(None) };

@@ -66,13 +66,7 @@ impl Plan {
         }
         Ok(plan)
     }
-    fn add(
-        &mut self,
-        node: &Node,
-        accepted: Accepted,
-        before: Option<&Lists>,
-        view: &View,
-    ) -> Result<()> {
+    fn add(&mut self, node: &Node, accepted: Accepted, before: Option<&Lists>, view: &View) -> Result<()> {
         let (sequence, at_ms) = (accepted.sequence, accepted.event.arrival_ms);
         let learned = |what| Learned { sequence, at_ms, what };
         match accepted.event.body {
@@ -89,10 +83,9 @@ impl Plan {
                 let learned = learned(LearnedWhat::Generation(generation));
                 self.lessons_only = false;
                 match changes::of(node, sequence, &generation)? {
-                    Some(changed) => self.changed.extend(changed.into_iter().map(|list| Changed {
-                        learned: learned.clone(),
-                        list,
-                    })),
+                    Some(changed) => self
+                        .changed
+                        .extend(changed.into_iter().map(|list| Changed { learned: learned.clone(), list })),
                     None => self.all = Some(learned),
                 }
             }

@@ -221,6 +221,7 @@ fn it_is_known_how_it_stands_with_every_statement() {
             alliance: ALLIANCE.into(),
             member: MemberId(member),
             number: 3,
+            period: "2026-11".into(),
             statement: hash_of(&text(member)),
             ground: Ground::Usage,
             reason: "one query is not ours".into(),

@@ -103,11 +103,11 @@ fn worlds() -> impl Strategy<Value = World> {
     ];
     let price = (0u64..3_000_000, 0u64..300);
     (
-        prop::collection::vec((0u16..6, 0usize..3, 0u32..5_000), 0..60),
+        prop::collection::vec((0u16..6, 0usize..2, 0u32..5_000), 0..60),
         (prop::sample::select(vec!["EUR", "JPY", "KWD", "CLF"]), credit),
-        prop::collection::vec(price, 10),
+        prop::collection::vec(price, 8),
         (0i64..5_000, 0i64..5_000),
-        prop::collection::btree_map((0u16..6, 1u64..4), 1u64..50, 0..6),
+        prop::collection::btree_map((0u16..6, 1u32..4), 1u64..50, 0..6),
         prop::collection::btree_map(0u16..6, (0u64..2_000_000, 0u64..500), 0..5),
     )
         .prop_map(|(leaves, (currency, credit), prices, minimums, credits, reports)| {

@@ -73,6 +73,7 @@ fn dispute() -> Dispute {
         alliance: ALLIANCE.into(),
         member: MemberId(3),
         number: 3,
+        period: "2026-11".into(),
         statement: [5; 32],
         ground: Ground::Usage,
         reason: "leaf 1205 is not ours".into(),
@@ -204,4 +205,26 @@ fn currencies_are_those_of_iso_4217() {
     let prices = [2_500, 10_000, 1_000_000, 3, 0].map(|micro| euro.price(micro));
     assert_eq!(prices, ["0.0025", "0.01", "1.00", "0.000003", "0.00"]);
     assert_eq!([1_000_000, 500_000].map(|micro| yen.price(micro)), ["1", "0.5"]);
+}
+
+/// The examples of `docs/formats/billing.md`, and that they are those of the alliance here, so that they cannot age.
+#[test]
+fn the_examples_of_the_documentation_are_records() {
+    let page = include_str!("../../../../docs/formats/billing.md");
+    let examples: Vec<&str> = page.split("```\n").filter(|text| text.starts_with("interdict/")).collect();
+    let bill = world().bill();
+    let mut dispute = dispute();
+    dispute.statement = hash_of(&bill.statements[&MemberId(3)].encode().unwrap());
+    let expected = [
+        tariff().encode(),
+        world().reports[0].encode(),
+        bill.statements[&MemberId(1)].encode(),
+        bill.settlement.encode(),
+        dispute.encode(),
+        deposit().encode(),
+    ];
+    for (example, expected) in examples.iter().zip(&expected) {
+        assert_eq!(example, expected.as_ref().unwrap());
+    }
+    assert_eq!(examples.len(), expected.len());
 }

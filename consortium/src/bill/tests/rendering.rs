@@ -16,7 +16,7 @@ fn a_statement_in_markdown_reads_as_a_bill() {
     for line in [
         "# Statement 3 for bank-a.example",
         "| Period | 2026-11 (2026-11-01 to 2026-11-30, UTC) |",
-        "| Confirmations | query log (proved) | 2 | 287 | 100 | 0.0025 | 0.47 |",
+        "| Exact tags (confirmations) | query log (proved) | 2 | 287 | 100 | 0.0025 | 0.47 |",
         "| Local hits | self-reported (signed, not proved) | – | 14 | 0 | 0.00 | 0.00 |",
         "| Payments screened | self-reported (signed, not proved) | – | 1,200,000 | 0 | 0.000003 | 3.60 |",
         "| Up to the period's minimum | tariff | | | | | 495.93 |",
@@ -53,7 +53,7 @@ fn an_overview_sums_to_zero_and_shows_who_pays_whom() {
     let text = overview_text(&bill);
     for line in [
         "# Settlement 3 of alliance.example",
-        "| Confirmations | query log (proved) | 7 | 547 | 1.76 |",
+        "| Exact tags (confirmations) | query log (proved) | 7 | 547 | 1.76 |",
         "| bank-c.example | standard | 0.01 | 85.83 | 85.82 | open |",
         "| alliance.example (operator) | | | | 801.03 | |",
         "| **Sum of nets** | | | | **0.00** | |",
@@ -102,7 +102,10 @@ fn usage_says_of_every_count_whether_it_is_proved() {
     let names = world.parties.iter().map(|party| (party.member, party.name.as_str())).collect();
     let view = UsageView { period: &world.basis.period, usage: &usage, reports: &reports, names: &names };
     let text = markdown::usage(&view);
-    assert!(text.contains("| bank-a.example | Confirmations | query log (proved) | 2 | 287 |"), "{text}");
+    assert!(
+        text.contains("| bank-a.example | Exact tags (confirmations) | query log (proved) | 2 | 287 |"),
+        "{text}"
+    );
     assert!(
         text.contains(&format!("| bank-a.example | Payments screened | {REPORTED} | – | 1,200,000 |")),
         "{text}"

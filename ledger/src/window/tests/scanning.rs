@@ -6,9 +6,7 @@ use super::{growing, payment, transaction};
 use interdict_engine::domain::{
     Effect, Entry, Field, KeyId, ListDelta, Subject, SubjectKind, Tag, Transaction,
 };
-use interdict_engine::lists::{
-    ConsortiumList, Hits, ListBase, ListMeta, ListView, Overlay, Snapshot, build,
-};
+use interdict_engine::lists::{ConsortiumList, Hits, ListBase, ListMeta, ListView, Overlay, Snapshot, build};
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
