@@ -17,6 +17,8 @@ pub mod letters;
 pub mod webhooks;
 pub mod backup;
 pub mod restore;
+pub mod hub;
+pub mod consortium;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -68,6 +70,10 @@ enum Verb {
     Backup(backup::Args),
     /// Make a data folder of a backup, checked.
     Restore(restore::Args),
+    /// Run an alliance's hub.
+    Hub(hub::Args),
+    /// Take part in an alliance as a member.
+    Consortium(consortium::Args),
 }
 
 /// Runs the command line; the process's exit code.
@@ -82,7 +88,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     signals::survive_file_limit();
-    if !matches!(cli.verb, Verb::Serve(_)) {
+    // A hub too outlives whoever reads its log.
+    if !matches!(cli.verb, Verb::Serve(_) | Verb::Hub(_)) {
         signals::end_on_closed_pipe();
     }
     let done = match cli.verb {
@@ -102,6 +109,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Webhooks(args) => webhooks::run(args),
         Verb::Backup(args) => backup::run(args),
         Verb::Restore(args) => restore::run(args),
+        Verb::Hub(args) => hub::run(args),
+        Verb::Consortium(args) => consortium::run(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("interdict: {error:#}");

@@ -16,6 +16,7 @@ pub mod follow;
 pub mod sinks;
 pub mod rail;
 pub mod webhooks;
+pub mod alliance;
 pub mod panics;
 pub mod calibrate;
 pub mod cli;

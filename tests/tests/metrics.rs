@@ -12,8 +12,15 @@ use std::process::{Command, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_interdict-under-test");
 
-/// Name and type of each row of the table, with the names of its labels.
+/// What the hub's metrics begin with: it is another process, with a port of its own.
+const HUB: &str = "interdict_hub_";
+
+/// Name and type of each row of the node's table, with the names of its labels.
 fn documented() -> BTreeMap<String, (String, Vec<String>)> {
+    all_documented().into_iter().filter(|(name, _)| !name.starts_with(HUB)).collect()
+}
+
+fn all_documented() -> BTreeMap<String, (String, Vec<String>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATIONS.md");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let rows = text.lines().filter(|line| line.starts_with("| `interdict_"));
@@ -123,6 +130,22 @@ fn the_metrics_are_those_of_the_table_with_its_types_and_labels() {
     }
     promtool(&text);
     promtool(&before.text);
+}
+
+#[test]
+fn the_hubs_metrics_are_those_documented() {
+    let text = interdict::alliance::hub::metrics::Metrics::new().text();
+    let documented: BTreeMap<_, _> =
+        all_documented().into_iter().filter(|(name, _)| name.starts_with(HUB)).collect();
+    let sorted = |families: BTreeMap<String, (String, Vec<String>)>| {
+        let sort = |(name, (kind, mut labels)): (String, (String, Vec<String>))| {
+            labels.sort();
+            (name, (kind, labels))
+        };
+        families.into_iter().map(sort).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(sorted(exposed(&text)), sorted(documented), "left: the hub, right: docs/OPERATIONS.md");
+    promtool(&text);
 }
 
 #[test]

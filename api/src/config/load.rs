@@ -55,7 +55,7 @@ pub fn load(path: &Path) -> Result<Loaded> {
     Ok(Loaded { config, hardware, chosen, path: path.to_owned(), text, overridden })
 }
 
-pub(super) fn explain(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
+pub(crate) fn explain(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
     let message = error.message();
     let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let place = match line {
