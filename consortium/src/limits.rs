@@ -109,8 +109,8 @@ pub const TEXT_AREA_BYTES_MAX: usize = 1 << 28;
 pub const EPOCH_ROWS_MAX: u64 = 1 << 28;
 /// Most contributions merged into a state at once; more are refused, and merged in several steps (which comes to the same).
 pub const MERGE_BODIES_MAX: usize = 4096;
-/// Latest time anywhere, in unix milliseconds: the end of the year 9999.
-pub const TIME_MS_MAX: u64 = 253_402_300_799_999;
+/// Latest time of a signal or an epoch, in unix milliseconds: the end of the year 9998 (jiff shows none of 9999's last days).
+pub const TIME_MS_MAX: u64 = 253_370_764_799_999;
 /// How far a contribution's `created_ms` may be ahead of the hub's clock, in milliseconds; further is refused.
 pub const CLOCK_AHEAD_MS_MAX: u64 = 300_000;
 /// Most errors that an import names; the number of others is told.

@@ -142,6 +142,15 @@ fn hunt(node: &Arc<Node>) {
     window.hold_back(true);
 }
 
+/// Holds that have expired by now end at any moment: before what stands is looked at, they have.
+fn until_timers_are_done(node: &Node) {
+    let began = Instant::now();
+    while node.with_core(|core| core.sequencer.book().expired(ARRIVAL_MS + 3_600_000).next().is_some()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "the timers stand still");
+        std::thread::sleep(2 * MS);
+    }
+}
+
 /// What the book says of each payment it knows: state of its last hold, and whether its release is proposed.
 type Stands = BTreeMap<u64, (HoldState, bool, u16)>;
 
@@ -363,6 +372,7 @@ fn a_hunt_comes_to_what_judging_everything_again_comes_to() {
         if publish.is_none() || round == 4 {
             submit(&node, &blocks(&node, &mut dice));
         }
+        until_timers_are_done(&node);
         let learned_last = node.with_core(|core| core.sequencer.book().unhunted().last().unwrap().sequence);
         // What has expired by now is ended by a thread, some time.
         while node.with_core(|core| core.sequencer.book().expired(clock.wall_ms()).next().is_some()) {

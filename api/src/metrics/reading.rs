@@ -181,6 +181,7 @@ impl Reading<'_> {
         self.gauges("interdict_ready", "1 when the node takes requests", &[], one(ready.into()));
         self.intake(node);
         self.finish(node);
+        self.consortium(node);
         let group = &["group"][..];
         let groups = &features.groups;
         let gauge = |value: fn(&interdict_engine::features::GroupStats) -> u64| {
@@ -325,6 +326,36 @@ impl Reading<'_> {
         );
         let duration = finish.duration.clone();
         self.now.register(Box::new(duration)).expect("the table's names are unique");
+    }
+
+    fn consortium(&self, node: &Node) {
+        let view = node.view();
+        let alive = node.consortium_versions();
+        let under = view.generation().lists().lists().iter().filter_map(|list| list.meta().consortium);
+        let missing = under.filter(|of| !alive.contains(&of.version)).count();
+        for (name, help, value) in [
+            (
+                "interdict_consortium_keys",
+                "Versions of the consortium's key that tags are made under",
+                alive.len(),
+            ),
+            ("interdict_consortium_keys_missing", "Consortium lists in force whose key is not held", missing),
+            ("interdict_consortium_candidates", "Payments that wait to be confirmed", node.confirming()),
+            (
+                "interdict_consortium_identifiers",
+                "Identifiers of candidates in memory",
+                node.keys.vault.len(),
+            ),
+        ] {
+            self.gauges(name, help, &[], vec![(vec![], value as i64)]);
+        }
+        let rows = node.finish.confirmed.all().map(|(answer, count)| (vec![answer.to_owned()], count));
+        self.counters(
+            "interdict_consortium_confirmations_total",
+            "Payments whose candidates were settled, by what was said of them",
+            &["answer"],
+            rows.collect(),
+        );
     }
 
     fn identity(&self, stats: &IdentityStats) {

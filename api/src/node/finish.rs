@@ -169,7 +169,11 @@ fn run(node: &Weak<Node>, stop: &AtomicBool, mut share: Share) {
                 drop(held);
                 if is_done {
                     // What nobody confirms is given up at its cut-off.
-                    if waits { thread::park_timeout(LATE_EVERY) } else { thread::park() }
+                    if waits {
+                        thread::park_timeout(LATE_EVERY)
+                    } else {
+                        thread::park()
+                    }
                     share.slept();
                 }
             }

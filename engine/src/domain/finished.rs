@@ -108,7 +108,8 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(Finished::decode(&bytes[..cut]).is_err());
         }
-        let confirmed = vec![Confirmation { field: 3, listed: true }, Confirmation { field: 9, listed: false }];
+        let confirmed =
+            vec![Confirmation { field: 3, listed: true }, Confirmation { field: 9, listed: false }];
         let recorded = Recorded { confirmed, ..finished.recorded.clone() };
         let with = Finished { recorded, ..finished.clone() };
         assert_eq!((Finished::decode(&with.encode()).unwrap(), with.encode()[0]), (with.clone(), 2));

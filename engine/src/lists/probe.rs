@@ -7,7 +7,9 @@ use super::layers::List;
 use super::layout::Row;
 use super::meta::{ConsortiumList, ListMeta};
 use super::overlay::{Added, Overlay};
-use crate::domain::{Confirmation, Effect, Entry, Field, KeyId, Outcome, Subject, SubjectKind, Transaction, Value};
+use crate::domain::{
+    Confirmation, Effect, Entry, Field, KeyId, Outcome, Subject, SubjectKind, Transaction, Value,
+};
 use crate::limits::HITS_RESERVED;
 use std::net::IpAddr;
 use std::ops::Deref;

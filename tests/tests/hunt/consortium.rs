@@ -3,10 +3,13 @@
 //! while payments come loses no match.
 
 use super::*;
+use interdict::answer::Source;
 use interdict::node::consortium::{Class, ConsortiumKey, ConsortiumRow, ConsortiumTerms};
+use interdict::node::finish::confirm::Answer;
 use interdict_engine::ErrorKind;
-use interdict_engine::domain::ReasonSource;
+use interdict_engine::domain::{Audience, Confirmation, ReasonSource};
 use interdict_engine::generation::PartKind;
+use interdict_engine::stage::SkipReason;
 use interdict_ingest::RequestContext;
 use rand::prelude::IndexedRandom;
 use serde_json::{Value, json};
@@ -49,6 +52,7 @@ fn signals(node: &Node, version: u32, share: f64, dice: &mut ChaCha8Rng) -> Vec<
 /// Hunts, and compares with judging everything; how many payments were judged for it.
 fn hunted(node: &Arc<Node>, round: &str) -> u64 {
     let figures = &node.window.as_ref().unwrap().figures;
+    until_timers_are_done(node);
     let learned_last = node.with_core(|core| core.sequencer.book().unhunted().last().unwrap().sequence);
     let before = stands(node);
     let expected = brute_force(node, &before, learned_last);
@@ -149,17 +153,17 @@ fn epochs_and_changed_files_are_hunted_by_what_differs() {
         assert!(lists.count() >= 4, "the epoch's lists are there after each publication");
         node.close().unwrap();
     }
-    let data = folder.path().to_str().unwrap();
+    verified(&deployment, folder.path());
+}
+
+/// Every verdict of a folder is made again, and comes out as recorded.
+fn verified(deployment: &Deployment, folder: &Path) {
     let out = Command::new(env!("CARGO_BIN_EXE_interdict-under-test"))
-        .args(["verify", "--data", data, "--config", deployment.config.to_str().unwrap()])
+        .args(["verify", "--data", folder.to_str().unwrap(), "--config", deployment.config.to_str().unwrap()])
         .output()
         .unwrap();
-    assert!(
-        out.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&out.stdout),
-        String::from_utf8_lossy(&out.stderr)
-    );
+    let told = [&out.stdout[..], &out.stderr[..]].concat();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&told));
 }
 
 /// What was learned by payments themselves, so that a round's figures are those of its publication.
@@ -264,4 +268,121 @@ fn a_key_exchanged_while_payments_come_loses_no_match() {
         drop(settled);
         node.close().unwrap();
     }
+}
+
+/// Waits for something that another thread does.
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(2 * MS);
+    }
+}
+
+#[test]
+fn candidates_are_finished_once_by_what_is_said_of_them() {
+    const PANS: [&str; 4] = ["4111111111111111", "5555555555554444", "4012888888881881", "378282246310005"];
+    let (deployment, folder, clock) = (deployment(), tempfile::tempdir().unwrap(), clock());
+    let node = open(&deployment, folder.path(), 0, &clock);
+    node.exchange_consortium_keys(&[key(5)]).unwrap();
+    let keys = node.keys.tags.clone();
+    // The first bits of three cards are listed; of which the rest is, only the tag service knows.
+    let row = |pan: &&str| ConsortiumRow {
+        kind: SubjectKind::Card,
+        version: 5,
+        tag: keys.consortium(5).unwrap().tag(SubjectKind::Card, pan).cut(30),
+        bits: 30,
+        reason: "skimmed".into(),
+        severity: 90,
+        class: Class::Trusted,
+        first_seen_ms: Some(ARRIVAL_MS - 61_000),
+        expires_ms: None,
+        member: Some("bank-a.example".into()),
+        text: None,
+    };
+    let terms = ConsortiumTerms { unconfirmed: Outcome::Hold, ..ConsortiumTerms::default() };
+    node.publish_consortium(PANS[..3].iter().map(row), &terms, clock.wall_ms()).unwrap();
+    let decoder = Decoder::new(node.keys.tags.clone());
+    let mut sequences = Vec::new();
+    for (at, pan) in PANS.iter().enumerate() {
+        let Answered::Decided(settled) = node.call(payment_of(&decoder, &format!("c-{at}"), pan)) else {
+            panic!()
+        };
+        let verdict = &settled.verdict;
+        let late = vec![(interdict_engine::Stage::Lists, SkipReason::ConfirmLate)];
+        let expected = if at < 3 { (Outcome::Hold, late) } else { (Outcome::Approve, vec![]) };
+        assert_eq!((verdict.outcome, verdict.skipped.clone()), expected, "{pan}");
+        sequences.push(verdict.sequence);
+        if at == 0 {
+            let (reasons, _) = Source::from(&*settled).reasons(Audience::Internal);
+            let told = serde_json::to_value(&reasons).unwrap();
+            let detail =
+                told.as_array().unwrap().iter().find(|r| r["rule"] == "lists/consortium_card").unwrap();
+            let detail = &detail["detail"];
+            assert_eq!((&detail["class"], &detail["member"]), (&json!("trusted"), &json!("bank-a.example")));
+            assert_eq!((&detail["age_s"], &detail["candidate"]), (&json!(60), &json!(true)));
+            assert_eq!((&detail["reason"], &detail["severity"]), (&json!("skimmed"), &json!(90)));
+        }
+    }
+    let candidates = node.candidates(0, 10);
+    let told: Vec<_> =
+        candidates.iter().map(|c| (c.sequence, c.identifier.as_ref().unwrap().canonical())).collect();
+    assert_eq!(told, sequences[..3].iter().copied().zip(PANS).collect::<Vec<_>>());
+    assert!(!format!("{candidates:?}").contains(PANS[0]), "it shows no identifier");
+    assert_eq!(node.candidates(sequences[0], 1)[0].sequence, sequences[1]);
+    drop((candidates, decoder));
+    node.close().unwrap();
+
+    // After a restart they wait again, without the identifiers.
+    let node = open(&deployment, folder.path(), 2, &clock);
+    wait_for("they wait again", || node.confirming() == 3);
+    assert!(node.candidates(0, 10).iter().all(|one| one.identifier.is_none()));
+    let card = Field::Card as u8;
+    let said = |listed| Answer::Said(vec![Confirmation { field: card, listed }]);
+    let answers = [said(true), said(false), Answer::Late];
+    assert!(!node.confirm(sequences[3], said(true)));
+    for (sequence, answer) in sequences.iter().zip(&answers) {
+        assert!(node.confirm(*sequence, answer.clone()));
+        assert!(!node.confirm(*sequence, said(true)), "what was said is said");
+    }
+    let finished =
+        |at: usize| node.given(sequences[at]).unwrap().unwrap().finished.map(|(finished, _)| finished);
+    wait_for("all are finished", || (0..3).all(|at| finished(at).is_some()));
+    let outcomes = [0, 1, 2].map(|at| finished(at).unwrap().verdict.outcome);
+    assert_eq!(outcomes, [Outcome::Decline, Outcome::Approve, Outcome::Hold]);
+    let late = [0, 1, 2].map(|at| !finished(at).unwrap().verdict.skipped.is_empty());
+    assert_eq!((late, node.confirming(), finished(3)), ([false, false, true], 0, None));
+    let frees = |at: usize| {
+        node.with_core(|core| core.sequencer.book().latest(sequences[at]).unwrap().1.frees.is_some())
+    };
+    wait_for("its release is proposed", || frees(1));
+    assert!(!frees(0) && !frees(2));
+    let counts: Vec<_> = node.finish.confirmed.all().collect();
+    assert_eq!(counts, [("listed", 1), ("not_listed", 1), ("late", 1)]);
+
+    // What becomes known of the payments is known of the signals.
+    for (at, label) in [(0, Label::Fraud), (1, Label::Good), (3, Label::Fraud)] {
+        let body = Body::Label { target: sequences[at], label, time_ms: ARRIVAL_MS + at as i64 };
+        let event = Event { tenant: "default".into(), arrival_ms: ARRIVAL_MS, body };
+        submit(
+            &node,
+            &[Submission { event, identity: None, alias: None, payment_digest: 0, refers_to: None }],
+        );
+    }
+    let all = node.consortium_outcomes(0, 100).unwrap();
+    let tags = [0, 1].map(|at| row(&PANS[at]).tag);
+    let told: Vec<_> =
+        all.rows.iter().map(|row| (row.payment, row.tag, row.confirmed, row.time_ms)).collect();
+    assert_eq!(
+        told,
+        [(sequences[0], tags[0], true, ARRIVAL_MS), (sequences[1], tags[1], false, ARRIVAL_MS + 1)]
+    );
+    assert!(all.rows.iter().all(|row| (row.version, row.bits, row.kind) == (5, 30, SubjectKind::Card)));
+    // Page by page they are the same, and behind the last there is nothing.
+    let first = node.consortium_outcomes(0, 1).unwrap();
+    let rest = node.consortium_outcomes(first.through, 100).unwrap();
+    assert_eq!([first.rows, rest.rows].concat(), all.rows);
+    assert!(node.consortium_outcomes(all.through, 100).unwrap().rows.is_empty());
+    node.close().unwrap();
+    verified(&deployment, folder.path());
 }

@@ -3,10 +3,10 @@
 
 use crate::node::Node;
 use anyhow::{Result, anyhow};
+use interdict_engine::domain::GenerationId;
 use interdict_engine::domain::{
     Accepted, Act, Body, Decided, EventKind, Finished, Label, Reason, ReasonSource, Subject, SubjectKind, Tag,
 };
-use interdict_engine::domain::GenerationId;
 use interdict_ledger::journal::RecordKind;
 use std::collections::BTreeSet;
 
@@ -153,7 +153,10 @@ impl Node {
         }
         Ok(rows)
     }
-    fn generation_by(&self, id: &GenerationId) -> Result<std::sync::Arc<interdict_engine::generation::Generation>> {
+    fn generation_by(
+        &self,
+        id: &GenerationId,
+    ) -> Result<std::sync::Arc<interdict_engine::generation::Generation>> {
         match self.is_built(&id.hash) {
             Some(generation) => Ok(generation),
             None => self.generation(id),
