@@ -136,3 +136,39 @@ fn a_signed_note_over_a_pack_counts_by_trusted_keys_only() {
     assert_eq!(Trust::new(&["RWQ"], none).unwrap_err().kind, ErrorKind::Malformed);
     assert!(Trust::default().is_empty() && !trust.is_empty());
 }
+
+proptest! {
+    /// Texts that look like signatures and records, and any bytes: refused, never a panic, whatever the crates do inside.
+    #[test]
+    fn any_bytes_as_signatures_are_refused(
+        noise in prop::collection::vec(any::<u8>(), 0..300),
+        lines in prop::collection::vec(prop::sample::select(&LINES), 0..8),
+    ) {
+        let trust = Trust::new(&[MINISIGN], &[NOTE]).unwrap();
+        for bytes in [noise, lines.concat().into_bytes()] {
+            let all = Signatures { manifest: Some(bytes.clone()), minisig: Some(bytes.clone()), note: None };
+            prop_assert!(trust.verify(&all, []).is_err());
+            let note = Signatures { note: Some(bytes.clone()), ..Signatures::default() };
+            prop_assert!(trust.verify(&note, []).is_err());
+            if let Ok(text) = String::from_utf8(bytes)
+                && let Ok(admitted) = Admitted::decode(&text)
+            {
+                prop_assert_eq!(admitted.encode().unwrap(), text);
+            }
+        }
+    }
+}
+const MINISIGN: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+const NOTE: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+const LINES: [&str; 10] = [
+    "untrusted comment: x\n",
+    "RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\n",
+    "trusted comment: \n",
+    "wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==\n",
+    "interdict/admitted-packs/v1\n",
+    "pack a\nversion 1\ncontent 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\n",
+    "folder 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\n",
+    "interdict/pack/v1\nname a\nversion 1\n",
+    "\n",
+    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n",
+];
