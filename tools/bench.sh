@@ -12,7 +12,7 @@ work=$target/interdict-bench
 # CURVE_S is the length of one point of the curves, SURGE_S of the overload and of what follows it.
 WARM_S=${WARM_S:-0.5} MEASURE_S=${MEASURE_S:-1} ROUNDS=${ROUNDS:-4} RATE=${RATE:-2000} RUNS=${RUNS:-2}
 CURVE_S=${CURVE_S:-4} SURGE_S=${SURGE_S:-4} RESTART_EVENTS=${RESTART_EVENTS:-1000000}
-SETTLE_EVENTS=${SETTLE_EVENTS:-1000000}
+SETTLE_EVENTS=${SETTLE_EVENTS:-1000000} LEAVES=${LEAVES:-10000000}
 SECONDS=0
 left_out=()
 step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
@@ -58,6 +58,9 @@ step "a start with an image of the state and one from the journal, $RESTART_EVEN
 
 step "the window hunted for a changed pack beside a replay, and the gate beside a map, $SETTLE_EVENTS payments"
 "$target/release/interdict-bench" settle --binary "$target/release/interdict" --work "$work" --events "$SETTLE_EVENTS"
+
+step "a log of the consortium with $LEAVES leaves"
+"$target/release/interdict-bench" log --work "$work" --leaves "$LEAVES"
 
 step "three times saturation, and a tenant at ten times its share"
 "$target/release/interdict-bench" surges --binary "$target/release/interdict" --work "$work" \

@@ -38,6 +38,8 @@ pub enum Command {
     Restart(RestartArgs),
     /// Measure hunts of the settlement window beside a replay, and the gate beside a map
     Settle(SettleArgs),
+    /// Measure a log of the consortium at its full length: size on disk, proofs, opening
+    Log(LogArgs),
     /// Show a day on the settlement clock: what is learned at noon stops in the evening what was approved in the morning
     DemoRetrohunt(DemoArgs),
     /// Overload and fair against a server of their own, pinned to one core with the generator on another
@@ -276,6 +278,16 @@ pub struct SettleArgs {
     /// Rounds of payments without a hunt beside them, and as many with; 0 leaves that out
     #[arg(long, default_value_t = 5)]
     pub rounds: usize,
+}
+
+#[derive(Args)]
+pub struct LogArgs {
+    /// Where the log and translog.json go
+    #[arg(long, default_value = "target/interdict-bench")]
+    pub work: PathBuf,
+    /// Leaves
+    #[arg(long, default_value_t = 10_000_000)]
+    pub leaves: u64,
 }
 
 #[derive(Args)]

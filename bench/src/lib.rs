@@ -8,5 +8,6 @@ pub mod load;
 pub mod payments;
 pub mod restart;
 pub mod settle;
+pub mod translog;
 pub mod demo;
 pub mod results;

@@ -5,7 +5,7 @@ mod args;
 
 use anyhow::Context;
 use args::{
-    Cli, Command, CurvesArgs, DemoArgs, EmptyArgs, LoadArgs, OverloadArgs, ReportArgs, RestartArgs,
+    Cli, Command, CurvesArgs, DemoArgs, EmptyArgs, LoadArgs, LogArgs, OverloadArgs, ReportArgs, RestartArgs,
     RunAllArgs, ServedArgs, SettleArgs, SurgesArgs, SwapArgs, WorldArgs,
 };
 use clap::Parser;
@@ -22,6 +22,7 @@ use interdict_bench::results::machine::Stamp;
 use interdict_bench::results::orchestrate::{self, Plan};
 use interdict_bench::results::{self, criterion};
 use interdict_bench::settle::{self, SettleConfig};
+use interdict_bench::translog;
 use interdict_bench::world::stream::Streamer;
 use interdict_bench::world::{World, WorldConfig, file, stages};
 use mimalloc::MiMalloc;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Curves(args) => curves(args),
         Command::Restart(args) => restart(args),
         Command::Settle(args) => settle(args),
+        Command::Log(args) => log(&args),
         Command::DemoRetrohunt(args) => demo(args),
         Command::Surges(args) => surges(args),
         Command::Report(args) => report(&args),
@@ -301,6 +303,14 @@ fn settle(args: SettleArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn log(args: &LogArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(args.leaves > 0, "leaves 0: expected 1 or more");
+    std::fs::create_dir_all(&args.work).with_context(|| args.work.display().to_string())?;
+    let report = translog::run(&args.work, args.leaves)?;
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(())
+}
+
 fn restart(args: RestartArgs) -> anyhow::Result<()> {
     let RestartArgs { config, work, events, runs, keep } = args;
     anyhow::ensure!(events > 0 && runs > 0, "events {events}, runs {runs}: expected 1 or more");
@@ -345,6 +355,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<()> {
     }
     all.extend(restart::results(&args.work, &stamp)?);
     all.extend(settle::results(&args.work, &stamp)?);
+    all.extend(translog::results(&args.work, &stamp)?);
     if let Some(surges) = results::surges::read(&args.work)? {
         all.extend(results::surges::results(&surges));
     }

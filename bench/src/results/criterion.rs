@@ -34,6 +34,7 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("os, none sealed", "redb, no sync", "redb without sync"),
     ("ours", "memcpy", "memcpy of the columns that are read"),
     ("ours", "std HashSet", "a std HashSet asked for every tag"),
+    ("ours", "ct-merkle", "ct-merkle, all leaves in memory"),
     ("ours", "std HashSet of fingerprints", "a std HashSet asked for every fingerprint, hits compared"),
 ];
 const ONE_DATABASE: &str = "one Hyperscan database over the joined text";
