@@ -3,6 +3,7 @@
 
 mod reading;
 
+use crate::alliance;
 use crate::answer::Source;
 use crate::http::entry::Entry;
 use crate::node::{Answered, Node};
@@ -12,7 +13,7 @@ use interdict_engine::rules::{Class, Mode};
 use prometheus::core::{AtomicU64 as U64, GenericCounter, GenericCounterVec};
 use prometheus::{Encoder, Histogram, HistogramOpts, Opts, Registry, TextEncoder};
 use reading::Reading;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 type Counters = GenericCounterVec<U64>;
@@ -39,6 +40,8 @@ pub struct Metrics {
     skew: Histogram,
     undurable: GenericCounter<U64>,
     webhooks: OnceLock<Figures>,
+    /// Of nothing where nobody has set it: the metrics are there all the same.
+    consortium: OnceLock<Arc<alliance::node::Figures>>,
 }
 
 impl Default for Metrics {
@@ -127,6 +130,7 @@ impl Metrics {
                 vec![1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0, 604_800.0],
             ),
             webhooks: OnceLock::new(),
+            consortium: OnceLock::new(),
             registry,
         };
         metrics.begin_at_zero();
@@ -230,6 +234,12 @@ impl Metrics {
         drop(self.webhooks.set(figures));
     }
 
+    /// Tells of the member's part in an alliance too, from now on.
+    pub fn watch_consortium(&self, figures: Arc<alliance::node::Figures>) {
+        // A node is one member's, from its start on.
+        drop(self.consortium.set(figures));
+    }
+
     /// The exposition, with what the node counts itself read now.
     pub fn text(&self, node: &Node, entry: &Entry, lag: Duration) -> String {
         let now = Registry::new();
@@ -238,6 +248,7 @@ impl Metrics {
         if let Some(figures) = self.webhooks.get() {
             reading.webhooks(figures);
         }
+        reading.member(self.consortium.get_or_init(Arc::default));
         reading.turns(entry);
         reading.seconds("interdict_io_lag_seconds", "How late the I/O threads are", lag);
         let mut families = self.registry.gather();

@@ -1,5 +1,6 @@
 //! `interdict serve`: the node behind HTTP, until SIGTERM.
 
+use crate::alliance;
 use crate::config::{self, settlement};
 use crate::follow::Following;
 use crate::http::auth::ApiKeys;
@@ -132,6 +133,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     app.metrics.watch_webhooks(webhooks.figures());
     let told = (!webhooks.is_empty()).then(|| webhooks.start(node.notices.clone()));
     let rail = rail::follower::start(&node)?;
+    let alliance = alliance::node::start(&node)?;
+    if let Some((_, figures)) = &alliance {
+        app.metrics.watch_consortium(figures.clone());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .event_interval(EVENT_INTERVAL)
@@ -153,6 +158,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     if let Some(rail) = rail {
         rail.end();
+    }
+    if let Some((alliance, _)) = alliance {
+        alliance.end();
     }
     node.close()?;
     Ok(ExitCode::SUCCESS)

@@ -126,6 +126,7 @@ fn check(config: &Config) -> Result<()> {
     }
     crate::node::signed::trust(&config.packs)?;
     super::outward::check(config)?;
+    super::consortium::check(config)?;
     let (fold_at, fold_at_max) = (config.lists.fold_at, interdict_engine::limits::OVERLAY_ENTRIES_MAX);
     if !(1..=fold_at_max).contains(&fold_at) {
         bail!("lists.fold_at = {fold_at}: expected 1 to {fold_at_max} changes");

@@ -3,6 +3,7 @@
 
 pub mod schema;
 pub mod outward;
+pub mod consortium;
 pub mod load;
 pub mod profiles;
 pub mod settlement;

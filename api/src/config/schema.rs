@@ -1,5 +1,6 @@
 //! What the TOML file may say, section by section, with the defaults. Sections are named by the path's nouns.
 
+use super::consortium::ConsortiumSection;
 use super::outward::{RailSection, WebhooksSection};
 use super::settlement;
 use crate::node::disk::{SyncLate, WhenUnwritable};
@@ -53,6 +54,8 @@ pub struct Config {
     pub rail: RailSection,
     /// Notices to others' servers.
     pub webhooks: WebhooksSection,
+    /// The alliance that the node is a member's of.
+    pub consortium: ConsortiumSection,
     /// When payments settle, what can stop them, how holds end.
     pub settlement: settlement::Section,
     /// What differs from tenant to tenant.

@@ -1,6 +1,7 @@
 //! What the node counts itself, read when somebody asks for the metrics.
 
 mod keys;
+mod member;
 mod archive;
 mod settlement;
 mod snapshots;
@@ -232,8 +233,11 @@ impl Reading<'_> {
     }
 
     pub fn seconds(&self, name: &str, help: &str, value: Duration) {
+        self.float(name, help, value.as_secs_f64());
+    }
+    fn float(&self, name: &str, help: &str, value: f64) {
         let gauge = Gauge::new(name, help).expect("the table's names are valid");
-        gauge.set(value.as_secs_f64());
+        gauge.set(value);
         self.now.register(Box::new(gauge)).expect("the table's names are unique");
     }
     fn intake(&self, node: &Node) {

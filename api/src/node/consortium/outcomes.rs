@@ -52,7 +52,7 @@ impl Node {
     /// What became known of the consortium's signals by events after `after` (0: from the beginning, else what
     /// [`ConsortiumOutcomes::through`] said; it outlives restarts): a label, or the end of a hold by a person. At most
     /// `events_max` such events are looked at. Of a payment those signals count that its verdict names, as answered, as
-    /// finished, or as the hold's. A candidate counts as a signal; whether it was confirmed is not asked.
+    /// finished, or as the hold's. A candidate counts only where it was confirmed: else the payment met another identifier.
     ///
     /// # Errors
     /// When the journal cannot be read, or a generation is no longer kept.
@@ -111,8 +111,11 @@ impl Node {
             let verdict = Decided::decode(&record.open)?.verdict;
             reasons.push((verdict.generation, verdict.reasons));
         }
+        // Of a cut tag it is known only by these whether it meant this payment.
+        let mut confirmed_fields = Vec::new();
         if let Some(record) = &records[1] {
-            let verdict = Finished::decode(&record.open)?.verdict;
+            let Finished { verdict, recorded, .. } = Finished::decode(&record.open)?;
+            confirmed_fields.extend(recorded.confirmed.iter().filter(|one| one.listed).map(|one| one.field));
             reasons.push((verdict.generation, verdict.reasons));
         }
         self.with_core(|core| {
@@ -123,19 +126,22 @@ impl Node {
         let mut rows = BTreeSet::new();
         for (generation, reasons) in reasons {
             let entries = reasons.iter().filter_map(|reason| match reason.source {
-                ReasonSource::Entry { list, entry, .. } => Some((list, entry)),
+                ReasonSource::Entry { list, entry, field } => Some((list, entry, field)),
                 _ => None,
             });
-            let entries: Vec<(u16, u64)> = entries.collect();
+            let entries: Vec<(u16, u64, u8)> = entries.collect();
             if entries.is_empty() {
                 continue;
             }
             let generation = self.generation_by(&generation)?;
-            for (list, entry) in entries {
+            for (list, entry, field) in entries {
                 let Some(list) = generation.lists().list(list).filter(|list| entry < list.rows()) else {
                     continue;
                 };
                 let Some(of) = list.meta().consortium else { continue };
+                if of.bits < 128 && !confirmed_fields.contains(&field) {
+                    continue;
+                }
                 let Subject::Tag { kind, tag } = list.entry(entry).subject else { continue };
                 let Said { sequence, payment, confirmed, time_ms } = *said;
                 let (version, bits) = (of.version, of.bits);
