@@ -13,3 +13,5 @@ mod input;
 mod billing;
 #[path = "alliance/crash.rs"]
 mod crash;
+#[path = "alliance/node.rs"]
+mod node;

@@ -15,3 +15,6 @@ pub mod hub;
 
 // Everybody else.
 pub mod member;
+
+// A member's part in its node.
+pub mod node;

@@ -99,10 +99,9 @@ impl ConsortiumSection {
 pub fn check(config: &Config) -> Result<()> {
     let section = &config.consortium;
     section.terms()?;
-    for (key, value, max) in [
-        ("sync_every_s", section.sync_every_s, SYNC_S_MAX),
-        ("gather_ms", section.gather_ms, GATHER_MS_MAX),
-    ] {
+    for (key, value, max) in
+        [("sync_every_s", section.sync_every_s, SYNC_S_MAX), ("gather_ms", section.gather_ms, GATHER_MS_MAX)]
+    {
         if !(1..=max).contains(&value) {
             bail!("consortium.{key} = {value}: expected 1 to {max}");
         }

@@ -39,17 +39,30 @@ pub fn contribute(
     legal_basis: Option<&str>,
     mut progress: impl FnMut(u64),
 ) -> Result<Contributed> {
-    let registry = session.registry()?;
-    let policies = policies(registry.rules())?;
-    let (me, alliance) = (session.me()?.id, registry.alliance().to_owned());
-    let number = registry.latest(Numbered::Contribution, Some(me)).map_or(1, |latest| latest.number + 1);
+    let policies = policies(session.registry()?.rules())?;
     let needs_key = said.iter().any(|one| policies.get(one.kind).is_some_and(|p| p.privacy != Privacy::Open));
     // A manifest of open text only names the version in force all the same.
     let version = session.newest_version()?;
     let key = if needs_key { Some(session.tag_key(version)?) } else { None };
     let (keys, asked) = keys_of(session, said, &policies, key.as_ref(), version, &mut progress)?;
     let mut rows: Vec<Row<'_>> = said.iter().zip(keys).map(|(one, key)| one.row(key)).collect();
-    let body = Body::write(&mut rows)?;
+    Ok(Contributed { asked, ..send_rows(session, &mut rows, version, legal_basis)? })
+}
+
+/// Contributes rows whose keys are known, under a version of the tag key; their order is put right.
+///
+/// # Errors
+/// As [`contribute`].
+pub fn send_rows(
+    session: &mut Session,
+    rows: &mut [Row<'_>],
+    version: u32,
+    legal_basis: Option<&str>,
+) -> Result<Contributed> {
+    let registry = session.registry()?;
+    let (me, alliance) = (session.me()?.id, registry.alliance().to_owned());
+    let number = registry.latest(Numbered::Contribution, Some(me)).map_or(1, |latest| latest.number + 1);
+    let body = Body::write(rows)?;
     let has_text = rows.iter().any(|row| !row.text.is_empty());
     let manifest = Manifest {
         alliance,
@@ -70,7 +83,7 @@ pub fn contribute(
     let mut note = Note::new(manifest.text()?)?;
     note.sign(&session.folder.sign_key()?);
     let leaf = send(session, &note, &body)?;
-    Ok(Contributed { number, leaf, rows: manifest.rows, asked })
+    Ok(Contributed { number, leaf, rows: manifest.rows, asked: 0 })
 }
 
 fn send(session: &mut Session, note: &Note, body: &[u8]) -> Result<u64> {

@@ -28,23 +28,37 @@ pub fn exact_tags(
     if items.len() > EVALUATE_ITEMS_MAX {
         bail!("{} identifiers in a batch, limit {EVALUATE_ITEMS_MAX}", items.len());
     }
-    let client = session.client()?;
-    let registry = session.registry()?;
     let (number, key) =
         match epoch.and_then(|manifest| Some((manifest.number, manifest.tag_keys.last()?.voprf))) {
             Some((number, key)) => (u32::try_from(number)?, key),
-            None => (0, registry.tag_key().context("the alliance has no tag key yet")?.key.voprf),
+            None => {
+                let newest = session.registry()?.tag_key().context("the alliance has no tag key yet")?;
+                (0, newest.key.voprf)
+            }
         };
     let mut fill = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system has randomness");
     let blinded = Blinded::new(items.iter().copied(), &mut Random::new(&mut fill))?;
-    let asked = blinded.request(number);
+    let (response, leaf) = evaluate(session, number, items.len(), &blinded.request(number))?;
+    let tags = blinded.finish(&response, &ServiceKey::from_bytes(&key)?)?;
+    Ok((tags, leaf))
+}
+
+/// The tag service's answer to so many blinded identifiers, `asked` as they are sent, and the index of the query's leaf. The
+/// request is signed, the promise checked and kept; the answer's proof is for who has blinded to check. `epoch` 0: none is
+/// held yet.
+///
+/// # Errors
+/// No hub, or one that refuses; a promise that does not hold.
+pub fn evaluate(session: &mut Session, epoch: u32, items: usize, asked: &[u8]) -> Result<(Vec<u8>, u64)> {
+    let client = session.client()?;
+    let registry = session.registry()?;
     let request = Request {
         log: registry.operator().logs.queries.name().to_owned(),
         member: session.id()?,
-        epoch: number,
+        epoch,
         service: Service::Confirm,
-        items: u32::try_from(items.len())?,
-        body: hash(&asked),
+        items: u32::try_from(items)?,
+        body: hash(asked),
         time_ms: now_ms(),
     };
     let mut note = Note::new(request.encode()?)?;
@@ -52,8 +66,8 @@ pub fn exact_tags(
     let encoded = note.encode();
     let mut body = (encoded.len() as u32).to_be_bytes().to_vec();
     body.extend_from_slice(encoded.as_bytes());
-    body.extend_from_slice(&asked);
-    let expected = answer_bytes(items.len());
+    body.extend_from_slice(asked);
+    let expected = answer_bytes(items);
     let answer = client.post("evaluate", &body, (expected + REST_BYTES_MAX) as u64)?;
     let cut = "the hub's answer is cut";
     let (response, rest) = answer.split_at_checked(expected).context(cut)?;
@@ -66,6 +80,5 @@ pub fn exact_tags(
         bail!("the hub records another query than the one that was asked");
     }
     promises::keep(&session.promises, &promise, &promised, Some(&opening))?;
-    let tags = blinded.finish(response, &ServiceKey::from_bytes(&key)?)?;
-    Ok((tags, promise.index))
+    Ok((response.to_vec(), promise.index))
 }

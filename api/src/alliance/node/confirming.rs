@@ -83,7 +83,10 @@ impl Confirming {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 figures.failed("confirm");
-                tracing::error!(error = format!("{error:#}"), "consortium: the epoch in memory does not read");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "consortium: the epoch in memory does not read"
+                );
                 return;
             }
         };
@@ -108,7 +111,11 @@ impl Confirming {
             let entry = fresh
                 .entry(sequence)
                 .or_insert_with(|| Waiting { candidates: Vec::new(), states: Vec::new() });
-            if entry.candidates.iter().all(|one| (one.field, one.version) != (candidate.field, candidate.version)) {
+            if entry
+                .candidates
+                .iter()
+                .all(|one| (one.field, one.version) != (candidate.field, candidate.version))
+            {
                 entry.candidates.push(candidate);
                 entry.states.push(State::Open { from_ms: 0 });
             }
@@ -150,7 +157,8 @@ impl Confirming {
     fn send(&mut self, session: &mut Session, epoch: &Epoch, snapshot: &Snapshot<'_>, figures: &Figures) {
         let mut fill = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system has randomness");
         while let Some(batch) = self.confirmer.next_batch(now_ms(), &mut Random::new(&mut fill)) {
-            let outcomes = match query::evaluate(session, Some(&epoch.manifest), batch.items, &batch.body) {
+            let number = epoch.manifest.number as u32;
+            let outcomes = match query::evaluate(session, number, batch.items, &batch.body) {
                 Ok((response, _)) => match self.confirmer.answered(batch.number, &response, now_ms()) {
                     Ok((outcomes, wrong)) => {
                         if let Some(wrong) = wrong {

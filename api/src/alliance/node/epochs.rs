@@ -52,12 +52,14 @@ impl Epoch {
     pub fn exchange_keys(&self, node: &Node, session: &Session) -> Result<()> {
         let key = |version| {
             let key = session.tag_key(version).with_context(|| format!("tag key {version}"))?;
-            Ok(ConsortiumKey::new(version, &key.to_bytes()))
+            Ok(ConsortiumKey::new(version, key.bytes()))
         };
         let mut keys = self.manifest.versions().into_iter().map(key).collect::<Result<Vec<_>>>()?;
         // What lists in force are under stays alive until they are replaced; then it goes (`publish`).
         for version in node.consortium_versions() {
-            if keys.len() < 2 && keys.iter().all(|key| key.version != version && key.version.abs_diff(version) == 1) {
+            if keys.len() < 2
+                && keys.iter().all(|key| key.version != version && key.version.abs_diff(version) == 1)
+            {
                 keys.push(key(version)?);
             }
         }
@@ -102,9 +104,9 @@ impl Epoch {
         let published = node.publish_consortium(rows, terms, now_ms)?;
         let alive = self.manifest.versions();
         if node.consortium_versions().iter().any(|version| !alive.contains(version)) {
-            let keys = alive.into_iter().map(|version| {
-                Ok(ConsortiumKey::new(version, &session.tag_key(version)?.to_bytes()))
-            });
+            let keys = alive
+                .into_iter()
+                .map(|version| Ok(ConsortiumKey::new(version, session.tag_key(version)?.bytes())));
             node.exchange_consortium_keys(&keys.collect::<Result<Vec<_>>>()?)?;
         }
         Ok(published)

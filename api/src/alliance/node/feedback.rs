@@ -11,15 +11,11 @@ use interdict_consortium::kind::Kind;
 use interdict_consortium::member::Role;
 use interdict_consortium::signal::{Key, Op, Row};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Events looked at in a round.
 const EVENTS_MAX: usize = 10_000;
 /// The file of how far they were.
 const THROUGH: &str = "feedback";
-
-/// What is told of.
-pub(super) struct Feedback;
 
 /// What a round told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,56 +28,52 @@ pub struct Told {
     pub unclear: u64,
 }
 
-impl Feedback {
-    pub fn new(_: &Arc<Node>) -> Result<Feedback> {
-        Ok(Feedback)
+/// One round.
+///
+/// # Errors
+/// The journal's, the folder's, the hub's: the next round begins at the same place.
+pub(super) fn step(node: &Node, session: &mut Session, epoch: &Epoch) -> Result<Told> {
+    let me = session.me()?;
+    if !me.can(Role::Consumer) && !me.can(Role::Contributor) {
+        return Ok(Told::default());
     }
-    /// One round.
-    ///
-    /// # Errors
-    /// The journal's, the folder's, the hub's: the next round begins at the same place.
-    pub fn step(&mut self, node: &Node, session: &mut Session, epoch: &Epoch) -> Result<Told> {
-        let me = session.me()?;
-        if !me.can(Role::Consumer) && !me.can(Role::Contributor) {
-            return Ok(Told::default());
-        }
-        let own = me.id;
-        let files = session.folder.files("")?;
-        let after = match files.read(THROUGH)? {
-            Some(bytes) => std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()),
-            None => Some(0),
+    let own = me.id;
+    let files = session.folder.files("")?;
+    let after = match files.read(THROUGH)? {
+        Some(bytes) => std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()),
+        None => Some(0),
+    };
+    let after: u64 = after.with_context(|| format!("{THROUGH}: expected a sequence"))?;
+    let outcomes = node.consortium_outcomes(after, EVENTS_MAX)?;
+    if outcomes.through == after {
+        return Ok(Told::default());
+    }
+    let snapshot = epoch.snapshot()?;
+    let version = session.newest_version()?;
+    let mut told = Told::default();
+    // The last word on a signal counts.
+    let mut rows: BTreeMap<Key, Row<'_>> = BTreeMap::new();
+    for outcome in &outcomes.rows {
+        let Some(row) = row_of(outcome, &snapshot) else {
+            told.unclear += 1;
+            continue;
         };
-        let after: u64 = after.with_context(|| format!("{THROUGH}: expected a sequence"))?;
-        let outcomes = node.consortium_outcomes(after, EVENTS_MAX)?;
-        if outcomes.through == after {
-            return Ok(Told::default());
+        // A member does not confirm its own; where others may not see whose a signal is, the merge leaves it out.
+        if row.member == Some(own) {
+            continue;
         }
-        let snapshot = epoch.snapshot()?;
-        let mut told = Told::default();
-        // The last word on a signal counts.
-        let mut rows: BTreeMap<Key, Row<'_>> = BTreeMap::new();
-        for outcome in &outcomes.rows {
-            let Some(row) = row_of(outcome, &snapshot) else {
-                told.unclear += 1;
-                continue;
-            };
-            // A member does not confirm its own; where others may not see whose a signal is, the merge leaves it out.
-            if row.member == Some(own) {
-                continue;
-            }
-            let op = if outcome.confirmed { Op::Confirmed } else { Op::FalseAlarm };
-            let met_ms = u64::try_from(outcome.time_ms).unwrap_or_default();
-            rows.insert(row.key, Row::outcome(row.key, op, met_ms));
-        }
-        let mut rows: Vec<Row<'_>> = rows.into_values().collect();
-        if !rows.is_empty() {
-            told.confirmed = rows.iter().filter(|row| row.op == Op::Confirmed).count() as u64;
-            told.false_alarms = rows.len() as u64 - told.confirmed;
-            contribute::send_rows(session, &mut rows, None)?;
-        }
-        files.write(THROUGH, outcomes.through.to_string().as_bytes())?;
-        Ok(told)
+        let op = if outcome.confirmed { Op::Confirmed } else { Op::FalseAlarm };
+        let met_ms = u64::try_from(outcome.time_ms).unwrap_or_default();
+        rows.insert(row.key, Row::outcome(row.key, op, met_ms));
     }
+    let mut rows: Vec<Row<'_>> = rows.into_values().collect();
+    if !rows.is_empty() {
+        told.confirmed = rows.iter().filter(|row| row.op == Op::Confirmed).count() as u64;
+        told.false_alarms = rows.len() as u64 - told.confirmed;
+        contribute::send_rows(session, &mut rows, version, None)?;
+    }
+    files.write(THROUGH, outcomes.through.to_string().as_bytes())?;
+    Ok(told)
 }
 
 /// The one row of the epoch that an outcome is about.

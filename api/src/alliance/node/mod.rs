@@ -7,7 +7,7 @@ mod epochs;
 mod feedback;
 mod figures;
 
-pub use figures::Figures;
+pub use figures::{Figures, STEPS};
 
 use crate::alliance::member::{MemberFolder, Session, sync};
 use crate::node::Node;
@@ -15,7 +15,6 @@ use crate::node::background::Background;
 use anyhow::{Context, Result};
 use confirming::Confirming;
 use epochs::Epoch;
-use feedback::Feedback;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -30,7 +29,7 @@ struct Part {
     session: Session,
     epoch: Option<Epoch>,
     confirming: Confirming,
-    feedback: Option<Feedback>,
+    tells_outcomes: bool,
     terms: crate::node::consortium::ConsortiumTerms,
     figures: Arc<Figures>,
 }
@@ -42,7 +41,9 @@ struct Part {
 /// A folder that is no member's, is not joined, or that another process holds; an epoch in it that does not read.
 pub fn start(node: &Arc<Node>) -> Result<Option<(Background, Arc<Figures>)>> {
     let section = &node.loaded.config.consortium;
-    let Some(folder) = section.folder.as_ref().map(|folder| node.loaded.resolve(folder)) else { return Ok(None) };
+    let Some(folder) = section.folder.as_ref().map(|folder| node.loaded.resolve(folder)) else {
+        return Ok(None);
+    };
     let session = MemberFolder::open(&folder).and_then(Session::open).context("[consortium]")?;
     let figures = Arc::new(Figures::started());
     let mut part = Part {
@@ -50,7 +51,7 @@ pub fn start(node: &Arc<Node>) -> Result<Option<(Background, Arc<Figures>)>> {
         session,
         epoch: None,
         confirming: Confirming::new(section.gather_ms)?,
-        feedback: section.feedback.then(|| Feedback::new(node)).transpose()?,
+        tells_outcomes: section.feedback,
         terms: section.terms()?,
         figures: figures.clone(),
     };
@@ -97,10 +98,10 @@ impl Part {
                 tracing::warn!(error = format!("{error:#}"), "consortium: no round with the hub");
             }
         }
-        if let Some(feedback) = &mut self.feedback
+        if self.tells_outcomes
             && let Some(epoch) = &self.epoch
         {
-            match feedback.step(&self.node, &mut self.session, epoch) {
+            match feedback::step(&self.node, &mut self.session, epoch) {
                 Ok(told) => self.figures.told(told),
                 Err(error) => {
                     self.figures.failed("feedback");
