@@ -3,6 +3,7 @@
 
 pub mod tls;
 pub mod folder;
+pub mod leaves;
 pub mod keyring;
 pub mod client;
 

@@ -27,27 +27,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Make the hub's keys and the genesis of an alliance; all founders sign it.
-    Init {
-        #[command(flatten)]
-        place: Place,
-        /// Name of the alliance, as in alliance.example.
-        #[arg(long)]
-        alliance: String,
-        #[command(flatten)]
-        about: About,
-        /// A founder's application (interdict consortium member apply).
-        #[arg(long = "founder", value_name = "FILE", required = true)]
-        founders: Vec<PathBuf>,
-        /// A rules record to begin with; else rules for a few founders that know one another.
-        #[arg(long, value_name = "FILE")]
-        rules: Option<PathBuf>,
-        /// Members that must rebuild and cosign an epoch, where no rules are given.
-        #[arg(long, value_name = "N")]
-        cosigners: Option<u16>,
-        /// Where the genesis goes that founders sign.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    Init(Box<Init>),
     /// Merge the founders' signatures and begin the governance log.
     Found {
         #[command(flatten)]
@@ -81,6 +61,29 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
+struct Init {
+    #[command(flatten)]
+    place: Place,
+    /// Name of the alliance, as in alliance.example.
+    #[arg(long)]
+    alliance: String,
+    #[command(flatten)]
+    about: About,
+    /// A founder's application (interdict consortium member apply).
+    #[arg(long = "founder", value_name = "FILE", required = true)]
+    founders: Vec<PathBuf>,
+    /// A rules record to begin with; else rules for a few founders that know one another.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Members that must rebuild and cosign an epoch, where no rules are given.
+    #[arg(long, value_name = "N")]
+    cosigners: Option<u16>,
+    /// Where the genesis goes that founders sign.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
 struct Place {
     /// Configuration file.
     #[arg(long)]
@@ -96,21 +99,7 @@ struct Place {
 /// A wrong configuration; a folder that is served, or not whole.
 pub fn run(args: Args) -> Result<ExitCode> {
     match args.verb {
-        Verb::Init { place, alliance, about, founders, rules, cosigners, out } => {
-            let rules = rules.map(|path| read_text(&path)).transpose()?;
-            let founders = founders.iter().map(|path| read_note(path)).collect::<Result<_>>()?;
-            let operator = about.read()?;
-            let founding = Founding { alliance, operator, founders, rules, cosigners };
-            let note = founding::init(&load(&place.config)?, founding)?;
-            std::fs::write(&out, note.encode()).with_context(|| out.display().to_string())?;
-            let hash = hex(&text_hash(note.text()));
-            print(place.json, json!({"genesis": hash, "out": out}), || {
-                format!(
-                    "genesis {hash}: each founder reads and signs {} (interdict consortium member approve)",
-                    out.display()
-                )
-            });
-        }
+        Verb::Init(args) => init(*args)?,
         Verb::Found { place, signed, out } => return found(&place, &signed, out.as_deref()),
         Verb::Serve { config } => {
             init_log();
@@ -128,6 +117,21 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Verb::TagKey { place } => tag_key(&place)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn init(args: Init) -> Result<()> {
+    let Init { place, alliance, about, founders, rules, cosigners, out } = args;
+    let rules = rules.map(|path| read_text(&path)).transpose()?;
+    let founders = founders.iter().map(|path| read_note(path)).collect::<Result<_>>()?;
+    let founding = Founding { alliance, operator: about.read()?, founders, rules, cosigners };
+    let note = founding::init(&load(&place.config)?, founding)?;
+    std::fs::write(&out, note.encode()).with_context(|| out.display().to_string())?;
+    let hash = hex(&text_hash(note.text()));
+    print(place.json, json!({"genesis": hash, "out": out}), || {
+        let out = out.display();
+        format!("genesis {hash}: each founder reads and signs {out} (interdict consortium member approve)")
+    });
+    Ok(())
 }
 
 fn found(place: &Place, signed: &[PathBuf], out: Option<&Path>) -> Result<ExitCode> {

@@ -4,6 +4,7 @@
 
 use super::metrics::Metrics;
 use crate::alliance::folder::{Files, Held};
+use crate::alliance::leaves::Leaves;
 use anyhow::Result;
 use interdict_consortium::error::{Error, ErrorKind};
 use interdict_consortium::keys::{SignerKey, VerifierKey};
@@ -25,6 +26,7 @@ pub struct Book {
     name: &'static str,
     files: Arc<Files>,
     metrics: Arc<Metrics>,
+    leaves: Leaves,
     inner: Mutex<Inner>,
 }
 
@@ -44,7 +46,7 @@ impl Book {
         let writer = Writer::open(files.clone(), key)?;
         let cosigned = files.read(COSIGNED)?.map(|bytes| Note::parse(&bytes)).transpose()?;
         let inner = Mutex::new(Inner { writer, offered: None, cosigned });
-        Ok(Book { name, files, metrics, inner })
+        Ok(Book { name, files, metrics, leaves: Leaves::default(), inner })
     }
     /// Durable leaves.
     pub fn size(&self) -> u64 {
@@ -177,7 +179,12 @@ impl Book {
     /// # Errors
     /// `NotFound`, `Storage`.
     pub fn leaf(&self, index: u64) -> Answer<Vec<u8>> {
-        self.inner.lock().writer.leaf(index)
+        let size = self.published_size();
+        if index < size {
+            self.leaves.leaf(&*self.files, index, size)
+        } else {
+            self.inner.lock().writer.leaf(index)
+        }
     }
     /// The root of the tree of its first leaves.
     ///

@@ -75,7 +75,7 @@ fn openings(session: &mut Session, range: Range<u64>) -> Result<Vec<Opened>> {
                 service: query.service.into(),
                 items: query.items,
                 time_ms: query.time_ms,
-                epoch: query.epoch.into(),
+                epoch: query.epoch,
             });
         }
         from = to;

@@ -3,6 +3,7 @@
 
 use crate::alliance::client::Client;
 use crate::alliance::folder::Files;
+use crate::alliance::leaves::Leaves;
 use anyhow::{Context, Result, bail};
 use interdict_consortium as consortium;
 use interdict_consortium::error::{Error, ErrorKind};
@@ -34,6 +35,7 @@ pub struct Mirror {
     name: &'static str,
     files: Arc<Files>,
     monitor: Monitor,
+    leaves: Leaves,
 }
 
 impl Mirror {
@@ -49,7 +51,7 @@ impl Mirror {
                 Monitor::resume(keys, &held, &files).with_context(|| format!("the mirror of {name}"))?
             }
         };
-        Ok(Mirror { name, files: Arc::new(files), monitor })
+        Ok(Mirror { name, files: Arc::new(files), monitor, leaves: Leaves::default() })
     }
     /// Leaves.
     pub fn size(&self) -> u64 {
@@ -81,7 +83,7 @@ impl Mirror {
     /// # Errors
     /// `NotFound`; the folder's.
     pub fn leaf(&self, index: u64) -> consortium::error::Result<Vec<u8>> {
-        prove::leaf(&*self.files, index, self.size())
+        self.leaves.leaf(&*self.files, index, self.size())
     }
     /// The root of the tree of its first leaves.
     ///
