@@ -82,6 +82,15 @@ fn what_is_right_is_read() {
     assert!(right().iter().all(|bytes| read(bytes) >= 1));
 }
 
+/// The seeds of the fuzz target were not written by us: a script made them from the formats.
+#[test]
+fn every_seed_of_the_fuzz_target_is_read() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz/corpus/consortium_log");
+    let seeds: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|seed| seed.unwrap().path()).collect();
+    assert_eq!(seeds.len(), right().len());
+    seeds.iter().for_each(|seed| assert!(read(&std::fs::read(seed).unwrap()) >= 1, "{}", seed.display()));
+}
+
 proptest! {
     #[test]
     fn what_is_changed_is_refused_or_has_one_spelling(
