@@ -33,6 +33,8 @@ mod report;
 mod settlement;
 #[path = "http/stream.rs"]
 mod stream;
+#[path = "http/tls.rs"]
+mod tls;
 #[path = "http/wire.rs"]
 mod wire;
 
