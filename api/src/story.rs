@@ -3,6 +3,7 @@
 //! the generation, never from what a rule's author meant; `interdict explain` and `GET /v1/decisions/…` tell it.
 
 mod finished;
+mod held;
 mod lists;
 mod matched;
 mod models;
@@ -15,6 +16,7 @@ mod told;
 mod words;
 
 pub use finished::told as told_finished;
+pub use held::held;
 pub use matched::Matched;
 pub use models::ToldModel;
 pub(crate) use words::span;
@@ -41,6 +43,7 @@ pub fn tell(source: &Source<'_>, accepted: &Accepted, recovered: bool, rule: Opt
             .push(format!("{kind}: a fact; as a request its outcome would have been {would} ({what})"));
     }
     let found = source.found();
+    story.notes.extend(source.recorded.hold.as_ref().map(|hold| held(verdict.sequence, hold)));
     let (row, generation) = (Row::new(source, &found), source.view.generation());
     let pack = |pack: &interdict_engine::packs::Pack| format!("{} {}", pack.name(), pack.manifest.version);
     story.packs = generation.packs().iter().map(pack).collect();

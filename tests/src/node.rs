@@ -66,6 +66,13 @@ impl Start {
     pub fn start_unready(&self) -> Result<Running, String> {
         self.start_until("/healthz")
     }
+    /// As [`Start::start`], but waits only until it listens: for one that is not spoken to in plain HTTP.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_listening(&self) -> Result<Running, String> {
+        self.start_until("")
+    }
     fn start_until(&self, path: &str) -> Result<Running, String> {
         let mut child = Command::new(&self.binary)
             .args(["serve", "--http", "127.0.0.1:0", "--config"])
@@ -113,7 +120,7 @@ impl Running {
             }
             if self.address.is_empty() {
                 self.address = self.logged("listening address=").unwrap_or_default();
-            } else if self.client().get(path).is_ok_and(|reply| reply.status == 200) {
+            } else if path.is_empty() || self.client().get(path).is_ok_and(|reply| reply.status == 200) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(3));

@@ -20,6 +20,29 @@ use interdict_engine::features::{FeaturePlan, FollowKind, FollowUp, Rates};
 use interdict_tests::oracle::features::Oracle;
 use std::sync::Arc;
 
+/// What a payment was stamped with, in the places of another plan: the same group keeps its values wherever it stands, and
+/// one that differs in anything, or is new, has none.
+#[test]
+fn stamps_are_carried_where_a_group_is_the_same_and_nowhere_else() {
+    let card = || {
+        group("card", KeySpec::Identifier(Field::Card), &[1000, 5000], &[Aggregate::Count, Aggregate::Sum])
+    };
+    let shop = || group("shop", KeySpec::Identifier(Field::Merchant), &[1000], &[Aggregate::Count]);
+    let other = group("other", KeySpec::Identifier(Field::Device), &[1000], &[Aggregate::Count]);
+    let longer = FeatureSpec { windows: vec![("1000ms".into(), 1000), ("9s".into(), 9000)], ..card() };
+    let then = engine_plan(&[card(), shop()]);
+    let places = |now: &[FeatureSpec]| engine_plan(now).carry(&then);
+    let (cards, shops) = ((0..4).map(Some).collect::<Vec<_>>(), vec![Some(4)]);
+    assert_eq!(places(&[card(), shop()]), [cards.clone(), shops.clone()].concat());
+    assert_eq!(places(&[other.clone(), shop(), card()]), [vec![None], shops.clone(), cards].concat());
+    assert_eq!(places(&[longer, shop()]), [vec![None; 4], shops].concat(), "another window is another group");
+    let keeps = FeatureSpec { on_reversal: OnReversal::Keep, ..shop() };
+    assert_eq!(places(&[keeps]), [None]);
+    assert!(places(&[]).is_empty());
+    // Of a plan without any, nothing is carried.
+    assert_eq!(engine_plan(&[shop()]).carry(&engine_plan(&[])), [None]);
+}
+
 /// What a rate is, for engine and oracle: none for JPY at odd seconds, none ever for KWD.
 fn rate(minor: i64, from: Currency, to: Currency, time_ms: i64) -> Option<i64> {
     match (from.code(), to.code()) {

@@ -286,8 +286,8 @@ fn what_is_finished_is_what_a_payment_without_a_deadline_gets_whatever_came_sinc
             until("the end of finishing", || node.finish.is_done());
             // Some views were of generations that were let go, or one of too many.
             assert!(node.finish.passes.load(std::sync::atomic::Ordering::Relaxed) > 0);
-            assert_eq!(node.finish.window.total(), waiting as u64);
-            assert!(node.finish.window.changes().any(|(from, to, count)| from != to && count > 0));
+            assert_eq!(node.finish.counted.total(), waiting as u64);
+            assert!(node.finish.counted.changes().any(|(from, to, count)| from != to && count > 0));
             node.close().unwrap();
             let held = held(&data, &deployment);
             let finished = agree(&held, &oracle);
@@ -324,7 +324,7 @@ fn after_a_restart_and_past_the_bound_everything_is_finished_once_and_the_same()
     // Twice more, and each time it is stopped in the middle.
     for so_far in [20, 250] {
         let node = open(&deployment, &data, 0, clock.clone());
-        until("some of them", || node.finish.window.total() >= so_far || node.finish.is_done());
+        until("some of them", || node.finish.counted.total() >= so_far || node.finish.is_done());
         node.close().unwrap();
     }
     let node = open(&deployment, &data, 0, clock);

@@ -35,6 +35,8 @@ mod settlement;
 mod signed;
 #[path = "http/stream.rs"]
 mod stream;
+#[path = "http/tls.rs"]
+mod tls;
 #[path = "http/wire.rs"]
 mod wire;
 

@@ -252,8 +252,53 @@ fn every_alert_asks_for_documented_metrics_and_has_its_runbook() {
         let is_there = [format!("**{title}"), format!("## {title}")].iter().any(|t| plain.contains(t));
         assert!(is_there, "{name}: OPERATIONS has no point {title:?}");
     }
-    promtool_check(&["check", "rules", root.join("deploy/alerts.yml").to_str().unwrap()], "");
+    let rules = root.join("deploy/alerts.yml").canonicalize().unwrap();
+    promtool_check(&["check", "rules", rules.to_str().unwrap()], "");
+    // What a series comes to, by promtool's own evaluation.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tests.yml");
+    std::fs::write(&file, ALERTED.replace("RULES", rules.to_str().unwrap())).unwrap();
+    promtool_check(&["test", "rules", file.to_str().unwrap()], "");
 }
+
+/// Counters that stand still alarm nobody; one that rises does, and a message that waited once and then went does not.
+const ALERTED: &str = "\
+rule_files: [RULES]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'interdict_rail_messages_total{result=\"written\"}', values: '0+5x60'}
+      - {series: 'interdict_rail_messages_total{result=\"waits\"}', values: '0x20 1+1x40'}
+      - {series: 'interdict_rail_messages_total{result=\"untold\"}', values: '3x40 4x20'}
+      - {series: 'interdict_window_cut_offs_total{from=\"calendar\"}', values: '0+9x60'}
+      - {series: 'interdict_window_cut_offs_total{from=\"out_of_calendar\"}', values: '0x30 0+2x30'}
+    alert_rule_test:
+      - {eval_time: 19m, alertname: InterdictRailBehind, exp_alerts: []}
+      - {eval_time: 19m, alertname: InterdictRailUntold, exp_alerts: []}
+      - {eval_time: 19m, alertname: InterdictCalendarOut, exp_alerts: []}
+      - eval_time: 45m
+        alertname: InterdictRailBehind
+        exp_alerts:
+          - exp_labels: {severity: warning}
+            exp_annotations:
+              summary: Messages to the rail wait, since nobody takes those that are there
+              runbook: 'docs/OPERATIONS.md: The rail is not told'
+      - eval_time: 45m
+        alertname: InterdictRailUntold
+        exp_alerts:
+          - exp_labels: {severity: warning}
+            exp_annotations:
+              summary: 'A message to the rail cannot be written: a person has to tell it'
+              runbook: 'docs/OPERATIONS.md: The rail is not told'
+      - eval_time: 45m
+        alertname: InterdictCalendarOut
+        exp_alerts:
+          - exp_labels: {severity: warning}
+            exp_annotations:
+              summary: 'A settlement calendar has run out: cut-offs are the default''s'
+              runbook: 'docs/OPERATIONS.md: A calendar has run out'
+";
 
 /// Prometheus' own check of an exposition.
 fn promtool(text: &str) {

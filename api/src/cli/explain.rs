@@ -3,7 +3,7 @@
 
 use crate::answer::Source;
 use crate::history::{Folder, History};
-use crate::story::{Story, tell, tell_without_generation, told_finished};
+use crate::story::{Story, held, tell, tell_without_generation, told_finished};
 use anyhow::{Result, anyhow, bail};
 use interdict_engine::domain::{Accepted, Body, Decided, Finished, FoundNow, HoldAct, Label, Transaction};
 use interdict_engine::features::FollowUp;
@@ -130,6 +130,7 @@ pub fn explain(folder: &Folder, payment: &str, tenant: Option<&str>, rule: Optio
         }
         None => {
             let mut story = tell_without_generation(verdict, tx, &accepted, decided.recovered);
+            decided.recorded.hold.iter().for_each(|hold| story.note(held(verdict.sequence, hold)));
             finished.iter().for_each(|finished| story.finish(told_finished(finished, None)));
             story
         }

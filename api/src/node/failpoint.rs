@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub const VARIABLE: &str = "INTERDICT_FAILPOINT";
 
 /// Every place there is.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     "journal.before_append",
     "journal.after_append",
     "answer.before_reply",
@@ -25,6 +25,7 @@ pub const NAMES: [&str; 17] = [
     "finish.after_append",
     "hunt.before_found",
     "hunt.before_end",
+    "archive.before_drop",
     "backup.before_file",
     "backup.before_manifest",
     "restore.before_file",

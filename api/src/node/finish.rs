@@ -1,11 +1,11 @@
 //! Finishes what was skipped: while nobody waits, the lane runs again over a payment and the view of its sequence, without
-//! a deadline, the earliest cut-off first. What it comes to is recorded beside the verdict of law, which stays, and
-//! handed to the settlement window. It is made from the journal's own records, live and after a restart alike.
+//! a deadline, the earliest cut-off first. What it comes to is recorded beside the verdict of law, which stays; a hold
+//! may begin with that record. It is made from the journal's own records, live and after a restart alike.
 
 pub mod confirm;
+pub mod counted;
 pub mod queue;
 pub mod remake;
-pub mod window;
 
 use super::background::Background;
 use super::core::Core;
@@ -14,6 +14,7 @@ use super::share::Share;
 use super::{Node, failpoint};
 use anyhow::{Result, anyhow};
 use confirm::Answer;
+use counted::{Counted, Handed};
 use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
 use interdict_engine::generation::{Settings, View};
 use interdict_engine::lane::{Confirmed, Scratch, decide};
@@ -30,7 +31,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-use window::{Counted, Handed, Window};
 
 /// After the journal could not be read.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -46,8 +46,8 @@ pub struct Finish {
     waits: AtomicBool,
     /// Nothing is begun while it is set.
     held_back: AtomicBool,
-    /// What counts and tells it.
-    pub window: Counted,
+    /// What it came to.
+    pub counted: Counted,
     /// Payments that can no longer be finished: their view is not kept, or their texts are not readable.
     pub not_kept: AtomicU64,
     /// As there.
@@ -82,7 +82,7 @@ impl Finish {
             thread: OnceLock::new(),
             waits: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
-            window: Counted::default(),
+            counted: Counted::default(),
             not_kept: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             passes: AtomicU64::new(0),
@@ -258,7 +258,7 @@ impl Node {
         self.record(&done, &handed)
     }
 
-    /// Records what was finished, lets go of it, and once it is durable hands it over.
+    /// Records what was finished, lets go of it, and once it is durable counts it.
     fn record(&self, done: &[u64], handed: &[Handed]) -> Result<Round> {
         let mut core = self.core.lock();
         let recorded = match core.refuses_control() {
@@ -282,7 +282,7 @@ impl Node {
         self.work();
         let Some((written, durable)) = recorded else { return Ok(Round::Later(RETRY)) };
         if written.is_ok() && durable().is_ok() && !handed.is_empty() {
-            self.finish.window.finished(handed);
+            self.finish.counted.finished(handed);
             self.free_unlisted(handed)?;
         }
         Ok(Round::Worked)
@@ -419,5 +419,5 @@ impl Core {
 
 /// Outcomes as answered and as finished, by name, with how many.
 pub fn changes(finish: &Finish) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-    finish.window.changes().map(|(from, to, count): (Outcome, Outcome, u64)| (from.name(), to.name(), count))
+    finish.counted.changes().map(|(from, to, count): (Outcome, Outcome, u64)| (from.name(), to.name(), count))
 }

@@ -20,6 +20,7 @@ pub(super) use round::hand_over;
 
 use super::Node;
 use super::background::Background;
+use super::failpoint;
 use super::share::Share;
 use crate::config::schema::{ArchiveSection, WindowSection};
 use anyhow::{Result, anyhow};
@@ -203,6 +204,7 @@ impl Hunter {
         if !self.archive(node, until_ms) {
             return Ok(());
         }
+        failpoint::reached("archive.before_drop");
         let mut window = node.hunt().window.write();
         let dropped = window.drop_settled(until_ms, &mut |row| is_held(node, row.sequence()));
         let dropped = dropped.map_err(|e| anyhow!("{e}"))?;

@@ -24,10 +24,12 @@ pub fn told(finished: &Finished, source: Option<&Source<'_>>) -> ToldFinished {
         false => format!("because of {}", reasons.join(", ")),
     };
     let words = format!(
-        "the skipped stages ran at {at}: {}, score {} ({because}); {}; what was answered stays",
+        "the skipped stages ran at {at}: {}, score {} ({because}); {}; what was answered stays{}",
         outcome.name(),
         verdict.score,
-        outcome_means(outcome)
+        outcome_means(outcome),
+        // Whether it began depends on what holds there were.
+        recorded.hold.as_ref().map_or("", |_| ", and a hold for that begins where none waits")
     );
     ToldFinished { outcome: verdict.outcome.name(), score: verdict.score, reasons, at, words }
 }

@@ -24,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const GLANCE_EVERY: Duration = Duration::from_millis(50);
 /// How often the cursor is written while notices are being delivered; a kill sends again what came since.
 const CURSOR_EVERY: Duration = Duration::from_secs(1);
+/// How often it is written where it has only moved over payments without notices: after a kill they are read again, and
+/// nothing is sent twice for it. Each writing is two syncs, which under `durability = "disk"` payments wait behind.
+const CURSOR_IDLE_EVERY: Duration = Duration::from_secs(30);
 /// How often dead letters are counted while nothing waits: `resend` takes some away beside us.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// Wait after the journal could not be read, or the disk not written.
@@ -127,6 +130,7 @@ impl Worker {
         let mut at = Progress {
             sequence: self.endpoint.begin(source),
             written: None,
+            is_delivered: false,
             since: Instant::now(),
             counted: Instant::now(),
         };
@@ -142,7 +146,8 @@ impl Worker {
             match source.after(at.sequence, PAGE_MAX) {
                 Ok(page) if page.notices.is_empty() => {
                     self.reach(&mut at, page.through);
-                    self.write_cursor(&mut at, true);
+                    let has_delivered = at.is_delivered;
+                    self.write_cursor(&mut at, has_delivered);
                     self.count_dead(&mut at);
                     self.pause(LOOK_EVERY);
                 }
@@ -169,6 +174,7 @@ impl Worker {
             let fates = self.deliver_wave(wave);
             let dealt_with = fates.iter().take_while(|fate| **fate == Fate::Done).count();
             done += dealt_with;
+            at.is_delivered |= dealt_with > 0;
             // A sequence is dealt with when all its notices are.
             if let Some(last) = done.checked_sub(1).map(|place| wanted[place].sequence) {
                 let is_split = wanted.get(done).is_some_and(|next| next.sequence == last);
@@ -288,13 +294,14 @@ impl Worker {
 
     /// Writes the cursor where it has moved, at once or when its time has come.
     fn write_cursor(&self, at: &mut Progress, at_once: bool) {
-        let is_due = at_once || at.since.elapsed() >= CURSOR_EVERY;
+        let every = if at.is_delivered { CURSOR_EVERY } else { CURSOR_IDLE_EVERY };
+        let is_due = at_once || at.since.elapsed() >= every;
         if at.written == Some(at.sequence) || !is_due {
             return;
         }
         at.since = Instant::now();
         match self.endpoint.cursor.write(at.sequence) {
-            Ok(()) => at.written = Some(at.sequence),
+            Ok(()) => (at.written, at.is_delivered) = (Some(at.sequence), false),
             Err(error) => {
                 tracing::warn!(
                     endpoint = self.endpoint.name,
@@ -309,6 +316,8 @@ impl Worker {
 struct Progress {
     sequence: u64,
     written: Option<u64>,
+    /// Something was delivered, or given up, since it was written.
+    is_delivered: bool,
     since: Instant,
     counted: Instant,
 }

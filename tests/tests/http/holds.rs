@@ -46,6 +46,18 @@ rules:
         - {amount.minor: 990000}
       miss:
         - {amount.minor: 989999}
+  - id: strangers
+    title: Whoever is not watched, once anybody is
+    when: amount.minor == 60700 && !lists.watched
+    outcome: hold
+    score: 650
+    code: STRANGER
+    audience: processor
+    examples:
+      hit:
+        - {amount.minor: 60700, lists.watched: false}
+      miss:
+        - {amount.minor: 60700, lists.watched: true}
   - id: ask
     title: The customer is asked
     when: amount.minor == 60600

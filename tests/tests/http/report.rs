@@ -477,6 +477,96 @@ fn what_has_settled_is_archived_once_and_read_by_others() {
     assert_eq!(found, json!({"rows": rows, "pyarrow": 4}));
 }
 
+/// A disk that is full while they settle: they stay rows, nothing half-written is left, and later they are archived.
+#[test]
+fn what_the_disk_has_no_room_for_stays_in_the_window_until_it_has() {
+    let probe = Probe::holding("\n[window]\nkeep_h = 0\n[archive]\nevery_s = 1\n");
+    let limit = |limit: &str| {
+        let pid = probe.node.pid().to_string();
+        let done = Command::new("prlimit").args(["--pid", &pid, limit]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let of = |name: &str| -> u64 {
+        let text = probe.client.get("/metrics").unwrap().text;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
+        value.parse::<f64>().unwrap() as u64
+    };
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let settles = after_ms(1_500);
+    for id in ["one", "two", "three"] {
+        probe.pay(id, 1_000, json!({"settles_at": settles}));
+    }
+    until("rows", &|| of("interdict_window_payments") == 3);
+    limit("--fsize=0:unlimited");
+    until("it fails", &|| of("interdict_archive_failures_total") > 0);
+    assert_eq!((of("interdict_archive_rows_total"), of("interdict_window_payments")), (0, 3));
+    assert!(archived(&probe).is_empty());
+    limit("--fsize=unlimited:unlimited");
+    until("it is archived", &|| of("interdict_window_payments") == 0);
+    assert_eq!(of("interdict_archive_rows_total"), 3);
+    assert_eq!(archived(&probe).iter().map(|(_, rows)| rows).sum::<u64>(), 3);
+}
+
+/// Killed when the archive has them and the window still does: each is there once, with what became of it.
+#[test]
+fn what_is_archived_when_it_is_killed_is_there_once() {
+    let more = "\n[window]\nkeep_h = 0\n[archive]\nevery_s = 1\n";
+    let mut probe = Probe::holding(more);
+    probe.node.kill();
+    let start = Start::new(BINARY, &probe.config, probe.data());
+    // The first look finds nothing, so the point is reached without anything to drop, too.
+    probe.node = start.clone().env("INTERDICT_FAILPOINT", "archive.before_drop:2").start().unwrap();
+    probe.client = probe.node.client();
+    let settles = after_ms(400);
+    for (id, minor) in [("goes", 1_000), ("stays", 2_000), ("stopped", 90_000)] {
+        probe.pay(id, minor, json!({"settles_at": settles}));
+    }
+    // It ends itself at the second look or a later one, whichever finds them settled first.
+    let mut ends = 0;
+    while archived(&probe).is_empty() {
+        probe.node.wait(Duration::from_secs(60)).unwrap();
+        probe.node = start.clone().env("INTERDICT_FAILPOINT", "archive.before_drop:2").start().unwrap();
+        probe.client = probe.node.client();
+        ends += 1;
+        assert!(ends < 20, "nothing is archived");
+    }
+    probe.node.kill();
+    probe.restart_ended();
+    let window = || probe.client.get("/v1/status").unwrap().json()["window"]["payments"].clone();
+    let began = Instant::now();
+    while window() != json!(0) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{}", window());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let rows = archived(&probe);
+    assert_eq!(rows.iter().map(|(_, rows)| rows).sum::<u64>(), 3, "{rows:?}");
+}
+
+/// The archive's files with how many rows each has, by the footer that Parquet ends with.
+fn archived(probe: &Probe) -> Vec<(String, u64)> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let mut found = Vec::new();
+    let Ok(days) = std::fs::read_dir(probe.data().join("archive")) else { return found };
+    for day in days.flatten().filter(|day| day.file_name().to_string_lossy().starts_with("day=")) {
+        for part in std::fs::read_dir(day.path()).unwrap().flatten() {
+            let name = part.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".parquet") {
+                let file = std::fs::File::open(part.path()).unwrap();
+                let rows = SerializedFileReader::new(file).unwrap().metadata().file_metadata().num_rows();
+                found.push((name, rows as u64));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 impl Probe {
     fn restart_ended(&mut self) {
         self.node = Start::new(BINARY, &self.config, self.data()).start().unwrap();

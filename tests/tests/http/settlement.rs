@@ -108,6 +108,29 @@ fn a_hold_between_two_calls_changes_only_what_has_not_gone() {
     assert_eq!(probe.clear(json!(["gone"])), ["go"]);
 }
 
+/// A rule about a list that there is not is undecided for everybody; with the list's first entry it is decided, for those too
+/// whom the entry does not name.
+#[test]
+fn a_list_that_is_new_to_a_pack_has_everybody_judged_again() {
+    let probe = Probe::holding("");
+    let settles = json!({"settles_at": "2100-01-01T00:00:00Z"});
+    assert_eq!(probe.pay("stranger", 60_700, settles.clone())["outcome"], "approve");
+    probe.pay("other", 1_000, settles);
+    let body = json!([{"merchant": {"id": "nobody-pays-here"}}]);
+    let learned = probe.client.put("/v1/lists/watched/entries", &body).unwrap();
+    assert_eq!(learned.status, 200, "{}", learned.text);
+    let began = std::time::Instant::now();
+    while probe.client.get("/v1/status").unwrap().json()["window"]["unhunted"] != 0 {
+        assert!(began.elapsed().as_secs() < 60, "never hunted");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(probe.clear(json!(["stranger", "other"])), ["held", "go"]);
+    let found = probe.client.get("/v1/holds?state=held").unwrap().json();
+    let hold = probe.hold(found["holds"][0]["id"].as_str().unwrap());
+    assert_eq!((&hold["payment"]["id"], &hold["learned"]["name"]), (&json!("stranger"), &json!("watched")));
+    assert_eq!(hold["reasons"][0]["code"], "STRANGER");
+}
+
 #[test]
 fn a_release_after_the_cut_off_lets_it_go_and_a_hit_without_a_lever_is_too_late() {
     let probe = Probe::holding("");

@@ -152,9 +152,8 @@ impl Telling {
                     continue;
                 }
                 // Where nobody takes it, the reader is cut; it comes again and goes on behind what it has had.
-                match send.send_timeout(Ok(event(&notice)), SLOW).await {
-                    Ok(()) => {}
-                    Err(_) => return,
+                if !hand_over(&send, event(&notice), SLOW).await {
+                    return;
                 }
             }
             if took >= LONG {
@@ -179,6 +178,11 @@ impl Telling {
     }
 }
 
+/// Whether the reader takes an event, or has room for it, within a time.
+async fn hand_over(send: &mpsc::Sender<Result<Event, Infallible>>, event: Event, slow: Duration) -> bool {
+    send.send_timeout(Ok(event), slow).await.is_ok()
+}
+
 fn event(notice: &Notice) -> Event {
     let data = String::from_utf8(notice.bytes()).expect("JSON is UTF-8");
     Event::default().id(&notice.id).event(notice.kind.name()).data(data)
@@ -188,6 +192,24 @@ fn event(notice: &Notice) -> Event {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_is_cut_and_one_that_does_is_waited_for() {
+        let (send, mut receive) = mpsc::channel(AHEAD);
+        let (never, soon) = (Duration::from_secs(600), Duration::from_millis(10));
+        for _ in 0..AHEAD {
+            assert!(hand_over(&send, Event::default(), soon).await, "there is room");
+        }
+        assert!(!hand_over(&send, Event::default(), soon).await, "there is none, and nobody takes any");
+        let reader = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            (receive.recv().await.is_some(), receive)
+        });
+        assert!(hand_over(&send, Event::default(), never).await, "it has taken one");
+        let (has_taken, receive) = reader.await.expect("it does not panic");
+        assert!(has_taken);
+        drop(receive);
+        assert!(!hand_over(&send, Event::default(), never).await, "it has gone");
+    }
     #[test]
     fn an_event_s_id_is_where_the_next_stream_begins() {
         assert_eq!(behind("n-17"), Some(From::Behind(17, 1)));

@@ -3,6 +3,7 @@
 use super::Reading;
 use crate::node::Node;
 use interdict_engine::domain::{ClearState, HoldState, Lever};
+use interdict_engine::settlement::CutOffFrom;
 use std::sync::atomic::Ordering;
 
 impl Reading<'_> {
@@ -106,6 +107,15 @@ impl Reading<'_> {
             bytes.map(|(place, bytes)| (vec![place.to_owned()], bytes)).to_vec(),
         );
         let (figures, reading) = (&hunt.figures, hunt.figures.reading());
+        let cut_offs = CutOffFrom::ALL.into_iter().zip(&figures.cut_offs);
+        self.counters(
+            "interdict_window_cut_offs_total",
+            "Payments that came into the window since the start, by where their cut-off is from",
+            &["from"],
+            cut_offs
+                .map(|(from, count)| (vec![from.name().to_owned()], count.load(Ordering::Relaxed)))
+                .collect(),
+        );
         let progress = [("done", reading.done as i64), ("total", reading.total as i64)];
         self.gauges(
             "interdict_hunt_payments",

@@ -3,7 +3,7 @@
 //! gives up, or at its cut-off. What waits is in memory, bounded; after a restart it is found again in the journal.
 
 use super::Finish;
-use super::window::Handed;
+use super::counted::Handed;
 use crate::node::Node;
 use crate::node::consortium::vault::Identifier;
 use crate::node::hunt;

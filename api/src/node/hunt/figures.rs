@@ -1,6 +1,7 @@
 //! What hunting the window came to, for metrics and status.
 
 use interdict_engine::domain::{FoundNow, Learned, LearnedWhat};
+use interdict_engine::settlement::CutOffFrom;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub struct Figures {
     pub hunts: AtomicU64,
     /// Rounds that failed and are tried again.
     pub failures: AtomicU64,
+    /// Payments that came into the window by where their cut-off is from, in the order of [`CutOffFrom::ALL`].
+    pub cut_offs: [AtomicU64; CutOffFrom::ALL.len()],
 }
 
 #[derive(Debug, Default)]

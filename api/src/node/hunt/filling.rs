@@ -10,6 +10,7 @@ use interdict_ledger::window::{Growing, NewRow, Pair, Pairs};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Generations whose terms are held at once.
 const TERMS_MAX: usize = 16;
@@ -139,15 +140,19 @@ fn with_row(
     }
     // Where its generation is no longer kept, the least is assumed: nothing stops it, and it settles as it says.
     let generation = generation_of(node, terms, &decided.verdict.generation);
-    let (cut_off_ms, lever) = match &generation {
+    let (cut_off_ms, from, lever) = match &generation {
         Some(generation) => {
             let settings = generation.settings();
-            (settings.settlement.cut_off(tx, accepted.event.arrival_ms).at_ms, settings.lever(tx))
+            let cut_off = settings.settlement.cut_off(tx, accepted.event.arrival_ms);
+            (cut_off.at_ms, Some(cut_off.from), settings.lever(tx))
         }
-        None => (said(accepted), Lever::None),
+        None => (said(accepted), None, Lever::None),
     };
     if cut_off_ms < node.hunt().taken_from_ms(node.clock.wall_ms()) {
         return Ok(());
+    }
+    if let Some(from) = from {
+        node.hunt().figures.cut_offs[from as usize].fetch_add(1, Ordering::Relaxed);
     }
     put(&NewRow { taken, accepted, decided_bytes, decided, outcome, cut_off_ms, lever })
 }

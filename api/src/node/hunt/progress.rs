@@ -47,3 +47,33 @@ impl Progress {
 fn path(dir: &Path) -> PathBuf {
     dir.join(NAME)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// After a kill in the midst of a run over all: what is found there counts only for the same run, and for a journal that
+    /// has what was found by then.
+    #[test]
+    fn a_run_that_was_cut_off_goes_on_where_it_was_and_no_other_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        assert_eq!(Progress::read(folder, 9, 100), 0, "there is none");
+        Progress { learned: 9, done: 40, journal: 50 }.write(folder).unwrap();
+        assert_eq!(Progress::read(folder, 9, 50), 40);
+        assert_eq!(Progress::read(folder, 9, 51), 40);
+        assert_eq!(Progress::read(folder, 9, 49), 0, "the journal was cut back behind it");
+        assert_eq!(Progress::read(folder, 8, 50), 0, "another event asks");
+        // Killed while the next was being written: the one before stands.
+        fs::write(folder.join("hunt.json.part"), b"{\"learned\": 9, \"do").unwrap();
+        assert_eq!(Progress::read(folder, 9, 50), 40);
+        Progress { learned: 9, done: 45, journal: 60 }.write(folder).unwrap();
+        assert_eq!(Progress::read(folder, 9, 60), 45);
+        fs::write(path(folder), b"{\"learned\": 9").unwrap();
+        assert_eq!(Progress::read(folder, 9, 60), 0, "damaged");
+        Progress::forget(folder);
+        Progress::forget(folder);
+        assert_eq!(Progress::read(folder, 9, 60), 0);
+    }
+}

@@ -13,13 +13,6 @@ pub struct Handed {
     pub finished: Finished,
 }
 
-/// Whoever acts on finished verdicts. What a crash kept from being handed over is in the journal.
-pub trait Window: Send + Sync {
-    /// Takes some that were finished, in the order of their cut-offs; called on the finisher's thread, which waits: a
-    /// slow window slows finishing, and no payment.
-    fn finished(&self, handed: &[Handed]);
-}
-
 /// Counts by change of outcome.
 #[derive(Debug, Default)]
 pub struct Counted {
@@ -39,10 +32,8 @@ impl Counted {
     pub fn total(&self) -> u64 {
         self.changes.iter().flatten().map(|count| count.load(Relaxed)).sum()
     }
-}
-
-impl Window for Counted {
-    fn finished(&self, handed: &[Handed]) {
+    /// Takes some that were finished and are durable.
+    pub fn finished(&self, handed: &[Handed]) {
         for Handed { answered, finished } in handed {
             let outcome = finished.verdict.outcome;
             self.changes[*answered as usize][outcome as usize].fetch_add(1, Relaxed);
