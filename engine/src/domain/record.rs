@@ -498,7 +498,7 @@ mod tests {
             let mut rotated = accepted(approximate);
             rotated.waits_for = waits_for;
             let Body::Payment(tx) = &mut rotated.event.body else { panic!() };
-            tx.set_keyed(Keyed { rotations: 3, earlier: earlier.clone() });
+            tx.set_keyed(Keyed { rotations: 3, earlier: earlier.clone(), ..Keyed::default() });
             let bytes = rotated.encode_open();
             assert_eq!(bytes[0], RECORD_VERSION_EARLIER);
             assert!(bytes.ends_with(&accepted(&[]).encode_open()[1..]));

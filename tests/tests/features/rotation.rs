@@ -37,7 +37,7 @@ fn tagged(tx: &Transaction, keys: &[u32]) -> Transaction {
             key => out.add_tag(*field, key, *tag),
         }
     }
-    out.set_keyed(Keyed { rotations: 0, earlier: vec![Earlier::default(); keys.len() - 1] });
+    out.set_keyed(Keyed { earlier: vec![Earlier::default(); keys.len() - 1], ..Keyed::default() });
     out
 }
 
