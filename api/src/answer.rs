@@ -12,7 +12,7 @@ use interdict_engine::domain::{Audience, Entry, Field, Finished, Outcome, Reason
 use interdict_engine::domain::{SlotId, Stamp, Transaction, Value, Verdict};
 use interdict_engine::generation::View;
 use interdict_engine::lane::{Evidence, Found, Input, Scratch, find_again};
-use interdict_engine::lists::{ConsortiumList, ListMeta};
+use interdict_engine::lists::ListMeta;
 use interdict_engine::packs::CodeMap;
 use interdict_engine::rules::Class;
 use interdict_engine::similarity::names;
@@ -334,8 +334,9 @@ impl<'a> Source<'a> {
                 if let Some(field) = Field::from_number(field) {
                     detail.insert("field", Shown::text(field.def().path));
                 }
-                if let Some(of) = meta.and_then(|meta| meta.consortium) {
-                    self.signal(list, entry, found.as_ref(), of, &mut detail);
+                if meta.is_some_and(|meta| meta.consortium.is_some()) {
+                    let is_candidate = self.is_candidate(list, field);
+                    self.signal((list, entry), found.as_ref(), is_candidate, &mut detail);
                 }
                 if let Some(entry) = found {
                     detail.insert("effect", Shown::text(entry.effect.name()));
@@ -360,9 +361,21 @@ impl<'a> Source<'a> {
         Some(ReasonAnswer { stage, rule, code, audience: audience.name(), detail, approximate })
     }
 
+    /// Whether an entry that hit a field is a candidate: of a list of truncated tags, and nobody has said that it is
+    /// listed.
+    pub fn is_candidate(&self, list: u16, field: u8) -> bool {
+        let is_cut = self.list(list).and_then(|meta| meta.consortium).is_some_and(|of| of.is_cut());
+        is_cut && !self.recorded.confirmed.iter().any(|one| one.field == field && one.listed)
+    }
     /// What a reason says of a consortium's signal: who stands behind it, since when it is known, and whether it is yet
     /// to be confirmed.
-    fn signal(&self, list: u16, id: u64, entry: Option<&Entry>, of: ConsortiumList, detail: &mut Detail<'a>) {
+    fn signal(
+        &self,
+        (list, id): (u16, u64),
+        entry: Option<&Entry>,
+        is_candidate: bool,
+        detail: &mut Detail<'a>,
+    ) {
         if let Some(entry) = entry {
             let (class, member) = consortium::told(&entry.contributor);
             detail.insert("class", Shown::made(class.to_owned()));
@@ -375,7 +388,7 @@ impl<'a> Source<'a> {
             detail
                 .insert("age_s", Shown::Int(self.transaction.time_ms.saturating_sub(seen_ms).max(0) / 1000));
         }
-        if of.is_cut() {
+        if is_candidate {
             detail.insert("candidate", Shown::Bool(true));
         }
     }

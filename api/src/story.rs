@@ -161,7 +161,8 @@ fn evaluate(source: &Source<'_>, row: &Row<'_>) -> RuleResults {
 }
 
 fn was_skipped(verdict: &Verdict, stage: Stage) -> bool {
-    verdict.skipped.iter().any(|(skipped, _)| *skipped == stage)
+    // One whose candidates nobody has confirmed has run.
+    verdict.skipped.iter().any(|(skipped, why)| *skipped == stage && *why != SkipReason::ConfirmLate)
 }
 
 fn told_reason(
@@ -259,8 +260,12 @@ fn told_skip(stage: Stage, reason: SkipReason) -> ToldSkip {
     let why = match reason {
         SkipReason::Deadline => "too little of the caller's deadline was left for it",
         SkipReason::Unavailable => "what it reads could not be loaded",
+        SkipReason::ConfirmLate => "found candidates of a consortium's list that nobody confirmed in time",
     };
-    let words = format!("{} did not run: {why}", stage.name());
+    let words = match reason {
+        SkipReason::ConfirmLate => format!("{} ran, and {why}", stage.name()),
+        _ => format!("{} did not run: {why}", stage.name()),
+    };
     ToldSkip { stage: stage.name(), reason: reason.name(), words }
 }
 

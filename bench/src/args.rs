@@ -273,6 +273,9 @@ pub struct SettleArgs {
     /// Payments
     #[arg(long, default_value_t = 1_000_000)]
     pub events: u64,
+    /// Rounds of payments without a hunt beside them, and as many with; 0 leaves that out
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
 }
 
 #[derive(Args)]

@@ -5,6 +5,7 @@ pub mod sys;
 pub mod client;
 pub mod world;
 pub mod load;
+pub mod payments;
 pub mod restart;
 pub mod settle;
 pub mod demo;

@@ -290,9 +290,13 @@ fn curves(args: CurvesArgs) -> anyhow::Result<()> {
 }
 
 fn settle(args: SettleArgs) -> anyhow::Result<()> {
-    let SettleArgs { repository, binary, work, events } = args;
+    let SettleArgs { repository, binary, work, events, rounds } = args;
+    anyhow::ensure!(
+        events > 0 && rounds <= 50,
+        "events {events}, rounds {rounds}: expected 1 or more, and up to 50"
+    );
     std::fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
-    let report = settle::run(&SettleConfig { repository, binary, work, events })?;
+    let report = settle::run(&SettleConfig { repository, binary, work, events, rounds })?;
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())
 }

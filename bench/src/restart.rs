@@ -1,24 +1,20 @@
 //! How long a start takes with an image of the state and without: fills a real data folder through a node with
 //! simulated payments, stops it, starts it both ways, and compares the states byte for byte.
 
+use crate::payments::Payments;
 use crate::results::machine::Stamp;
 use crate::results::{Better, Results, Runs};
-use crate::world::rfc3339;
 use anyhow::{Context, Result, bail, ensure};
 use interdict::config::{self, Loaded};
-use interdict::http::decisions::from_decoded;
 use interdict::node::snapshot::Began;
-use interdict::node::{Job, Node, Options};
+use interdict::node::{Node, Options};
 use interdict_engine::image::{Sink, Writer};
-use interdict_ingest::{Decoder, RequestContext};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Payments given to the node at once.
-const BATCH: u64 = 64;
 /// When the stream begins, ms since the Unix epoch: 2 March 2026.
 const START_MS: i64 = 1_772_409_600_000;
 /// The file with what was measured, in the work folder.
@@ -74,7 +70,8 @@ pub fn run(config: &RestartConfig) -> Result<RestartReport> {
     std::fs::create_dir_all(&config.work)?;
     let began = Instant::now();
     let node = open(&data, config, true, Began::None)?;
-    fill(&node, config.events)?;
+    let payments = Payments { prefix: "r", start_ms: START_MS, step_ms: 40, settles_ms: None };
+    payments.fill(&node, config.events)?;
     let fill_s = began.elapsed().as_secs_f64();
     let (live, mut close_s) = (digest(&node), Vec::new());
     close_s.push(close(node)?);
@@ -132,39 +129,6 @@ fn close(node: Arc<Node>) -> Result<f64> {
     let began = Instant::now();
     node.close()?;
     Ok(began.elapsed().as_secs_f64())
-}
-
-/// Decides payments in order, as a feed's, with progress on stderr.
-fn fill(node: &Arc<Node>, events: u64) -> Result<()> {
-    let decoder = Decoder::new(node.keys.tags.clone());
-    let (bar, context) = (indicatif::ProgressBar::new(events), RequestContext::default());
-    let mut number = 0;
-    while number < events {
-        let until = (number + BATCH).min(events);
-        let jobs = (number..until).map(|number| {
-            let time_ms = START_MS + number as i64 * 40;
-            let decoded = decoder.decode(payment(number, time_ms).as_bytes(), &context);
-            let decoded = decoded.map_err(|e| anyhow::anyhow!("{e:?}"))?;
-            Ok(Job { submission: from_decoded(decoded, time_ms), deadline: None, reply: Box::new(drop) })
-        });
-        node.submit(jobs.collect::<Result<Vec<_>>>()?);
-        number = until;
-        bar.set_position(number);
-    }
-    bar.finish_and_clear();
-    Ok(())
-}
-
-/// A payment of one of a million customers and more as the stream goes on, at one of 40,000 shops.
-fn payment(number: u64, time_ms: i64) -> String {
-    let draw = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (number >> 7).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    let customers = 20_000 + number / 10;
-    let (customer, shop) = ((draw >> 20) % customers, (draw >> 8) % 40_000);
-    let channel = ["chip", "contactless", "ecommerce"][(draw % 3) as usize];
-    let (time, minor) = (rfc3339(time_ms), 100 + draw % 20_000);
-    format!(
-        r#"{{"id":"r-{number}","time":"{time}","amount":{{"minor":{minor},"currency":"EUR"}},"channel":"{channel}","card":{{"token":"c-{customer}"}},"merchant":{{"id":"m-{shop}","mcc":"5411","country":"FR"}},"terminal":{{"id":"t-{shop}"}},"device":{{"id":"d-{customer}"}}}}"#
-    )
 }
 
 /// A hash of all that the state is.

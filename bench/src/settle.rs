@@ -1,14 +1,19 @@
 //! What the second clock costs: a changed pack over the whole window beside a replay of the same payments, a list delta
-//! of ten thousand cards, and the settlement gate beside looking the same ids up in a map in memory. A real node on a real
-//! folder; one thread hunts, with a whole core.
+//! of ten thousand cards, the settlement gate beside looking the same ids up in a map in memory, and what a hunt costs the
+//! payments beside it (`settle/inline.rs`). A real node on a real folder; but for that last one, one thread hunts, with a
+//! whole core.
 
+mod inline;
+
+pub use inline::Shift;
+
+use crate::payments::Payments;
 use crate::results::machine::Stamp;
 use crate::results::{Better, Results, Runs};
-use crate::world::rfc3339;
 use anyhow::{Context, Result, bail, ensure};
 use interdict::config;
 use interdict::http::decisions::from_decoded;
-use interdict::node::{Answered, Job, Node, Options, now_ms};
+use interdict::node::{Answered, Node, Options, now_ms};
 use interdict_engine::domain::{
     Body, Clear, ClearState, Cleared, Effect, Entry, Event, KeyId, ListDelta, Subject, SubjectKind,
 };
@@ -19,11 +24,8 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Payments given to the node at once.
-const BATCH: u64 = 64;
 /// Cards of the list delta, and how many of them are any payment's.
 const CARDS: u64 = 10_000;
 const KNOWN_CARDS: u64 = 50;
@@ -57,6 +59,8 @@ pub struct SettleConfig {
     pub work: PathBuf,
     /// Payments.
     pub events: u64,
+    /// Rounds of payments without a hunt beside them, and as many with; 0: this is left out.
+    pub rounds: usize,
 }
 
 /// What was measured.
@@ -80,6 +84,9 @@ pub struct SettleReport {
     pub map_us: Vec<f64>,
     /// Bytes of the window's files.
     pub window_bytes: u64,
+    /// What a hunt costs the payments beside it.
+    #[serde(default)]
+    pub shift: Option<Shift>,
 }
 
 /// Measures, and writes the figures into the work folder.
@@ -95,14 +102,18 @@ pub fn run(config: &SettleConfig) -> Result<SettleReport> {
         copy(&config.repository.join(folder), &home.join(folder))?;
     }
     let deployed = home.join("deploy/default.toml");
-    let text = std::fs::read_to_string(&deployed)? + "\n[window]\npercent = 100\n";
-    std::fs::write(&deployed, text.replacen("packs = [", "packs = [\"../packs/later\", ", 1))?;
+    let text = std::fs::read_to_string(&deployed)?;
+    let with_pack = text.replacen("packs = [", "packs = [\"../packs/later\", ", 1);
+    std::fs::write(&deployed, with_pack.clone() + "\n[window]\npercent = 100\n")?;
     set_pack(&home, "approve")?;
     let start_ms = now_ms() - 3_600_000;
+    // All settle tomorrow.
+    let settles_ms = Some(start_ms + 86_400_000);
+    let payments = Payments { prefix: "s", start_ms, step_ms: 1, settles_ms };
     let feed = home.join("feed.jsonl");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&feed)?);
     for number in 0..config.events {
-        writeln!(file, "{}", payment(number, start_ms))?;
+        writeln!(file, "{}", payments.json(number))?;
     }
     file.into_inner()?.sync_all()?;
     let replay_tps = replay(config, &deployed, &feed, &home)?;
@@ -111,7 +122,7 @@ pub fn run(config: &SettleConfig) -> Result<SettleReport> {
     let node = Node::open(&home.join("node"), config::load(&deployed)?, &options, now_ms())?;
     let hunt = node.window.as_ref().context("the node has no window")?;
     hunted(&node)?;
-    fill(&node, config.events, start_ms)?;
+    payments.fill(&node, config.events)?;
     filled(&node, config.events)?;
 
     // A changed pack: everything is judged again.
@@ -138,6 +149,15 @@ pub fn run(config: &SettleConfig) -> Result<SettleReport> {
     let (gate_us, map_us) = gate(&node, config.events)?;
     let window_bytes = hunt.window.read().file_bytes();
     node.close()?;
+    let shift = match config.rounds {
+        0 => None,
+        _ => {
+            // As a server has it: the profile's share.
+            let shared = deployed.with_file_name("shared.toml");
+            std::fs::write(&shared, with_pack)?;
+            Some(inline::measure(config, &home, &shared, &payments, config.events)?)
+        }
+    };
     let report = SettleReport {
         events: config.events,
         replay_tps,
@@ -148,6 +168,7 @@ pub fn run(config: &SettleConfig) -> Result<SettleReport> {
         gate_us,
         map_us,
         window_bytes,
+        shift,
     };
     std::fs::write(config.work.join(FILE), serde_json::to_string_pretty(&report)? + "\n")?;
     std::fs::remove_dir_all(&home)?;
@@ -162,18 +183,6 @@ fn set_pack(home: &Path, outcome: &str) -> Result<()> {
     std::fs::write(later.join("pack.yaml"), manifest)?;
     let rules = RULE.replace("outcome: hold", &format!("outcome: {outcome}"));
     Ok(std::fs::write(later.join("rules/later.yaml"), rules)?)
-}
-
-/// A card payment that settles tomorrow.
-fn payment(number: u64, start_ms: i64) -> String {
-    let draw = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (number >> 7).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    let (customer, shop) = ((draw >> 20) % (20_000 + number / 10), (draw >> 8) % 40_000);
-    let channel = ["chip", "contactless", "ecommerce"][(draw % 3) as usize];
-    let (time, minor) = (rfc3339(start_ms + number as i64), 100 + draw % 20_000);
-    let settles = rfc3339(start_ms + 86_400_000);
-    format!(
-        r#"{{"id":"s-{number}","time":"{time}","settles_at":"{settles}","amount":{{"minor":{minor},"currency":"EUR"}},"channel":"{channel}","card":{{"token":"c-{customer}"}},"merchant":{{"id":"m-{shop}","mcc":"5411","country":"FR"}},"terminal":{{"id":"t-{shop}"}},"device":{{"id":"d-{customer}"}}}}"#
-    )
 }
 
 fn replay(config: &SettleConfig, deployed: &Path, feed: &Path, home: &Path) -> Result<f64> {
@@ -193,26 +202,6 @@ fn replay(config: &SettleConfig, deployed: &Path, feed: &Path, home: &Path) -> R
     }
     let told: serde_json::Value = serde_json::from_str(last).context("what the replay says at its end")?;
     told["timing"]["throughput_tps"].as_f64().context("the replay does not say how fast it was")
-}
-
-fn fill(node: &Arc<Node>, events: u64, start_ms: i64) -> Result<()> {
-    let decoder = Decoder::new(node.keys.tags.clone());
-    let (bar, context) = (indicatif::ProgressBar::new(events), RequestContext::default());
-    let mut number = 0;
-    while number < events {
-        let until = (number + BATCH).min(events);
-        let jobs = (number..until).map(|number| {
-            let decoded = decoder.decode(payment(number, start_ms).as_bytes(), &context);
-            let decoded = decoded.map_err(|e| anyhow::anyhow!("{e:?}"))?;
-            let submission = from_decoded(decoded, start_ms + number as i64);
-            Ok(Job { submission, deadline: None, reply: Box::new(drop) })
-        });
-        node.submit(jobs.collect::<Result<Vec<_>>>()?);
-        number = until;
-        bar.set_position(number);
-    }
-    bar.finish_and_clear();
-    Ok(())
 }
 
 /// Waits until all payments are rows.
@@ -359,9 +348,11 @@ pub fn results(work: &Path, stamp: &Stamp) -> Result<Results> {
     let listed =
         format!("{CARDS} cards against {window}, from the delta to the end; {} held", report.delta_found);
     let at_the_gate = format!("{AT_THE_GATE} ids: identity, facts, event, journal; no HTTP");
-    Ok(Results::from([
+    let mut results = Results::from([
         ("settle/hunt-pack".to_owned(), hunt.entry("payments/s", Better::Higher, stamp, &found)),
         ("settle/hunt-delta".to_owned(), delta.entry("ms", Better::Lower, stamp, &listed)),
         ("settle/gate".to_owned(), gate.entry("us", Better::Lower, stamp, &at_the_gate)),
-    ]))
+    ]);
+    results.extend(report.shift.iter().flat_map(|shift| shift.entries(stamp)));
+    Ok(results)
 }

@@ -51,7 +51,7 @@ pub const APPLICATIONS_MAX: usize = 256;
 pub const ROTATIONS_MAX: u32 = 1024;
 /// Most rulings on a member; further ones are refused.
 pub const RULINGS_MAX: u32 = 1024;
-/// Most operators, rules, tariffs and tag keys of an alliance, each; further ones are refused.
+/// Most operators, rules, trusts, tariffs and tag keys of an alliance, each; further ones are refused.
 pub const VERSIONS_MAX: u32 = 4096;
 /// Longest text of a record that a member numbers (contribution, usage report), in bytes: the last is kept.
 pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
@@ -109,8 +109,8 @@ pub const TEXT_AREA_BYTES_MAX: usize = 1 << 28;
 pub const EPOCH_ROWS_MAX: u64 = 1 << 28;
 /// Most contributions merged into a state at once; more are refused, and merged in several steps (which comes to the same).
 pub const MERGE_BODIES_MAX: usize = 4096;
-/// Latest time anywhere, in unix milliseconds: the end of the year 9999.
-pub const TIME_MS_MAX: u64 = 253_402_300_799_999;
+/// Latest time of a signal or an epoch, in unix milliseconds: the end of the year 9998 (jiff shows none of 9999's last days).
+pub const TIME_MS_MAX: u64 = 253_370_764_799_999;
 /// How far a contribution's `created_ms` may be ahead of the hub's clock, in milliseconds; further is refused.
 pub const CLOCK_AHEAD_MS_MAX: u64 = 300_000;
 /// Most errors that an import names; the number of others is told.

@@ -20,7 +20,7 @@ pub use profile::{Country, Profile, check_member_name};
 pub use proposal::{Offered, Pending, Proposal};
 pub use records::{
     Admission, Application, Genesis, Leaving, LogKeys, OperatorChange, Reinstatement, Rotation, RotationBy,
-    Ruling, Suspension, TagKey,
+    Ruling, Suspension, TagKey, TrustChange,
 };
 pub use registry::{Member, Operator, Registry, State, TagKeyLeaf};
 pub use roles::{Role, Roles};

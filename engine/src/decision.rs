@@ -21,9 +21,11 @@ pub fn decide(
     work: &Work,
     found_by: &StageFindings,
     results: &RuleResults,
-    skipped: Vec<(Stage, SkipReason)>,
+    mut skipped: Vec<(Stage, SkipReason)>,
     resolution: &mut Resolution,
 ) -> (Verdict, Option<Outcome>) {
+    // Said anew below, by what there is.
+    skipped.retain(|(_, reason)| *reason != SkipReason::ConfirmLate);
     let (tx, generation, hits) = (work.transaction(), work.view.generation(), &found_by.hits);
     let all = generation.rules();
     let live: SmallVec<[rules::Hit; 16]> =
@@ -58,7 +60,14 @@ pub fn decide(
             found.add(Outcome::Review, 0, Reason { stage: Stage::Lists, source, slots: SmallVec::new() });
         }
     }
-    let default_applied = found.defaults(generation, &tx.tenant, &skipped);
+    let mut default_applied = found.defaults(generation, &tx.tenant, &skipped);
+    let is_open = |(at, hit): (usize, &Hit)| hit.is_candidate() && resolution.hit_cancelled_by(at).is_none();
+    if hits.iter().enumerate().any(is_open) {
+        // What its list declares took part.
+        default_applied = true;
+        let at = skipped.partition_point(|(before, _)| *before < Stage::Lists);
+        skipped.insert(at, (Stage::Lists, SkipReason::ConfirmLate));
+    }
     let wanted = found.outcome;
     let score = found.score;
     let outcome = if tx.kind.is_fact() { Outcome::Recorded } else { wanted };

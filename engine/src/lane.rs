@@ -12,7 +12,7 @@ pub use known::Known;
 pub use row::Row;
 
 use crate::decision;
-use crate::domain::{Recorded, Stamp, Transaction, Verdict};
+use crate::domain::{Confirmation, Recorded, Stamp, Transaction, Verdict};
 use crate::generation::View;
 use crate::lists::Resolution;
 use crate::models::ModelScratch;
@@ -68,6 +68,10 @@ pub trait Gate {
     fn recorded(&self) -> Option<&Recorded> {
         None
     }
+    /// What has been said of the payment's candidates of a consortium's lists.
+    fn confirmed(&self) -> &[Confirmation] {
+        &[]
+    }
     /// A device that may be asked of banks, and what is left of the payment's time (`None`: no matter how long). It
     /// changes no answer.
     fn device(&self) -> Option<(&Frozen, Option<Duration>)> {
@@ -84,12 +88,29 @@ impl Gate for Open {
     }
 }
 
+/// Skips nothing, and knows what was said of candidates.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirmed<'a>(pub &'a [Confirmation]);
+impl Gate for Confirmed<'_> {
+    fn skip(&mut self, _: Stage) -> Option<SkipReason> {
+        None
+    }
+    fn confirmed(&self) -> &[Confirmation] {
+        self.0
+    }
+}
+
 /// Skips what a verdict says was skipped, and takes from the record what cannot be made again.
 #[derive(Debug, Clone, Copy)]
 pub struct AsRecorded<'a>(pub &'a [(Stage, SkipReason)], pub &'a Recorded);
 impl Gate for AsRecorded<'_> {
     fn skip(&mut self, stage: Stage) -> Option<SkipReason> {
-        self.0.iter().find(|(skipped, _)| *skipped == stage).map(|(_, reason)| *reason)
+        let skipped = self.0.iter().find(|(skipped, _)| *skipped == stage).map(|(_, reason)| *reason);
+        // Of candidates the stage ran, and says again what it said.
+        skipped.filter(|reason| *reason != SkipReason::ConfirmLate)
+    }
+    fn confirmed(&self) -> &[Confirmation] {
+        &self.1.confirmed
     }
     fn recorded(&self) -> Option<&Recorded> {
         Some(self.1)
@@ -158,6 +179,7 @@ pub fn find(input: &Input<'_>, gate: &mut dyn Gate, scratch: &mut Scratch) -> Ve
     };
     if runs(gate, Stage::Lists, found) {
         view.lists().probe(tx, &mut found.hits);
+        found.hits.settle(gate.confirmed());
     }
     if runs(gate, Stage::Patterns, found) && found.scan(generation, tx, patterns).is_err() {
         found.set_absent(Stage::Patterns);

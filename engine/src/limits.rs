@@ -243,6 +243,15 @@ pub const HOLDS_OPEN_MAX: usize = 1 << 18;
 /// Holds and cases that have ended and are still shown; past it the one that ended first is only in the journal. What
 /// may not settle stays known.
 pub const HOLDS_ENDED_MAX: usize = 1 << 18;
+/// How long after its cut-off (or after its hold has ended, where that is later) the book knows that a payment has gone, is
+/// stopped or was too late, in ms: 60 days. Past it the gate says `unknown`. The window keeps rows for less.
+pub const SETTLED_KEPT_MS: i64 = 60 * 86_400_000;
+/// How long it knows that a payment was taken back in full, whose cut-off the book does not know, in ms from the reversal:
+/// 400 days.
+pub const REVERSED_KEPT_MS: i64 = 400 * 86_400_000;
+/// Most that the config may say of how long the window keeps a payment after its cut-off, in hours; with the week that a
+/// node may stand still before the archive has it, less than the book knows it.
+pub const WINDOW_KEPT_H_MAX: i64 = 50 * 24;
 /// Acts of one hold that are told; later ones take effect and are in the journal only.
 pub const HOLD_ACTS_MAX: usize = 64;
 /// Longest comment on a hold, in bytes; a longer one is refused.
@@ -280,6 +289,8 @@ const _: () =
     assert!(AMOUNT_MINOR_MAX < FEATURE_AMOUNT_MINOR_MAX && FEATURE_AMOUNT_MINOR_MAX < i64::MAX / 64);
 const _: () = assert!(FEATURE_SPAN_MS_MAX < u32::MAX as i64);
 const _: () = assert!(IDENTITY_TENANTS_KNOWN >= 2);
+const _: () = assert!(WINDOW_KEPT_H_MAX * 3_600_000 + 8 * 86_400_000 < SETTLED_KEPT_MS);
+const _: () = assert!(SETTLED_KEPT_MS <= REVERSED_KEPT_MS);
 const _: () = assert!(LISTS_MAX <= 64);
 const _: () = assert!(CALENDARS_MAX <= u16::MAX as usize);
 const _: () = assert!(UNFINISHED_MAX <= UNFINISHED_CEILING && UNFINISHED_GENERATIONS_MAX >= 1);

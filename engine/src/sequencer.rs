@@ -366,7 +366,7 @@ impl Sequencer {
                 accepted.features = stamps;
                 accepted.approximate = self.features.approximate().to_vec();
                 self.last_sequence = sequence;
-                self.book.taken(sequence, true);
+                self.book.taken(sequence, true, arrival_ms);
                 for follow in waited {
                     self.take_back(sequence, &follow, arrival_ms);
                 }
@@ -420,7 +420,7 @@ impl Sequencer {
             Body::Outcome { .. } => {}
         }
         self.last_sequence = sequence;
-        self.book.taken(sequence, false);
+        self.book.taken(sequence, false, accepted.event.arrival_ms);
         accepted.generation = self.view.id();
         Ok(Taken::Noted(Box::new(accepted)))
     }
@@ -443,6 +443,18 @@ impl Sequencer {
         };
         *of_found += 1;
         counts.past_amount += u64::from(found == Found::PastAmount);
+        match found {
+            Found::Applied | Found::PastAmount => {
+                for (payment, left_minor) in self.features.left(tenant, target).into_iter().flatten() {
+                    self.book.left(payment, left_minor);
+                }
+            }
+            // Whatever its amount was.
+            Found::Unknown if follow.kind == FollowKind::Reversal && follow.amount_minor.is_none() => {
+                self.book.left(target, Some(0));
+            }
+            Found::Unknown | Found::OtherKind => {}
+        }
         self.counts.unmatched += u64::from(matches!(found, Found::OtherKind | Found::Unknown));
     }
     /// Of a payment that was taken back, nothing is left to be held.

@@ -85,6 +85,8 @@ pub enum SkipReason {
     Deadline = 0,
     /// What the stage reads could not be loaded.
     Unavailable = 1,
+    /// The stage ran, and found candidates that nobody has confirmed in time: what their list declares counts.
+    ConfirmLate = 2,
 }
 
 impl SkipReason {
@@ -93,6 +95,7 @@ impl SkipReason {
         match self {
             SkipReason::Deadline => "deadline",
             SkipReason::Unavailable => "unavailable",
+            SkipReason::ConfirmLate => "confirm_late",
         }
     }
 }

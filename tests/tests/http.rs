@@ -31,6 +31,8 @@ mod rail;
 mod report;
 #[path = "http/settlement.rs"]
 mod settlement;
+#[path = "http/signed.rs"]
+mod signed;
 #[path = "http/stream.rs"]
 mod stream;
 #[path = "http/wire.rs"]

@@ -17,7 +17,7 @@ use interdict::node::{Answered, Job, Node, Options, Reply};
 use interdict_bench::world::{Item, World, WorldConfig, rfc3339};
 use interdict_engine::domain::{
     Accepted, Body, Decided, Effect, Entry, Event, Field, HoldState, KeyId, Label, Lever, ListDelta, Outcome,
-    Subject, SubjectKind, Tag, TransactionKind,
+    Subject, SubjectKind, Tag, Transaction, TransactionKind,
 };
 use interdict_engine::generation::View;
 use interdict_engine::lane::{Open, Scratch, decide};
@@ -25,7 +25,7 @@ use interdict_engine::sequencer::{Submission, Work};
 use interdict_ingest::Decoder;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -192,11 +192,46 @@ fn labels(node: &Node) -> BTreeMap<u64, (Label, u64)> {
     labels.collect()
 }
 
+/// Payments of which completions and reversals have left nothing, counted from the beginning.
+fn taken_back(all: &[(Accepted, Decided)]) -> BTreeSet<u64> {
+    let (mut left, mut completed) = (BTreeMap::<u64, i64>::new(), BTreeSet::new());
+    let mut follow = |left: &mut BTreeMap<u64, i64>, target: u64, tx: &Transaction| {
+        let (Some(minor), Some(before)) = (tx.int(Field::AmountMinor), left.get(&target)) else { return };
+        let now = match tx.kind {
+            TransactionKind::Completion if completed.insert(target) => minor,
+            TransactionKind::Completion => before + minor,
+            TransactionKind::Reversal => (before - minor).max(0),
+            _ => return,
+        };
+        left.insert(target, now);
+    };
+    let mut followed = BTreeSet::new();
+    for (at, (accepted, _)) in all.iter().enumerate() {
+        let Body::Payment(tx) = &accepted.event.body else { continue };
+        if let Some(original) = accepted.original {
+            followed.insert(original);
+            follow(&mut left, original, tx);
+        }
+        left.insert(accepted.sequence, tx.int(Field::AmountMinor).unwrap_or(i64::MAX));
+        // What waited for it.
+        for (earlier, _) in &all[..at] {
+            let Body::Payment(tx) = &earlier.event.body else { continue };
+            if accepted.identity.is_some_and(|own| earlier.waits_for.contains(&own)) {
+                followed.insert(accepted.sequence);
+                follow(&mut left, accepted.sequence, tx);
+            }
+        }
+    }
+    followed.retain(|one| left.get(one) == Some(&0));
+    followed
+}
+
 /// What is to stand after a hunt, by judging every payment again.
 fn brute_force(node: &Node, before: &Stands, learned_last: u64) -> Stands {
     let (view, mut scratch, mut expected) = (node.view(), Scratch::default(), before.clone());
-    let labels = labels(node);
-    for (accepted, decided) in payments(node) {
+    let (labels, all) = (labels(node), payments(node));
+    let taken_back = taken_back(&all);
+    for (accepted, decided) in all {
         let Body::Payment(tx) = &accepted.event.body else { continue };
         let sequence = accepted.sequence;
         let answered = decided.recorded.would.unwrap_or(decided.verdict.outcome);
@@ -207,6 +242,9 @@ fn brute_force(node: &Node, before: &Stands, learned_last: u64) -> Stands {
         let state = if has_lever && in_time { HoldState::Held } else { HoldState::TooLate };
         let hold =
             node.with_core(|core| core.sequencer.book().latest(sequence).map(|(_, hold)| hold.clone()));
+        if hold.is_none() && taken_back.contains(&sequence) {
+            continue;
+        }
         // What is known of it comes before what it is judged to be.
         match (labels.get(&sequence), hold) {
             (Some((Label::Fraud, _)), None) => {
@@ -326,6 +364,10 @@ fn a_hunt_comes_to_what_judging_everything_again_comes_to() {
             submit(&node, &blocks(&node, &mut dice));
         }
         let learned_last = node.with_core(|core| core.sequencer.book().unhunted().last().unwrap().sequence);
+        // What has expired by now is ended by a thread, some time.
+        while node.with_core(|core| core.sequencer.book().expired(clock.wall_ms()).next().is_some()) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
         let before = stands(&node);
         let expected = brute_force(&node, &before, learned_last);
         hunt(&node);

@@ -58,6 +58,8 @@ pub fn backup(
     for part in ["generations/manifests", "generations/objects"] {
         making.kept(part)?;
     }
+    // After them: a newer one lets no version fall that these have.
+    making.optional("generations/admitted")?;
     for name in files::names(&data.join("dead-letters"))? {
         making.optional(&format!("dead-letters/{name}"))?;
     }

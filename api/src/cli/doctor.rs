@@ -15,6 +15,7 @@ use crate::config::{Loaded, schema::Hardware};
 use crate::node::keys::key_folder;
 use crate::node::now_ms;
 use crate::node::publish::{checked_pack, read_pack_folder};
+use crate::node::signed;
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -206,7 +207,12 @@ fn config(loaded: &Loaded) -> Vec<Row> {
     let (mut wrong, mut packs) = (Vec::new(), Vec::new());
     for dir in loaded.config.rules.packs.iter().map(|dir| loaded.resolve(dir)) {
         let (place, costs) = (dir.display().to_string(), &loaded.hardware.costs);
-        match read_pack_folder(&dir).and_then(|files| checked_pack(files, &place, costs)) {
+        let signed = |files| {
+            let trust = signed::trust(&loaded.config.packs)?;
+            signed::verified(&trust, &signed::of_folder(&dir)?, &files, &place)?;
+            Ok(files)
+        };
+        match read_pack_folder(&dir).and_then(signed).and_then(|files| checked_pack(files, &place, costs)) {
             Ok(pack) => packs.push(pack),
             Err(e) => wrong.push(format!("{e:#}")),
         }

@@ -1,11 +1,15 @@
 //! `interdict packs`: what a risk team runs before it hands a pack over. `check` and `test` report findings (exit 1);
-//! `build` refuses a pack that has any, since an archive is what gets published.
+//! `build` refuses a pack that has any, since an archive is what gets published. `manifest`, `sign` and `verify` are in
+//! `packs/signed.rs`.
+
+mod signed;
 
 use super::lists::out_path;
 use super::{FINDING, lists};
 use crate::calibrate;
 use crate::config::profiles::profile;
 use crate::node::publish::{checked_pack, read_pack_folder};
+use crate::node::signed::of_folder;
 use crate::node::store::write_whole;
 use anyhow::Result;
 use interdict_engine::Error;
@@ -43,6 +47,13 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Print what is signed of a pack: name, version and the hash of every file. `packs manifest DIR > DIR/pack.manifest`,
+    /// then `minisign -S -m DIR/pack.manifest`.
+    Manifest(signed::ManifestArgs),
+    /// Sign a pack's manifest as a note beside its files (DIR/pack.note).
+    Sign(signed::SignArgs),
+    /// Say by whom a pack's folder or archive is signed. Exits 1 where it is not signed by one of the keys.
+    Verify(signed::VerifyArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,12 +89,16 @@ impl Costs {
 /// Runs `packs`.
 ///
 /// # Errors
-/// A folder that cannot be read; for `build`, a pack that fails check or test, or an archive that cannot be written.
+/// A folder that cannot be read; for `build`, a pack that fails check or test, or an archive that cannot be written; for
+/// `manifest` and `sign`, a pack that does not load.
 pub fn run(args: Args) -> Result<ExitCode> {
     match args.verb {
         Verb::Check { folder, costs } => check(&folder, &costs),
         Verb::Test(folder) => test(&folder),
         Verb::Build { folder, out } => build(&folder, &out),
+        Verb::Manifest(args) => signed::manifest(&args),
+        Verb::Sign(args) => signed::sign(&args),
+        Verb::Verify(args) => signed::verify(&args),
     }
 }
 
@@ -238,7 +253,7 @@ fn build(folder: &Folder, out: &Path) -> Result<ExitCode> {
     let working = lists::working("checking and testing");
     let table = Calibration::default();
     let pack = checked_pack(read_pack_folder(&folder.dir)?, &folder.dir.display().to_string(), &table)?;
-    write_whole(&out_path(out), &pack.archive())?;
+    write_whole(&out_path(out), &archive(&pack, &folder.dir)?)?;
     working.finish_and_clear();
     let (version, sha256) = (&pack.manifest.version, hex(&pack.content_hash()));
     if folder.json {
@@ -248,4 +263,16 @@ fn build(folder: &Folder, out: &Path) -> Result<ExitCode> {
         println!("{} {version} sha256:{sha256}", pack.name());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The pack's archive, with the signatures that lie beside its files: a node takes them out again, so that the pack is
+/// the same with and without.
+fn archive(pack: &Pack, dir: &Path) -> Result<Vec<u8>> {
+    let signatures = of_folder(dir)?;
+    if signatures.files().next().is_none() {
+        return Ok(pack.archive());
+    }
+    let mut files = packs::unarchive(&pack.archive())?;
+    files.extend(signatures.files().map(|(name, bytes)| (name.to_owned(), bytes.to_owned())));
+    Ok(packs::archive(&files))
 }

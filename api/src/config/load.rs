@@ -7,7 +7,7 @@ use super::settlement::{self, CUT_OFF_H_MAX};
 use crate::node::disk::Policy;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::error::nearest;
-use interdict_engine::limits::UNFINISHED_CEILING;
+use interdict_engine::limits::{UNFINISHED_CEILING, WINDOW_KEPT_H_MAX};
 use std::path::{Path, PathBuf};
 
 /// Largest bound of what the journal may have in memory, in MiB.
@@ -124,6 +124,7 @@ fn check(config: &Config) -> Result<()> {
             bail!("tenants.{name}.burst: rate is missing, so nothing is bounded");
         }
     }
+    crate::node::signed::trust(&config.packs)?;
     super::outward::check(config)?;
     let (fold_at, fold_at_max) = (config.lists.fold_at, interdict_engine::limits::OVERLAY_ENTRIES_MAX);
     if !(1..=fold_at_max).contains(&fold_at) {
@@ -161,6 +162,10 @@ fn check(config: &Config) -> Result<()> {
         bail!("snapshot.{key} = 0: expected 1 or more; enabled = false turns images off");
     }
     let archive = &config.archive;
+    let keep_h = config.window.keep_h;
+    if !(0..=WINDOW_KEPT_H_MAX).contains(&keep_h) {
+        bail!("window.keep_h = {keep_h}: expected 0 to {WINDOW_KEPT_H_MAX} hours");
+    }
     if !(1..=i64::from(RETAIN_DAYS_MAX)).contains(&archive.keep_days) || archive.every_s == 0 {
         bail!("archive: expected keep_days of 1 to {RETAIN_DAYS_MAX} and every_s of 1 or more");
     }

@@ -33,6 +33,8 @@ pub struct Config {
     pub similarity: Similarity,
     /// Rule packs.
     pub rules: Rules,
+    /// Whose signatures over packs count.
+    pub packs: PackSignatures,
     /// Outcomes, levers, deadlines.
     pub decision: Decision,
     /// Idempotency.
@@ -242,6 +244,16 @@ pub enum GpuUse {
 pub struct Rules {
     /// Pack folders, relative to the config file.
     pub packs: Vec<PathBuf>,
+}
+
+/// `[packs]`: with a key in either list, every pack must be signed by one of them.
+#[derive(Debug, Clone, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct PackSignatures {
+    /// Public keys of `minisign`, as the second line of a `minisign.pub`.
+    pub minisign_keys: Vec<String>,
+    /// Verifier keys of signed notes, `name+id+base64`.
+    pub note_keys: Vec<String>,
 }
 
 /// `[decision]`

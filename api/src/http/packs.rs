@@ -92,7 +92,7 @@ pub async fn upload(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let uploaded = || -> Result<Response, Problem> {
         let wrong = |e: anyhow::Error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{e:#}"));
-        let (name, version) = app.node.upload_pack(body.to_vec()).map_err(wrong)?;
+        let (name, version) = app.node.upload_pack(&body).map_err(wrong)?;
         tracing::info!(caller = caller.name, pack = name, version, "pack uploaded");
         Ok(json(StatusCode::OK, &Uploaded { name, version }))
     };

@@ -4,7 +4,7 @@
 
 use super::store::Store;
 use anyhow::{Context, Result, anyhow};
-use interdict_engine::domain::{Accepted, Body, Decided, GenerationId, Outcome, TransactionKind, Verdict};
+use interdict_engine::domain::{Accepted, Body, Decided, GenerationId, Outcome, TransactionKind};
 use interdict_engine::generation::{PartKind, Settings};
 use interdict_engine::limits::CLEAR_FACTS_MAX;
 use interdict_engine::settlement::Settlement;
@@ -27,7 +27,8 @@ pub struct Fact {
     /// When it settles, ms since the Unix epoch, by the settings of its own generation; `i64::MAX` where that one is no
     /// longer kept, so that everything that was learned counts for it.
     pub cut_off_ms: i64,
-    /// Whether its verdict lets it settle: it is not declined, and no reversal. `None`: it has no verdict yet.
+    /// Whether its verdict lets it settle: it is not declined, no reversal, and was not challenged. `None`: it has no verdict
+    /// yet.
     pub settles: Option<bool>,
     /// Whether its verdict lacks stages that have not been finished.
     pub lacks: bool,
@@ -141,7 +142,7 @@ impl JournalFacts {
             .map_or(i64::MAX, |terms| terms.cut_off(tx, accepted.event.arrival_ms).at_ms);
         Ok(Some(Fact {
             cut_off_ms,
-            settles: verdict.as_ref().map(|verdict| settles(tx.kind, verdict)),
+            settles: verdict.as_ref().map(|verdict| settles(tx.kind, verdict.outcome)),
             lacks: verdict.is_some_and(|verdict| !verdict.skipped.is_empty()) && !is_finished,
             tenant: accepted.event.tenant,
         }))
@@ -192,8 +193,9 @@ impl Facts for JournalFacts {
     }
 }
 
-/// Whether a payment with this verdict may settle, as far as that alone says. A challenge that was not passed is nobody's
-/// to settle, and whether it was is not known here; a hold is the book's matter.
-fn settles(kind: TransactionKind, verdict: &Verdict) -> bool {
-    kind != TransactionKind::Reversal && verdict.outcome != Outcome::Decline
+/// Whether a payment with this verdict may settle, as far as that alone says; a hold is the book's matter. A challenge is a
+/// soft decline (DE39 1A and 65): whoever passes it pays by a request of its own, or by a completion or advice that says
+/// what happened, and that one settles.
+pub(super) fn settles(kind: TransactionKind, outcome: Outcome) -> bool {
+    kind != TransactionKind::Reversal && !matches!(outcome, Outcome::Decline | Outcome::Challenge)
 }

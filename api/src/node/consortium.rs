@@ -3,8 +3,11 @@
 
 pub mod keys;
 mod lists;
+mod outcomes;
 mod rows;
+pub mod vault;
 
 pub use keys::ConsortiumKey;
 pub use lists::{ConsortiumTerms, Names, PublishedConsortium};
+pub use outcomes::{ConsortiumOutcome, ConsortiumOutcomes};
 pub use rows::{Class, ConsortiumRow, told};

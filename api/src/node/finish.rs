@@ -2,6 +2,7 @@
 //! a deadline, the earliest cut-off first. What it comes to is recorded beside the verdict of law, which stays, and
 //! handed to the settlement window. It is made from the journal's own records, live and after a restart alike.
 
+pub mod confirm;
 pub mod queue;
 pub mod remake;
 pub mod window;
@@ -12,9 +13,10 @@ use super::disk::RETRY;
 use super::share::Share;
 use super::{Node, failpoint};
 use anyhow::{Result, anyhow};
+use confirm::Answer;
 use interdict_engine::domain::{Accepted, Decided, Finished, GenerationId, Outcome};
 use interdict_engine::generation::{Settings, View};
-use interdict_engine::lane::{Open, Scratch, decide};
+use interdict_engine::lane::{Confirmed, Scratch, decide};
 use interdict_engine::limits::{MICRO_BATCH_MAX, UNFINISHED_REMADE_MAX};
 use interdict_engine::sequencer::{ENGINE, Work};
 use interdict_engine::settlement::on_finishing;
@@ -32,6 +34,8 @@ use window::{Counted, Handed, Window};
 
 /// After the journal could not be read.
 const AGAIN: Duration = Duration::from_secs(10);
+/// How often it is looked for what settles unconfirmed.
+const LATE_EVERY: Duration = Duration::from_secs(1);
 
 /// What is unfinished, and what finishing came to.
 pub struct Finish {
@@ -52,6 +56,8 @@ pub struct Finish {
     pub passes: AtomicU64,
     /// How long the lane took, in seconds.
     pub duration: Histogram,
+    /// What was said of candidates.
+    pub confirmed: confirm::Counts,
 }
 
 /// How far the journal was searched for payments that were let go.
@@ -81,12 +87,14 @@ impl Finish {
             unreadable: AtomicU64::new(0),
             passes: AtomicU64::new(0),
             duration: Histogram::with_opts(options.buckets(buckets)).expect("the name is valid"),
+            confirmed: confirm::Counts::default(),
         }
     }
     /// A payment that lacks stages.
     pub fn lacking(&self, work: &Work) -> Lacking {
         let cut_off_ms = Unfinished::cut_off_ms(&work.accepted, work.view.generation().settings());
-        Lacking { cut_off_ms, sequence: work.accepted.sequence, view: Some(work.view.clone()) }
+        let candidates = confirm::candidates(&work.accepted, &work.view, cut_off_ms);
+        Lacking { cut_off_ms, sequence: work.accepted.sequence, view: Some(work.view.clone()), candidates }
     }
     /// Queues payments whose verdicts the journal has.
     pub fn push(&self, lacking: impl IntoIterator<Item = Lacking>) {
@@ -114,10 +122,9 @@ impl Finish {
         let first = queue.unfinished().iter().next().map(|(cut_off_ms, _)| cut_off_ms);
         (queue.unfinished().len(), first)
     }
-    /// Whether all that was skipped is finished, or cannot be.
+    /// Whether all that was skipped is finished, or cannot be, or waits to be confirmed.
     pub fn is_done(&self) -> bool {
-        let queue = self.queue();
-        queue.unfinished().is_empty() && !queue.unfinished().lacks()
+        self.queue().is_done()
     }
 }
 
@@ -158,9 +165,11 @@ fn run(node: &Weak<Node>, stop: &AtomicBool, mut share: Share) {
                 held.finish.waits.store(true, Ordering::Release);
                 // What came before the mark was set woke nobody.
                 let is_done = held.finish.is_done();
+                let waits = held.finish.queue().confirming().waiting() > 0;
                 drop(held);
                 if is_done {
-                    thread::park();
+                    // What nobody confirms is given up at its cut-off.
+                    if waits { thread::park_timeout(LATE_EVERY) } else { thread::park() }
                     share.slept();
                 }
             }
@@ -182,7 +191,8 @@ impl Node {
             return Ok(Round::Worked);
         }
         let (first, lacks) = {
-            let queue = self.finish.queue();
+            let mut queue = self.finish.queue();
+            self.finish.confirmed.late(queue.settled(self.clock.wall_ms()));
             (queue.first(MICRO_BATCH_MAX), queue.unfinished().lacks())
         };
         match first.first() {
@@ -223,10 +233,21 @@ impl Node {
             };
             let accepted = Accepted::decode(&accepted.open, Some(sealed))?;
             let decided = Decided::decode(&decided.open)?;
+            let answer = match confirm::is_late(&decided.verdict) {
+                false => Answer::Late,
+                true => match self.answer_for(&accepted, view) {
+                    Some(answer) => answer,
+                    // It waits, as it did before a restart.
+                    None => {
+                        done.pop();
+                        continue;
+                    }
+                },
+            };
             // Of a fact, what it would have been.
             let answered = decided.recorded.would.unwrap_or(decided.verdict.outcome);
             let began = Instant::now();
-            let finished = finished_of(accepted, answered, view, scratch, self.clock.wall_ms());
+            let finished = finished_of(accepted, answered, view, &answer, scratch, self.clock.wall_ms());
             self.finish.duration.observe(began.elapsed().as_secs_f64());
             handed.push(Handed { answered, finished });
         }
@@ -258,6 +279,7 @@ impl Node {
         let Some((written, durable)) = recorded else { return Ok(Round::Later(RETRY)) };
         if written.is_ok() && durable().is_ok() && !handed.is_empty() {
             self.finish.window.finished(handed);
+            self.free_unlisted(handed)?;
         }
         Ok(Round::Worked)
     }
@@ -335,7 +357,8 @@ impl Node {
             let generation = self.generation(&accepted.generation).ok();
             let settings = generation.as_ref().map_or(&unknown, |generation| generation.settings());
             let cut_off_ms = Unfinished::cut_off_ms(&accepted, settings);
-            self.finish.queue().push(Lacking { cut_off_ms, sequence, view: None });
+            let candidates = Vec::new();
+            self.finish.queue().push(Lacking { cut_off_ms, sequence, view: None, candidates });
         }
         search.after = more_after.unwrap_or(0);
         let mut queue = self.finish.queue();
@@ -351,6 +374,7 @@ fn finished_of(
     accepted: Accepted,
     answered: Outcome,
     view: &Arc<View>,
+    answer: &Answer,
     scratch: &mut Scratch,
     at_ms: i64,
 ) -> Finished {
@@ -360,8 +384,10 @@ fn finished_of(
         // As the sequencer made them: of the payment and its stamps alone.
         work.prints = Some(Arc::new(banks.prints(work.transaction(), &work.accepted.features)));
     }
-    let verdict = decide(&work, &mut Open, scratch);
+    let confirmed = answer.confirmations();
+    let verdict = decide(&work, &mut Confirmed(confirmed), scratch);
     let mut recorded = scratch.found.to_record(view.generation());
+    recorded.confirmed = confirmed.to_vec();
     let hold = on_finishing(&work.accepted, view, &verdict, recorded.would, (answered, at_ms));
     recorded.hold = hold.map(Box::new);
     Finished { at_ms, engine: ENGINE.to_owned(), verdict, recorded }

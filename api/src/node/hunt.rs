@@ -16,6 +16,7 @@ mod round;
 pub use archiving::Archiving;
 pub use facts::WindowFacts;
 pub use figures::{Figures, Reading};
+pub(super) use round::hand_over;
 
 use super::Node;
 use super::background::Background;

@@ -1,6 +1,7 @@
 //! The node's keys: a ring of master keys, from which everything else is derived by purpose.
 
 use super::consortium::keys as consortium;
+use super::consortium::vault::Vault;
 use super::ring::Ring;
 use anyhow::{Context, Result, anyhow, bail};
 use interdict_engine::domain::Entry;
@@ -28,6 +29,8 @@ pub struct NodeKeys {
     pub sealing: Sealing,
     /// The keys that identifiers are tagged under.
     pub tags: Arc<TagKeys>,
+    /// Identifiers of candidates of a consortium's lists.
+    pub vault: Arc<Vault>,
 }
 
 impl NodeKeys {
@@ -51,7 +54,8 @@ impl NodeKeys {
         let ring = Ring::open(dir)?;
         let tags = Arc::new(TagKeys::new(&master.derive(TAGS)));
         tags.begin_with(&consortium::load(dir)?).map_err(|e| anyhow!("{}: {e}", dir.display()))?;
-        Ok(NodeKeys { dir: dir.to_owned(), master, sealing: ring.sealing(), ring: Mutex::new(ring), tags })
+        let (vault, sealing) = (watched(&tags), ring.sealing());
+        Ok(NodeKeys { dir: dir.to_owned(), master, sealing, ring: Mutex::new(ring), tags, vault })
     }
     /// Keys of nobody's folder, which last as long as the value.
     ///
@@ -60,7 +64,8 @@ impl NodeKeys {
     pub fn temporary() -> Result<NodeKeys> {
         let (dir, master) = (PathBuf::new(), MasterKey::generate().map_err(|e| anyhow!("{e}"))?);
         let (sealing, tags) = (Sealing::from(&master), Arc::new(TagKeys::new(&master.derive(TAGS))));
-        Ok(NodeKeys { dir, master, ring: Mutex::default(), sealing, tags })
+        let vault = watched(&tags);
+        Ok(NodeKeys { dir, master, ring: Mutex::default(), sealing, tags, vault })
     }
     /// Fingerprint of the key that a tenant's own lists, or the shared ones (`None`), are tagged under.
     pub fn list_check(&self, tenant: Option<&str>) -> u64 {
@@ -96,6 +101,13 @@ impl NodeKeys {
         entries.iter_mut().for_each(|entry| entry.overridable &= !meta.sanctions);
         Ok(entries)
     }
+}
+
+/// What keeps identifiers that are tagged under these keys, where they may be candidates.
+fn watched(tags: &TagKeys) -> Arc<Vault> {
+    let vault = Arc::new(Vault::default());
+    tags.witnessed_by(vault.clone());
+    vault
 }
 
 /// The key folder of a data folder and a configuration.

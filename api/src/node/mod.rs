@@ -7,6 +7,7 @@ pub mod cache;
 pub mod cold;
 pub mod store;
 pub mod publish;
+pub mod signed;
 pub mod publication;
 pub mod fold;
 pub mod folding;
@@ -243,6 +244,7 @@ impl Node {
             None => Clearing::new(journal),
         };
         let shown = core.shown();
+        keys.vault.watch(shown.clone());
         let core = Arc::new(Mutex::new(core));
         let micro_batch = loaded.hardware.micro_batch;
         let intake = Arc::new(Intake::new(pace.clone(), clock.clone(), terms(&loaded), micro_batch));

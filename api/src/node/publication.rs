@@ -3,8 +3,9 @@
 
 use super::core::Answered;
 use super::outage::Unwritable;
-use super::{Node, failpoint, fold, publish, store};
+use super::{Node, failpoint, fold, publish, signed, store};
 use anyhow::{Result, bail};
+use interdict_consortium::pack::Route;
 use interdict_engine::domain::{Body, Event, GenerationId};
 use interdict_engine::generation::Generation;
 use interdict_engine::packs;
@@ -100,15 +101,23 @@ impl Node {
         }
     }
 
-    /// Checks, tests and keeps an uploaded pack archive for the next publication; its name and version.
+    /// Checks, tests and keeps an uploaded pack archive for the next publication; its name and version. Its signature,
+    /// where packs must be signed, is verified now; what is kept is the pack without it.
     ///
     /// # Errors
-    /// Everything that is wrong with the pack.
-    pub fn upload_pack(&self, archive: Vec<u8>) -> Result<(String, String)> {
-        let files = interdict_engine::packs::unarchive(&archive)?;
+    /// Everything that is wrong with the pack or its signature.
+    pub fn upload_pack(&self, archive: &[u8]) -> Result<(String, String)> {
+        let mut files = packs::unarchive(archive)?;
+        let signatures = signed::split(&mut files);
+        let trust = signed::trust(&self.loaded.config.packs)?;
+        let manifest = signed::verified(&trust, &signatures, &files, "pack")?;
         let pack = publish::checked_pack(files, "pack", &self.loaded.hardware.costs)?;
+        if let Some(manifest) = manifest {
+            let manifest = signed::of_pack(manifest, &pack, "pack")?;
+            signed::admit(&self.store, &[manifest], Route::Upload, self.clock.wall_ms())?;
+        }
         let named = (pack.name().to_owned(), pack.manifest.version.clone());
-        self.uploaded.lock().insert(named.0.clone(), archive);
+        self.uploaded.lock().insert(named.0.clone(), pack.archive());
         Ok(named)
     }
 

@@ -3,10 +3,12 @@
 
 use super::keys::NodeKeys;
 use super::now_ms;
+use super::signed;
 use super::store::Store;
 use super::watchlists::watchlist_bank;
 use crate::config::{Loaded, schema, settlement};
 use anyhow::{Context, Result, bail};
+use interdict_consortium::pack::Route;
 use interdict_engine::calibration::Calibration;
 use interdict_engine::domain::{Audience, Lever, Outcome, Subject};
 use interdict_engine::freshness::{Freshness, WhenStale};
@@ -237,9 +239,14 @@ pub fn build_costed(
     uploaded: &BTreeMap<String, Vec<u8>>,
 ) -> Result<(Arc<Generation>, StageCosts)> {
     let (mut costed, table) = (Vec::<Costed>::new(), &loaded.hardware.costs);
+    let (trust, mut signatures) = (signed::trust(&loaded.config.packs)?, Vec::new());
     for dir in &loaded.config.rules.packs {
         let dir = loaded.resolve(dir);
-        costed.push(checked(read_pack_folder(&dir)?, &dir.display().to_string(), table)?);
+        let (files, place) = (read_pack_folder(&dir)?, dir.display().to_string());
+        let manifest = signed::verified(&trust, &signed::of_folder(&dir)?, &files, &place)?;
+        let pack = checked(files, &place, table)?;
+        signatures.extend(manifest.map(|manifest| signed::of_pack(manifest, &pack.0, &place)).transpose()?);
+        costed.push(pack);
     }
     for (name, archive) in uploaded {
         let pack = checked(packs::unarchive(archive)?, name, table)?;
@@ -295,6 +302,7 @@ pub fn build_costed(
     for (screen, watchlist) in unsearched(&generation) {
         tracing::warn!("screen {screen:?}: no watchlist {watchlist:?} is configured, so it is not searched");
     }
+    signed::admit(store, &signatures, Route::Folder, now_ms())?;
     store.put_manifest(&manifest)?;
     Ok((generation, by_stage))
 }

@@ -374,7 +374,9 @@ impl Again {
             .as_ref()
             .map(|work| Unfinished::cut_off_ms(&work.accepted, work.view.generation().settings()));
         if let Some(cut_off_ms) = of_work.or(open) {
-            self.unfinished.push(Lacking { cut_off_ms, sequence, view: work.map(|work| work.view) });
+            // What is to be confirmed is found when its turn comes.
+            let (view, candidates) = (work.map(|work| work.view), Vec::new());
+            self.unfinished.push(Lacking { cut_off_ms, sequence, view, candidates });
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A background thread's part of the machine: it goes on only while nobody waits, and never for more than so many
-//! hundredths of one core's time.
+//! A background thread's part of the machine: it goes on only while nobody waits, never for more than so many hundredths of
+//! one core's time, and lets whoever was woken on its core go first.
 
 use super::intake::Intake;
 use std::sync::Arc;
@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(1);
 /// Work that is paid for at once.
 const SLICE: Duration = Duration::from_millis(2);
+/// How long it keeps a core at a time. Whoever is woken there for a payment waits so long at most: left to the kernel that
+/// is a time slice, 1.5 ms and more.
+const BREATH: Duration = Duration::from_micros(50);
 /// Longest rest that is owed, so that a slice that the kernel interrupted for long does not count as work.
 const REST_MAX: Duration = Duration::from_millis(500);
 
@@ -20,12 +23,14 @@ pub struct Share {
     percent: u32,
     patience: Option<Duration>,
     began: Instant,
+    breathed: Instant,
 }
 
 impl Share {
     /// From now on; `percent` of a core, 1 to 100.
     pub fn new(intake: Arc<Intake>, stop: Arc<AtomicBool>, percent: u32) -> Share {
-        Share { intake, stop, percent: percent.clamp(1, 100), patience: None, began: Instant::now() }
+        let now = Instant::now();
+        Share { intake, stop, percent: percent.clamp(1, 100), patience: None, began: now, breathed: now }
     }
     /// Goes on within its share though somebody waits, once it has stood still so long for them: for work that has a time
     /// by which it must be done.
@@ -37,9 +42,17 @@ impl Share {
     pub fn slept(&mut self) {
         self.began = Instant::now();
     }
+    /// To be called between the smallest pieces of work: whoever waits for this core has it now.
+    pub fn breathe(&mut self) {
+        if self.breathed.elapsed() >= BREATH {
+            std::thread::yield_now();
+            self.breathed = Instant::now();
+        }
+    }
     /// To be called between pieces of work: rests as long as is owed and while anybody waits. False: the thread is to
     /// end.
     pub fn go_on(&mut self) -> bool {
+        self.breathe();
         let worked = self.began.elapsed();
         if worked < SLICE && self.intake.is_idle() {
             return !self.stop.load(Ordering::Acquire);

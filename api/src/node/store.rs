@@ -3,6 +3,7 @@
 
 use super::cache::PatternCache;
 use anyhow::{Context, Result, bail};
+use interdict_consortium::pack::Admitted;
 use interdict_engine::generation::{Manifest, hex};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
@@ -94,6 +95,25 @@ impl Store {
             bail!("manifest {}: its bytes do not match its name", path.display());
         }
         Ok(Some(manifest))
+    }
+    /// Which signed packs were taken into use; nothing yet where there is no such file.
+    ///
+    /// # Errors
+    /// When it does not read.
+    pub fn admitted(&self) -> Result<Admitted> {
+        let path = self.dir.join("admitted");
+        match fs::read_to_string(&path) {
+            Ok(text) => Admitted::decode(&text).with_context(|| format!("{}", path.display())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Admitted::default()),
+            Err(e) => Err(e).with_context(|| format!("{}", path.display())),
+        }
+    }
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put_admitted(&self, admitted: &Admitted) -> Result<()> {
+        write_whole(&self.dir.join("admitted"), admitted.encode()?.as_bytes())
     }
     /// Drops all but the newest `keep` manifests, and the objects that none of the kept ones names. `in_use` are
     /// kept whatever their age.

@@ -20,7 +20,8 @@ pub const STAGES: [Stage; 6] =
     [Stage::Features, Stage::Lists, Stage::Patterns, Stage::Similarity, Stage::Models, Stage::Rules];
 
 /// Why a stage may be skipped.
-const REASONS: [SkipReason; 2] = [SkipReason::Deadline, SkipReason::Unavailable];
+const REASONS: [SkipReason; 3] =
+    [SkipReason::Deadline, SkipReason::Unavailable, SkipReason::ConfirmLate];
 
 /// One verdict in this many is asked again without each stage, unless all are.
 const SAMPLE: u64 = 64;

@@ -89,7 +89,10 @@ fn entry_of(source: &Source<'_>, list: u16, id: u64, field: u8) -> (Hit, ToldEnt
         severity: 0,
         block_outcome,
         overrides: None,
-        unconfirmed: meta.and_then(|meta| meta.consortium).filter(|of| of.is_cut()).map(|of| of.unconfirmed),
+        unconfirmed: meta
+            .and_then(|meta| meta.consortium)
+            .filter(|_| source.is_candidate(list, field))
+            .map(|of| of.unconfirmed),
     };
     if let Some(entry) = entry {
         (hit.effect, hit.overridable, hit.severity) = (entry.effect, entry.overridable, entry.severity);

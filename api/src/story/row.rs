@@ -25,14 +25,17 @@ impl<'a> Row<'a> {
         let ran = !was_skipped(source.verdict, Stage::Lists);
         for (bit, name) in slots.list_names.iter().enumerate().filter(|_| ran) {
             let Some(number) = lists.find(name, &source.transaction.tenant) else { continue };
-            known |= 1 << bit;
-            let is_hit = source.verdict.reasons.iter().any(|reason| match reason.source {
-                ReasonSource::Entry { list, entry, .. } => {
-                    lists.is_one(number, list)
-                        && lists.entry(list, entry).is_none_or(|entry| entry.effect != Effect::Override)
+            let (mut is_hit, mut is_candidate) = (false, false);
+            for reason in &source.verdict.reasons {
+                let ReasonSource::Entry { list, entry, field } = reason.source else { continue };
+                if lists.is_one(number, list) {
+                    let candidate = source.is_candidate(list, field);
+                    is_candidate |= candidate;
+                    is_hit |= !candidate
+                        && lists.entry(list, entry).is_none_or(|entry| entry.effect != Effect::Override);
                 }
-                _ => false,
-            });
+            }
+            known |= u64::from(is_hit || !is_candidate) << bit;
             hit |= u64::from(is_hit) << bit;
         }
         let inner = lane::Row::new(source.transaction, source.features, source.view, found);

@@ -4,6 +4,7 @@
 
 use super::bodies::Bodies;
 use super::{LoadConfig, LoadReport, requests, run};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Halvings after the first rate that breaks: 1.5× shrinks to 3 %.
@@ -66,10 +67,22 @@ pub struct Step {
 /// # Errors
 /// As `run`.
 pub fn find(config: &LoadConfig, bodies: &mut Bodies, limits: Limits) -> anyhow::Result<Saturation> {
+    find_with(config, &mut |count| bodies.take(count), limits)
+}
+
+/// As [`find`], with bodies from anywhere.
+///
+/// # Errors
+/// As `run`.
+pub fn find_with(
+    config: &LoadConfig,
+    bodies: &mut dyn FnMut(usize) -> Vec<Bytes>,
+    limits: Limits,
+) -> anyhow::Result<Saturation> {
     let mut steps = Vec::new();
     let mut once = |rate: f64| -> anyhow::Result<bool> {
         let config = LoadConfig { rate, ..config.clone() };
-        let report = run(&config, bodies.take(requests(&config)))?;
+        let report = run(&config, bodies(requests(&config)))?;
         let held = limits.hold(&report);
         steps.push(Step {
             rate,

@@ -76,6 +76,6 @@ fn hex(bytes: &[u8]) -> String {
 
 fn rfc3339(ms: u64) -> Result<String> {
     let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let time = time.ok_or_else(|| Error::new(ErrorKind::Invalid, "a time after the year 9999"))?;
+    let time = time.ok_or_else(|| Error::new(ErrorKind::Invalid, "a time after the year 9998"))?;
     Ok(format!("{time:.3}"))
 }

@@ -47,7 +47,7 @@ impl Header {
     /// A header of the rules' kinds.
     ///
     /// # Errors
-    /// `Invalid` for other than one or two rising versions from 1, number 0, a time after the year 9999.
+    /// `Invalid` for other than one or two rising versions from 1, number 0, a time after the year 9998.
     pub fn new(number: u64, built_ms: u64, key_versions: &[u32], policies: &Policies) -> Result<Header> {
         let mut kinds = [None; SLOTS];
         for (kind, policy) in policies.iter() {
@@ -60,7 +60,7 @@ impl Header {
     fn check(&self) -> Result<()> {
         check_versions(&self.key_versions)?;
         if self.number == 0 || self.built_ms == 0 || self.built_ms > TIME_MS_MAX {
-            let message = "an epoch's number is from 1, its time above 0 and before the year 10000";
+            let message = "an epoch's number is from 1, its time above 0 and before the year 9999";
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         Ok(())

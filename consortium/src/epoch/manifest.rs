@@ -164,7 +164,7 @@ impl Manifest {
             return refuse("expected an end after the beginning and after the time it was built");
         }
         if self.built_ms == 0 || self.valid_until_ms > TIME_MS_MAX {
-            return refuse("a time of 0, or after the year 9999");
+            return refuse("a time of 0, or after the year 9998");
         }
         check_versions(&self.versions())?;
         match self.kinds.is_sorted_by(|a, b| a.0 < b.0) {

@@ -6,7 +6,7 @@ use super::numbered::{Head, Latest, Numbered, check_alliance, number_of};
 use super::profile::Profile;
 use super::records::{
     Admission, Application, Leaving, OperatorChange, Reinstatement, Rotation, RotationBy, Ruling, Suspension,
-    TagKey,
+    TagKey, TrustChange,
 };
 use super::registry::{LOG, Member, Operator, Registry, State, TagKeyLeaf};
 use super::roles::{Role, Roles};
@@ -43,6 +43,8 @@ pub enum Applied {
     Operator(MemberId),
     /// Rules of this version are in force.
     Rules(u32),
+    /// Others are trusted; the serial of the record.
+    Trust(u32),
     /// There is another tariff; SHA-256 of its text.
     Tariff([u8; 32]),
     /// There is a tag key of this version.
@@ -69,6 +71,7 @@ pub(super) enum Change {
     Member(fn(MemberId) -> Applied, Member),
     Operator(Operator, Vec<Member>),
     Rules(Rules),
+    Trust(BTreeSet<MemberId>),
     Tariff([u8; 32]),
     TagKey(TagKey),
     Copies(TagKey),
@@ -126,6 +129,7 @@ impl Registry {
             (Leaving::TYPE, _) => self.weigh_leaving(&Leaving::of_text(text)?.0),
             (OperatorChange::TYPE, _) => self.weigh_operator(OperatorChange::of_text(text)?),
             (RulesChange::TYPE, _) => self.weigh_rules(RulesChange::of_text(text)?),
+            (TrustChange::TYPE, _) => self.weigh_trust(&TrustChange::of_text(text)?),
             (TagKey::TYPE, _) => self.weigh_tag_key(TagKey::of_text(text)?),
             ("tariff", 1) => self.weigh_tariff(text),
             ("alliance", _) => err(ErrorKind::Invalid, "an alliance has one genesis, its leaf 0"),
@@ -378,6 +382,14 @@ impl Registry {
         change.rules.check_reachable(self.active().filter(votes).count())?;
         Ok((Change::Rules(change.rules), Demand::quorum(self, Act::Rules, None, Vec::new())))
     }
+    fn weigh_trust(&self, change: &TrustChange) -> Result<(Change, Demand)> {
+        self.check_genesis(&change.genesis)?;
+        let so_far = u32::try_from(self.trusted.len() - 1).unwrap_or(u32::MAX);
+        Self::check_serial("trust", change.serial, so_far, VERSIONS_MAX)?;
+        let ids = change.trusts.iter().map(|name| self.named(name).map(|member| member.id));
+        let ids = ids.collect::<Result<_>>()?;
+        Ok((Change::Trust(ids), Demand::quorum(self, Act::Rules, None, Vec::new())))
+    }
     /// The operator's key, which signs what the hub is run by.
     fn operator_key(&self) -> Result<(VerifierKey, &'static str)> {
         let operator = self.member(self.operator().member).expect("the operator is a member");
@@ -482,6 +494,10 @@ impl Registry {
                 let version = rules.version;
                 self.rules.push((leaf, Arc::new(rules)));
                 Applied::Rules(version)
+            }
+            Change::Trust(ids) => {
+                self.trusted.push((leaf, Arc::new(ids)));
+                Applied::Trust(u32::try_from(self.trusted.len() - 1).unwrap_or(u32::MAX))
             }
             Change::Tariff(hash) => {
                 self.tariffs.push((leaf, hash));

@@ -9,7 +9,7 @@ use super::rules::Rules;
 use super::spelled::Spelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{KeyType, VerifierKey};
-use crate::limits::{FOUNDERS_MAX, REASON_BYTES_MAX, SEALED_BYTES_MAX, SPONSORS_MAX};
+use crate::limits::{ACTIVE_MEMBERS_MAX, FOUNDERS_MAX, REASON_BYTES_MAX, SEALED_BYTES_MAX, SPONSORS_MAX};
 use crate::record::{Reader, Writer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -344,6 +344,40 @@ impl Spelled for OperatorChange {
             operator: r.take("operator")?.to_owned(),
             logs: LogKeys::read(r)?,
             reason: r.take("reason")?.to_owned(),
+        })
+    }
+}
+
+/// Whose word is trusted: `interdict/trust/v1`, signed by the quorum `rules`. Until the first one, contributors among the
+/// founders are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustChange {
+    /// SHA-256 of the genesis' text.
+    pub genesis: [u8; 32],
+    /// When it was written, Unix ms.
+    pub created_ms: u64,
+    /// One more than such records so far.
+    pub serial: u32,
+    /// All who are trusted from now on, by name.
+    pub trusts: BTreeSet<String>,
+}
+
+impl Spelled for TrustChange {
+    const TYPE: &'static str = "trust";
+    fn write(&self, w: &mut Writer) -> Result<()> {
+        if self.trusts.len() > ACTIVE_MEMBERS_MAX {
+            return Err(Error::new(ErrorKind::TooLarge, format!("trust in more than {ACTIVE_MEMBERS_MAX}")));
+        }
+        w.put_bytes("genesis", &self.genesis)?.put("created_ms", self.created_ms)?;
+        w.put("serial", self.serial)?;
+        self.trusts.iter().try_for_each(|name| w.put("trusts", name).map(drop))
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        Ok(TrustChange {
+            genesis: r.array("genesis")?,
+            created_ms: r.number("created_ms")?,
+            serial: r.number("serial")?,
+            trusts: r.take_all("trusts")?.into_iter().map(str::to_owned).collect(),
         })
     }
 }

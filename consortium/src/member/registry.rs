@@ -96,6 +96,8 @@ pub struct Registry {
     pub(super) operators: Vec<Operator>,
     /// Open ones, oldest first, by their text's hash.
     pub(super) applications: VecDeque<([u8; 32], Arc<Application>)>,
+    /// Whose word is trusted, by the leaf that said so.
+    pub(super) trusted: Vec<(u64, Arc<BTreeSet<MemberId>>)>,
     pub(super) tariffs: Vec<(u64, [u8; 32])>,
     pub(super) tag_keys: Vec<TagKeyLeaf>,
     pub(super) latest: BTreeMap<(Numbered, Option<MemberId>), Latest>,
@@ -128,6 +130,7 @@ impl Registry {
             rules: vec![(0, Arc::new(genesis.rules))],
             operators: Vec::new(),
             applications: VecDeque::new(),
+            trusted: Vec::new(),
             tariffs: Vec::new(),
             tag_keys: Vec::new(),
             latest: BTreeMap::new(),
@@ -141,6 +144,8 @@ impl Registry {
             registry.insert(founder, 0);
         }
         let id = registry.members[operator][0].id;
+        let founders = registry.active().filter(|member| member.can(Role::Contributor));
+        registry.trusted = vec![(0, Arc::new(founders.map(|member| member.id).collect()))];
         registry.operators.push(Operator { since: 0, member: id, logs: genesis.logs });
         registry.rules().check_reachable(registry.voters().count())?;
         let founders = registry.active().map(|member| (member.profile.sign.clone(), "founder")).collect();
@@ -264,6 +269,13 @@ impl Registry {
     pub fn rules_as_of(&self, size: u64) -> &Arc<Rules> {
         let at = self.rules.partition_point(|(since, _)| *since < size);
         &self.rules[at.max(1) - 1].1
+    }
+    /// Whose contributions make a signal active by themselves (as far as the rules of its kind and their reputation let
+    /// them), when the log had `size` leaves, the genesis at least: contributors among the founders, until members say
+    /// otherwise. They may have been suspended since, or have left.
+    pub fn trusted_as_of(&self, size: u64) -> &BTreeSet<MemberId> {
+        let at = self.trusted.partition_point(|(since, _)| *since < size);
+        &self.trusted[at.max(1) - 1].1
     }
     /// Who runs the hub. It may be suspended or have left: then nothing that needs the operator is accepted until the
     /// members have chosen another.

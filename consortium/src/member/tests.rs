@@ -3,6 +3,7 @@
 mod acts;
 mod attacks;
 mod examples;
+mod malformed;
 mod others;
 mod oracle;
 mod property;

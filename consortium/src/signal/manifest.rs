@@ -63,7 +63,7 @@ impl Manifest {
             created_ms: r.number("created_ms")?,
         };
         if manifest.created_ms > TIME_MS_MAX {
-            return Err(r.refuse("a time after the year 9999"));
+            return Err(r.refuse("a time after the year 9998"));
         }
         r.end()?;
         match manifest.tag_key_version {

@@ -68,7 +68,7 @@ impl<'a> Row<'a> {
         }
         let times = (self.first_seen_ms, self.last_seen_ms, self.expires_ms);
         if times.0.max(times.1).max(times.2) > TIME_MS_MAX {
-            return refuse("a time after the year 9999");
+            return refuse("a time after the year 9998");
         }
         match self.op {
             Op::Add | Op::Correct => {

@@ -3,5 +3,7 @@
 
 mod attacks;
 mod bodies;
+mod corpora;
+mod import;
 mod oracle;
 mod world;

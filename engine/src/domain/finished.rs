@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the encoding below; its first byte.
 const VERSION: u8 = 1;
+/// Version of a record with confirmations: they stand behind the header. One without is still written as version 1.
+const VERSION_CONFIRMED: u8 = 2;
 
 /// What finishing came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +35,16 @@ impl Finished {
     pub fn outcome(&self) -> Outcome {
         self.recorded.would.unwrap_or(self.verdict.outcome)
     }
-    /// The record's bytes: version, time, engine, then what a `decided` of the same verdict is.
+    /// The record's bytes: version, time, engine, confirmations where there are any, then what a `decided` of the same
+    /// verdict is.
     pub fn encode(&self) -> Vec<u8> {
         let header = Header { at_ms: self.at_ms, engine: &self.engine };
-        let mut out = postcard::to_extend(&header, vec![VERSION]).expect("plain data always encodes");
+        let confirmed = &self.recorded.confirmed;
+        let version = if confirmed.is_empty() { VERSION } else { VERSION_CONFIRMED };
+        let mut out = postcard::to_extend(&header, vec![version]).expect("plain data always encodes");
+        if !confirmed.is_empty() {
+            out = postcard::to_extend(confirmed, out).expect("plain data always encodes");
+        }
         let (verdict, recorded) = (self.verdict.clone(), self.recorded.clone());
         out.extend(Decided { verdict, recovered: false, recorded }.encode());
         out
@@ -47,8 +55,8 @@ impl Finished {
     /// `Version` or `Corrupt`.
     pub fn decode(bytes: &[u8]) -> Result<Finished, Error> {
         let corrupt = |what: String| Error::new(ErrorKind::Corrupt, format!("finished record: {what}"));
-        let rest = match bytes.split_first() {
-            Some((&VERSION, rest)) => rest,
+        let (version, rest) = match bytes.split_first() {
+            Some((&version @ (VERSION | VERSION_CONFIRMED), rest)) => (version, rest),
             Some((version, _)) => {
                 let text = format!("finished record: version {version}, known: {VERSION}");
                 return Err(Error::new(ErrorKind::Version, text));
@@ -57,7 +65,15 @@ impl Finished {
         };
         let (Header { at_ms, engine }, rest) =
             postcard::take_from_bytes(rest).map_err(|e| corrupt(e.to_string()))?;
+        let (confirmed, rest) = match version {
+            VERSION => (Vec::new(), rest),
+            _ => postcard::take_from_bytes(rest).map_err(|e| corrupt(e.to_string()))?,
+        };
+        if version == VERSION_CONFIRMED && confirmed.is_empty() {
+            return Err(corrupt("no confirmations where there should be some".into()));
+        }
         let Decided { verdict, recovered, recorded } = Decided::decode(rest)?;
+        let recorded = Recorded { confirmed, ..recorded };
         if recovered {
             return Err(corrupt("marked as recovered".into()));
         }
@@ -68,6 +84,7 @@ impl Finished {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::record::Confirmation;
     use super::super::{GenerationId, Lever};
     use super::*;
 
@@ -91,8 +108,15 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(Finished::decode(&bytes[..cut]).is_err());
         }
+        let confirmed = vec![Confirmation { field: 3, listed: true }, Confirmation { field: 9, listed: false }];
+        let recorded = Recorded { confirmed, ..finished.recorded.clone() };
+        let with = Finished { recorded, ..finished.clone() };
+        assert_eq!((Finished::decode(&with.encode()).unwrap(), with.encode()[0]), (with.clone(), 2));
+        for cut in 0..with.encode().len() {
+            assert!(Finished::decode(&with.encode()[..cut]).is_err());
+        }
         let mut later = bytes;
-        later[0] = 2;
+        later[0] = 3;
         assert_eq!(Finished::decode(&later).unwrap_err().kind, ErrorKind::Version);
     }
 }

@@ -27,7 +27,7 @@ pub use hold::{
 };
 pub use money::Currency;
 pub use reason::{Audience, Reason, ReasonSource};
-pub use record::{Accepted, Decided, Recorded, RecordedBanks, Stamp};
+pub use record::{Accepted, Confirmation, Decided, Recorded, RecordedBanks, Stamp};
 pub use slots::{Schema, SlotDef, SlotId, SlotView, Value, ValueType};
 pub use tag::{KeyId, Tag};
 pub use transaction::{Earlier, Keyed, Slot, Transaction, TransactionKind};

@@ -1,13 +1,15 @@
 //! The two records of a transaction: `accepted`, what was taken in and stamped, and `decided`, the record of law.
 
 use super::decision::Outcome;
-use super::decision::{GenerationId, Verdict};
+use super::decision::{GenerationId, VERDICT_VERSION, Verdict};
 use super::event::{Body, Event, EventKind, KeyTaken, Label, ListDelta};
 use super::hold::{Clear, Found, HoldAct, Opened};
+use super::reason::Reason;
 use super::transaction::{Earlier, Keyed, Transaction};
 use super::wire::append;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{BANKS_MAX, TAG_KEYS_EARLIER_MAX};
+use crate::stage::{SkipReason, Stage};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -295,6 +297,18 @@ pub struct Recorded {
     /// The hold that begins with this verdict.
     #[serde(skip)]
     pub hold: Option<Box<Opened>>,
+    /// Of a verdict that was finished: what had been said of its candidates by then.
+    #[serde(skip)]
+    pub confirmed: Vec<Confirmation>,
+}
+
+/// What was said of an identifier that was a candidate of a consortium's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The field it is in, as its catalogue number.
+    pub field: u8,
+    /// Whether its exact tag is listed; else the candidates of the field are none.
+    pub listed: bool,
 }
 
 impl Recorded {
@@ -347,6 +361,28 @@ impl Decided {
         }
         self.verdict.encode_into(&mut out);
         out
+    }
+    /// Sequence, outcome, and whether stages were skipped, of the record of these bytes: what is asked of thousands at
+    /// once. That the verdict is spelled as it must be is not looked at.
+    ///
+    /// # Errors
+    /// As [`Decided::decode`].
+    pub fn in_short(bytes: &[u8]) -> Result<(u64, Outcome, bool), Error> {
+        #[derive(Deserialize)]
+        struct Front {
+            sequence: u64,
+            outcome: Outcome,
+            _score: u16,
+            _reasons: Vec<Reason>,
+            skipped: Vec<(Stage, SkipReason)>,
+        }
+        if let [RECORD_VERSION, 0 | 1, VERDICT_VERSION, rest @ ..] = bytes {
+            let (Front { sequence, outcome, skipped, .. }, _) =
+                postcard::take_from_bytes(rest).map_err(corrupt)?;
+            return Ok((sequence, outcome, !skipped.is_empty()));
+        }
+        let Verdict { sequence, outcome, skipped, .. } = Decided::decode(bytes)?.verdict;
+        Ok((sequence, outcome, !skipped.is_empty()))
     }
     /// Whether a hold begins with the record of these bytes.
     pub fn has_hold(bytes: &[u8]) -> bool {

@@ -273,6 +273,16 @@ impl FeatureState {
         }
         if is_past { Found::PastAmount } else { Found::Applied }
     }
+    /// What completions and reversals have left of a transaction's amount, and where it is a completion of what it
+    /// completed, each with its sequence; an amount of `None` is not known. Nothing of what is not known.
+    pub fn left(&mut self, tenant: &str, target: u64) -> [Option<(u64, Option<i64>)>; 2] {
+        let Some(tenant) = self.by_name.get(tenant).copied() else { return [None; 2] };
+        let originals = &mut self.tenants[tenant].originals;
+        [Some(target), originals.completed_by(target)].map(|sequence| {
+            let original = originals.find(sequence?)?;
+            Some((original.sequence, original.left_minor()))
+        })
+    }
     /// Whether a reversal would have taken more than was left.
     fn follow_one(&mut self, tenant: usize, target: u64, follow: &FollowUp) -> bool {
         let plan = self.plan.clone();

@@ -278,6 +278,7 @@ impl Found {
             models: inexact.map(|(number, _)| (number as u16, self.models[number])).collect(),
             would: self.would,
             hold: None,
+            confirmed: Vec::new(),
         }
     }
 }

@@ -29,11 +29,14 @@ impl<'a> Row<'a> {
             let lists = view.lists();
             for (bit, name) in slots.list_names.iter().enumerate() {
                 if let Some(number) = lists.find(name, &tx.tenant) {
-                    lists_known |= 1 << bit;
-                    let hit = |hit: &crate::lists::Hit| {
-                        lists.is_one(number, hit.list) && hit.effect != Effect::Override
-                    };
-                    lists_hit |= u64::from(found.hits.iter().any(hit)) << bit;
+                    let (mut hit, mut candidate) = (false, false);
+                    for one in found.hits.iter().filter(|one| lists.is_one(number, one.list)) {
+                        hit |= one.effect != Effect::Override && !one.is_candidate();
+                        candidate |= one.is_candidate();
+                    }
+                    // Of a candidate alone nobody knows whether it is on the list.
+                    lists_known |= u64::from(hit || !candidate) << bit;
+                    lists_hit |= u64::from(hit) << bit;
                 }
             }
         }

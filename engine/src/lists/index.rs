@@ -198,6 +198,20 @@ impl ListBase {
     pub(super) fn number_of(&self, meta: &ListMeta) -> Option<u16> {
         self.lists.iter().position(|list| list.meta().is_same(meta)).map(|number| number as u16)
     }
+    /// Whether any list has truncated tags, so that its hits are candidates.
+    pub fn has_cut(&self) -> bool {
+        self.cuts.iter().flatten().any(|bits| *bits < Tag::BITS)
+    }
+    /// Whether a tag under a consortium's key would be a candidate of a list.
+    pub fn may_be_candidate(&self, key: KeyId, kind: SubjectKind, tag: Tag) -> bool {
+        let Some(slot) = key.consortium_slot() else { return false };
+        if self.cuts[slot][kind as usize] == Tag::BITS {
+            return false;
+        }
+        let mut found = false;
+        self.tagged(key, &self.cut(key, kind, tag), |_, _, _| found = true);
+        found
+    }
     /// The list of the same name under the other version of the consortium's key, where there is one.
     pub fn twin(&self, number: u16) -> Option<u16> {
         self.twins.get(usize::from(number)).copied().flatten()

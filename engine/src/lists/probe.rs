@@ -7,7 +7,7 @@ use super::layers::List;
 use super::layout::Row;
 use super::meta::{ConsortiumList, ListMeta};
 use super::overlay::{Added, Overlay};
-use crate::domain::{Effect, Entry, Field, KeyId, Outcome, Subject, SubjectKind, Transaction, Value};
+use crate::domain::{Confirmation, Effect, Entry, Field, KeyId, Outcome, Subject, SubjectKind, Transaction, Value};
 use crate::limits::HITS_RESERVED;
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -70,6 +70,19 @@ impl Hits {
     /// Empties the buffer; its room stays.
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+    /// Settles candidates by what was said of their fields: of one that is listed the hit counts, of one that is not it is
+    /// none.
+    pub fn settle(&mut self, confirmed: &[Confirmation]) {
+        let said = |field: Field| confirmed.iter().find(|one| one.field == field as u8).map(|one| one.listed);
+        self.0.retain_mut(|hit| match said(hit.field).filter(|_| hit.is_candidate()) {
+            Some(true) => {
+                hit.unconfirmed = None;
+                true
+            }
+            Some(false) => false,
+            None => true,
+        });
     }
     /// The lists that hit, as bits by their numbers.
     pub fn lists(&self) -> u64 {

@@ -5,15 +5,17 @@
 mod acts;
 mod labels;
 mod saved;
+mod settled;
 
 pub use labels::Labelled;
 
-use super::sequences::Sequences;
+use super::dated::Dated;
 use crate::domain::{Clear, ClearState, Found, FoundNow, HoldId, HoldState, Learned, Opened};
 use crate::domain::{GenerationId, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::features::{FollowKind, FollowUp};
 use crate::limits::{HOLD_ACTS_MAX, HOLDS_ENDED_MAX, HOLDS_OPEN_MAX, LABELLED_MAX, LEARNED_MAX};
+use crate::limits::{REVERSED_KEPT_MS, SETTLED_KEPT_MS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -30,6 +32,10 @@ pub struct BookLimits {
     pub learned_max: usize,
     /// Payments whose label is known.
     pub labels_max: usize,
+    /// How long after its cut-off it is known what became of a payment, in ms.
+    pub settled_kept_ms: i64,
+    /// How long after its reversal it is known that a payment was taken back in full, in ms.
+    pub reversed_kept_ms: i64,
 }
 
 impl Default for BookLimits {
@@ -40,6 +46,8 @@ impl Default for BookLimits {
             acts_max: HOLD_ACTS_MAX,
             learned_max: LEARNED_MAX,
             labels_max: LABELLED_MAX,
+            settled_kept_ms: SETTLED_KEPT_MS,
+            reversed_kept_ms: REVERSED_KEPT_MS,
         }
     }
 }
@@ -160,14 +168,22 @@ pub struct Book {
     /// Those that have ended, the earliest first.
     ended: VecDeque<HoldId>,
     /// Payments that may never settle, whether their hold is still shown or not.
-    stopped: Sequences,
+    stopped: Dated,
     /// Payments of which something was found too late, whether their case is still shown or not.
-    pub(super) late: Sequences,
+    pub(super) late: Dated,
     /// Payments whose released holds are no longer shown, by the hold's number from 1: it is not given again.
-    let_go: Vec<Sequences>,
+    let_go: Vec<Dated>,
     /// Payments that have been told to go, and those of them by default.
-    pub(super) gone: Sequences,
-    pub(super) flagged: Sequences,
+    pub(super) gone: Dated,
+    pub(super) flagged: Dated,
+    /// Payments of which reversals have left nothing, held or not.
+    reversed: Dated,
+    /// The latest arrival; what was known longer than its time is forgotten by it.
+    now_ms: i64,
+    /// What had its cut-off before this day may be forgotten.
+    forgotten_day: Option<i64>,
+    /// The last payment that was.
+    forgotten_through: u64,
     /// Which payments have no verdict yet: from this sequence on, one truth each.
     decided_to: u64,
     /// Whether there has been any payment.
@@ -243,7 +259,11 @@ impl Book {
     pub fn is_late(&self, payment: u64) -> bool {
         self.late.contains(payment)
     }
-    /// How many payments have been told to go.
+    /// Whether reversals have left nothing of a payment.
+    pub fn is_reversed(&self, payment: u64) -> bool {
+        self.reversed.contains(payment)
+    }
+    /// How many payments have been told to go, of those that are known.
     pub fn gone_count(&self) -> u64 {
         self.gone.count()
     }
@@ -264,8 +284,9 @@ impl Book {
         self.decided_to.saturating_sub(u64::from(!self.undecided.is_empty()))
     }
 
-    /// An event got a sequence; whether it waits for a verdict.
-    pub(crate) fn taken(&mut self, sequence: u64, waits: bool) {
+    /// An event that arrived at a time, ms since the Unix epoch, got a sequence; whether it waits for a verdict.
+    pub(crate) fn taken(&mut self, sequence: u64, waits: bool, at_ms: i64) {
+        self.arrived(at_ms);
         self.any |= waits;
         if self.undecided.is_empty() {
             self.decided_to = sequence;
@@ -296,10 +317,18 @@ impl Book {
         self.place(sequence, opened.clone(), None, !opened.can_hold(opened.at_ms));
         taken_back.into_iter().for_each(|back| self.reversed(sequence, back));
     }
-    /// A payment was finished that had lacked stages, and with that a hold begins where none ever did.
+    /// A payment was finished that had lacked stages, and with that a hold begins: where there was none, and where the
+    /// one that there was, by a default as a rule, was let go of by somebody who did not know this.
     pub(crate) fn finished(&mut self, sequence: u64, hold: &Opened) {
-        let has_had_one = self.next_number(sequence) > 1 || self.late.contains(sequence);
-        if !has_had_one && !self.is_stopped(sequence) {
+        let says_more = |before: &Opened| {
+            hold.outcome > before.outcome || hold.causes.iter().any(|cause| !before.causes.contains(cause))
+        };
+        let begins = match self.latest(sequence) {
+            Some((_, one)) => !one.state.stops() && says_more(&one.opened),
+            // It had none, or what it was let go from is no longer known.
+            None => true,
+        };
+        if begins && !self.is_stopped(sequence) && !self.late.contains(sequence) {
             let too_late = self.is_gone(sequence) || !hold.can_hold(hold.at_ms);
             self.place(sequence, hold.clone(), None, too_late);
         }
@@ -377,6 +406,9 @@ impl Book {
         if self.is_stopped(payment) || self.late.contains(payment) {
             return Err(conflict(format!("payment {payment} is stopped already")));
         }
+        if self.is_reversed(payment) {
+            return Err(conflict(format!("payment {payment} was taken back, and nothing of it is left")));
+        }
         // A hunt that was broken off finds the same again, and somebody may have released it meanwhile.
         let is_same = |hold: &Hold| opened.learned.is_some() && hold.opened.learned == opened.learned;
         if let Some((id, _)) = self.of_payment(payment).find(|(_, hold)| is_same(hold)) {
@@ -400,9 +432,10 @@ impl Book {
     fn place(&mut self, payment: u64, opened: Opened, placed_at: Option<u64>, too_late: bool) {
         let id = HoldId { payment, number: self.next_number(payment) };
         let state = if too_late { HoldState::TooLate } else { HoldState::Held };
+        let until_ms = self.known_until(opened.cut_off_ms);
         if state == HoldState::Held && self.open.len() >= self.limits.open_max {
             self.counts.unlisted += 1;
-            self.stopped.insert(payment);
+            self.stopped.insert(payment, until_ms);
             return;
         }
         self.counts.states[state as usize] += 1;
@@ -424,7 +457,7 @@ impl Book {
                 self.timers.extend(timer.map(|until_ms| (until_ms, id)));
             }
             _ => {
-                self.late.insert(payment);
+                self.late.insert(payment, until_ms);
                 self.has_ended(id);
             }
         }
@@ -445,7 +478,8 @@ impl Book {
         self.open.remove(&id);
         self.counts.states[state as usize] += 1;
         if state.stops() {
-            self.stopped.insert(id.payment);
+            let until_ms = self.known_until(self.holds[&id].opened.cut_off_ms);
+            self.stopped.insert(id.payment, until_ms);
         }
         self.has_ended(id);
     }
@@ -454,11 +488,12 @@ impl Book {
         while self.ended.len() > self.limits.ended_max
             && let Some(first) = self.ended.pop_front()
         {
-            let state = self.holds.remove(&first).map(|hold| hold.state);
-            if state.is_some_and(|state| !state.stops() && state != HoldState::TooLate) {
-                let number = usize::from(first.number);
-                self.let_go.resize(self.let_go.len().max(number), Sequences::default());
-                self.let_go[number - 1].insert(first.payment);
+            let Some(hold) = self.holds.remove(&first) else { continue };
+            if !hold.state.stops() && hold.state != HoldState::TooLate {
+                let (number, until_ms) =
+                    (usize::from(first.number), self.known_until(hold.opened.cut_off_ms));
+                self.let_go.resize(self.let_go.len().max(number), Dated::default());
+                self.let_go[number - 1].insert(first.payment, until_ms);
             }
         }
     }
@@ -467,9 +502,10 @@ impl Book {
     pub(crate) fn cleared(&mut self, clear: &Clear) {
         for one in &clear.payments {
             self.counts.cleared[one.state as usize] += 1;
-            if one.state == ClearState::Go && self.gone.insert(one.sequence) && one.flagged {
+            let until_ms = self.known_until(one.cut_off_ms);
+            if one.state == ClearState::Go && self.gone.insert(one.sequence, until_ms) && one.flagged {
                 self.counts.flagged += 1;
-                self.flagged.insert(one.sequence);
+                self.flagged.insert(one.sequence, until_ms);
             }
         }
     }

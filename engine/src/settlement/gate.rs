@@ -70,12 +70,16 @@ impl Book {
             return (ClearState::TooLate, false);
         }
         let is_held = |hold: &Hold| hold.state == HoldState::Held;
-        // Without a verdict nobody knows what it will be.
+        // Without a verdict nobody knows what it will be; of what was taken back nothing is left to settle.
         if self.is_stopped(one.sequence)
+            || self.is_reversed(one.sequence)
             || self.latest(one.sequence).is_some_and(|(_, hold)| is_held(hold))
             || self.is_undecided(one.sequence)
         {
             return (ClearState::Held, false);
+        }
+        if self.is_forgotten(one.sequence, one.cut_off_ms) {
+            return (ClearState::Unknown, false);
         }
         let after = self.unhunted.partition_point(|learned| learned.sequence <= one.sequence);
         let counts_until_ms = one.cut_off_ms.saturating_sub(horizon_ms);

@@ -6,6 +6,7 @@ mod network;
 mod part;
 mod terms;
 mod sequences;
+mod dated;
 mod opening;
 mod book;
 mod gate;

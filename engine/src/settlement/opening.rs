@@ -23,8 +23,9 @@ pub fn inline(accepted: &Accepted, view: &View, verdict: &Verdict, would: Option
     Some(opening(accepted, view, verdict, outcome, None, accepted.event.arrival_ms))
 }
 
-/// What stops a payment whose stages were finished, where it would have been stopped and was not. `answered` is the
-/// outcome it had, or of a fact would have had; `at_ms`: when it was finished, ms since the Unix epoch.
+/// What stops a payment whose stages were finished, where it would have been stopped and was not, or was held by less than
+/// is known now: whoever released it did not know that. Whether it begins is the book's to say. `answered` is the outcome
+/// it had, or of a fact would have had; `at_ms`: when it was finished, ms since the Unix epoch.
 pub fn on_finishing(
     accepted: &Accepted,
     view: &View,
@@ -33,7 +34,9 @@ pub fn on_finishing(
     (answered, at_ms): (Outcome, i64),
 ) -> Option<Opened> {
     let outcome = would.unwrap_or(verdict.outcome);
-    if outcome < Outcome::Hold || answered >= Outcome::Hold || takes_back(accepted) {
+    // What was declined is nobody's to settle; of a fact that would have been declined it is not so.
+    let is_declined = answered > Outcome::Hold && would.is_none();
+    if outcome < Outcome::Hold || is_declined || takes_back(accepted) {
         return None;
     }
     let learned = Learned { sequence: verdict.sequence, at_ms, what: LearnedWhat::Stages };

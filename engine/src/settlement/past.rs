@@ -31,6 +31,9 @@ impl PastBook {
             acts_max: HOLD_ACTS_MAX,
             learned_max: LEARNED_MAX,
             labels_max: PAST_LABELS_MAX,
+            // It tells of all that there ever was.
+            settled_kept_ms: i64::MAX,
+            reversed_kept_ms: i64::MAX,
         });
         PastBook { book, waiting: Waiting::new(WaitingLimits::default()), refused: 0 }
     }
@@ -77,7 +80,7 @@ impl PastBook {
             | Body::Outcome { .. } => Ok(()),
         };
         self.refused += u64::from(done.is_err());
-        self.book.taken(sequence, false);
+        self.book.taken(sequence, false, arrival_ms);
     }
     fn payment(&mut self, accepted: &Accepted) {
         let Body::Payment(tx) = &accepted.event.body else { return };
@@ -96,7 +99,7 @@ impl PastBook {
         {
             self.waiting.wait(&tx.tenant, &accepted.waits_for, follow);
         }
-        self.book.taken(sequence, true);
+        self.book.taken(sequence, true, arrival_ms);
         for back in met.iter().filter_map(|waiter| TakenBack::by(&waiter.follow, arrival_ms)) {
             self.book.reversed(sequence, back);
         }

@@ -17,6 +17,22 @@ impl Sequences {
     pub fn insert(&mut self, sequence: u64) -> bool {
         self.0.insert(sequence)
     }
+    /// Takes one out; whether it was there.
+    pub fn remove(&mut self, sequence: u64) -> bool {
+        self.0.remove(sequence)
+    }
+    /// Adds all of another set.
+    pub fn add_all(&mut self, others: &Sequences) {
+        self.0 |= &others.0;
+    }
+    /// Takes all of another set out.
+    pub fn remove_all(&mut self, others: &Sequences) {
+        self.0 -= &others.0;
+    }
+    /// The last one.
+    pub fn last(&self) -> Option<u64> {
+        self.0.max()
+    }
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.0.len()

@@ -133,7 +133,9 @@ impl Assembly<'_, '_> {
         }
         for (id, key) in KeyId::CONSORTIUM.into_iter().zip(&self.keys.consortium) {
             if let Some(key) = key {
-                self.tx.add_tag(field, id, key.tag(kind, canonical));
+                let tag = key.tag(kind, canonical);
+                self.tx.add_tag(field, id, tag);
+                self.keys.witness.tagged(id, kind, tag, canonical);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! computed once per key and cloned per tag, which halves the cost. Nothing here shows or keeps what was tagged.
 
 use hmac::{Hmac, KeyInit, Mac};
-use interdict_engine::domain::{SubjectKind, Tag};
+use interdict_engine::domain::{KeyId, SubjectKind, Tag};
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::fmt;
@@ -32,7 +32,7 @@ impl fmt::Debug for TagKey {
 
 impl TagKey {
     /// A key of raw bytes that others have too: the consortium's, whose tags these are then
-    /// (`interdict_consortium::tag::keyed`). The caller wipes its own copy.
+    /// (`interdict_consortium::tag::keyed`). Nothing is derived from them. The caller wipes its own copy.
     pub fn from_bytes(bytes: &[u8; 32]) -> TagKey {
         TagKey { keyed: keyed(bytes) }
     }
@@ -56,11 +56,6 @@ impl TagKey {
         u128::from_be_bytes(bytes[..16].try_into().expect("SHA-256 gives 32 bytes"))
     }
 
-    /// The tag key that a consortium's members share: its bytes are the key, nothing is derived from them. The caller
-    /// wipes its own copy.
-    pub fn from_bytes(key: &[u8; 32]) -> TagKey {
-        TagKey { keyed: keyed(key) }
-    }
     /// The tag of an identifier in its canonical spelling. The kind is part of what is hashed.
     pub fn tag(&self, kind: SubjectKind, canonical: &str) -> Tag {
         Tag(self.first_128_bits(kind as u8, &[canonical.as_bytes()]))
@@ -76,6 +71,30 @@ impl TagKey {
     /// A keyed digest of what identity compares.
     pub(crate) fn payment(&self, bytes: &[u8]) -> u128 {
         self.first_128_bits(PURPOSE_PAYMENT, &[bytes])
+    }
+}
+
+/// Told of each identifier that is tagged under a consortium's key, while it is there: nothing else keeps it.
+pub trait Witness: Send + Sync {
+    /// An identifier, in its canonical form, and its tag.
+    fn tagged(&self, key: KeyId, kind: SubjectKind, tag: Tag, canonical: &str);
+}
+
+/// Who is told, if anybody.
+#[derive(Clone, Default)]
+pub(crate) struct Witnessed(Option<Arc<dyn Witness>>);
+
+impl Witnessed {
+    pub(crate) fn tagged(&self, key: KeyId, kind: SubjectKind, tag: Tag, canonical: &str) {
+        if let Some(witness) = &self.0 {
+            witness.tagged(key, kind, tag, canonical);
+        }
+    }
+}
+
+impl fmt::Debug for Witnessed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "somebody" } else { "nobody" })
     }
 }
 
@@ -98,6 +117,7 @@ pub struct TenantKeys {
     pub consortium: [Option<TagKey>; 2],
     /// How often those had been exchanged since the start.
     pub exchanges: u32,
+    pub(crate) witness: Witnessed,
     /// Of the tenant's own lists, where it is no longer `state` ([`interdict_engine::domain::KeyId::LISTS`]).
     first: Option<TagKey>,
 }
@@ -135,6 +155,7 @@ struct Ring {
     /// By the place of its version, the consortium's keys that are alive.
     consortium: [Option<(u32, TagKey)>; 2],
     exchanges: u32,
+    witness: Witnessed,
     tenants: HashMap<Arc<str>, Arc<TenantKeys>>,
 }
 
@@ -149,6 +170,7 @@ impl Ring {
             earlier: self.earlier.iter().map(of).collect(),
             consortium: self.consortium.each_ref().map(|key| key.as_ref().map(|(_, key)| key.clone())),
             exchanges: self.exchanges,
+            witness: self.witness.clone(),
             first: self.state.as_ref().map(|_| of(first)),
         }
     }
@@ -178,6 +200,7 @@ impl TagKeys {
             earlier: Vec::new(),
             consortium: [None, None],
             exchanges: 0,
+            witness: Witnessed::default(),
             tenants: HashMap::new(),
         };
         TagKeys { first, shared, ring: RwLock::new(ring) }
@@ -221,6 +244,12 @@ impl TagKeys {
         (ring.turn, ring.exchanges, ring.consortium) = (ring.turn + 1, ring.exchanges + 1, consortium);
         ring.tenants.clear();
         Ok(ring.exchanges)
+    }
+    /// Has somebody told of what is tagged under the consortium's keys, from the next reading on.
+    pub fn witnessed_by(&self, witness: Arc<dyn Witness>) {
+        let mut ring = self.ring.write().expect("no holder of this lock panics");
+        (ring.turn, ring.witness) = (ring.turn + 1, Witnessed(Some(witness)));
+        ring.tenants.clear();
     }
     /// The consortium's key of a version, where it is alive here.
     pub fn consortium(&self, version: u32) -> Option<TagKey> {
@@ -303,7 +332,7 @@ mod tests {
         let shown = format!("{keys:?} {:?}", keys.tenant("acme"));
         let tenant = "TenantKeys { tenant: \"acme\", rotations: 1, state: TagKey(…), shared: TagKey(…), \
                       earlier: [TagKey(…)], consortium: [None, Some(TagKey(…))], exchanges: 1, \
-                      first: Some(TagKey(…)) }";
+                      witness: nobody, first: Some(TagKey(…)) }";
         assert_eq!(shown, format!("TagKeys(…) {tenant}"));
     }
 

@@ -118,6 +118,21 @@ impl<'a> Rows<'a> {
     pub fn find(&self, sequence: u64) -> Option<usize> {
         self.sequence.binary_search(&sequence).ok()
     }
+    /// As [`Rows::find`], where the row `at` is before it: sequences ascend, so it is no further on than they differ, and
+    /// where nearly each is a row, hardly less.
+    pub fn find_after(&self, sequence: u64, at: usize) -> Option<usize> {
+        let ahead = usize::try_from(sequence.checked_sub(*self.sequence.get(at)?)?).unwrap_or(usize::MAX);
+        let mut high = at.saturating_add(ahead).min(self.len() - 1);
+        let mut step = 1;
+        while self.sequence[high] > sequence {
+            let low = high.saturating_sub(step).max(at);
+            if self.sequence[low] <= sequence {
+                return self.sequence[low..high].binary_search(&sequence).ok().map(|place| low + place);
+            }
+            (high, step) = (low, step * 2);
+        }
+        (self.sequence[high] == sequence).then_some(high)
+    }
     /// All rows, by sequence.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_, 'a>> {
         (0..self.len()).map(|at| Row { rows: self, at })
@@ -255,6 +270,17 @@ impl<'a> Row<'_, 'a> {
         match decided.verdict.sequence == self.sequence() {
             true => Ok(decided),
             false => Err(self.corrupt("decided", &"is of another payment")),
+        }
+    }
+    /// The outcome that was answered, and whether stages were skipped.
+    ///
+    /// # Errors
+    /// As [`Row::decided`].
+    pub fn in_short(&self) -> Result<(Outcome, bool), Error> {
+        let short = Decided::in_short(self.decided_bytes()).map_err(|e| self.corrupt("decided", &e))?;
+        match short {
+            (sequence, outcome, lacks) if sequence == self.sequence() => Ok((outcome, lacks)),
+            _ => Err(self.corrupt("decided", &"is of another payment")),
         }
     }
     fn corrupt(&self, which: &str, why: &dyn std::fmt::Display) -> Error {

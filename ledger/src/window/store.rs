@@ -214,6 +214,39 @@ impl Window {
         rows.find(sequence).map(|at| see(rows.row(at)))
     }
 
+    /// Shows each of some payments that is a row, with its place among them. In ascending order they are found soonest: a
+    /// chunk's columns are taken once, and the next row is near the last.
+    ///
+    /// # Errors
+    /// What `see` returns, which ends it.
+    pub fn look_up(
+        &self,
+        sequences: &[u64],
+        see: &mut dyn FnMut(usize, Row<'_, '_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut place = 0;
+        while let Some(first) = sequences.get(place) {
+            let part = self.parts.partition_point(|part| part.chunk.span().1 < *first);
+            let (rows, last) = match self.parts.get(part) {
+                Some(part) => (part.chunk.rows(), part.chunk.span().1),
+                None => (self.growing.rows(), u64::MAX),
+            };
+            let (mut at, mut before) = (None, *first);
+            while let Some(sequence) = sequences.get(place).filter(|next| (before..=last).contains(*next)) {
+                let found = match at {
+                    Some(at) => rows.find_after(*sequence, at),
+                    None => rows.find(*sequence),
+                };
+                if let Some(row) = found {
+                    see(place, rows.row(row))?;
+                    at = found;
+                }
+                (before, place) = (*sequence, place + 1);
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a payment, by ascending sequence. False where the window has been there before: it had this row, or had let
     /// it go.
     ///

@@ -300,6 +300,14 @@ impl Oracle {
         past
     }
 
+    /// What is left of a message's amount.
+    pub fn left(&self, tenant: &str, sequence: u64) -> Option<i64> {
+        self.tenants.get(tenant)?.messages.get(&sequence)?.left()
+    }
+    /// What a completion completes.
+    pub fn completes(&self, tenant: &str, sequence: u64) -> Option<u64> {
+        self.tenants.get(tenant)?.messages.get(&sequence)?.completes
+    }
     fn become_one(
         &self,
         state: &mut TenantState,

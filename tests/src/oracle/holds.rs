@@ -1,9 +1,10 @@
 //! What is held, what has gone and why, the most obvious way: every hold that ever began in one list, every event that
 //! counts at the gate in another, both looked through from the front each time. Records come in the journal's order.
 
+use super::features::{Follows, Oracle};
 use interdict_engine::domain::{
-    Accepted, Act, Body, Clear, ClearState, Cleared, Field, Found, FoundNow, HoldAct, HoldId, HoldState,
-    Lever, Opened, Outcome, Transaction, TransactionKind, Value, Verdict,
+    Accepted, Act, Body, Clear, ClearState, Cleared, Currency, Field, Found, FoundNow, HoldAct, HoldId,
+    HoldState, Lever, Opened, Outcome, Transaction, TransactionKind, Value, Verdict,
 };
 
 /// How long a message waits for its payment, ms.
@@ -34,8 +35,47 @@ pub struct Held {
     pub acts: Vec<u64>,
 }
 
+/// What became of the amounts of messages.
+struct Amounts {
+    /// Of no features; there are no rates.
+    messages: Oracle,
+    /// Messages that something followed, with what that may have left nothing of.
+    followed: Vec<u64>,
+}
+
+impl Default for Amounts {
+    fn default() -> Amounts {
+        let messages = Oracle::new(Vec::new(), Box::new(|_, _, _, _| None), 0);
+        Amounts { messages, followed: Vec::new() }
+    }
+}
+
+impl std::fmt::Debug for Amounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} are followed", self.followed)
+    }
+}
+
+impl Amounts {
+    fn follow(&mut self, target: u64, by: &Reversal) {
+        let currency = by.currency.as_deref().and_then(Currency::parse);
+        let follows = if by.completes { Follows::Completes } else { Follows::Reverses };
+        let taken = self.messages.follow(&by.tenant, target, follows, by.sequence, by.minor, currency);
+        if taken.is_some() {
+            self.followed.push(target);
+            self.followed.extend(self.messages.completes(&by.tenant, target));
+        }
+    }
+    /// Whether nothing is left of a message, since others have taken it.
+    fn is_taken_back(&self, tenant: &str, payment: u64) -> bool {
+        self.followed.contains(&payment) && self.messages.left(tenant, payment) == Some(0)
+    }
+}
+
+/// A reversal; or a completion, of which holds take no notice.
 #[derive(Debug, Clone)]
 struct Reversal {
+    completes: bool,
     tenant: String,
     sequence: u64,
     arrival_ms: i64,
@@ -71,6 +111,7 @@ pub struct Holds {
     generation: [u8; 32],
     payments: Vec<Payment>,
     waiting: Vec<Reversal>,
+    amounts: Amounts,
 }
 
 type Checked = Result<(), String>;
@@ -114,15 +155,18 @@ impl Holds {
         let tenant = accepted.event.tenant.to_string();
         self.waiting.retain(|waits| arrival_ms - waits.arrival_ms <= WAIT_MS);
         let mut reversals = Vec::new();
+        let meets = |waits: &Reversal| {
+            waits.tenant == tenant && accepted.identity.is_some_and(|own| waits.waits_for.contains(&own))
+        };
         if tx.kind != TransactionKind::Reversal {
-            let meets = |waits: &Reversal| {
-                waits.tenant == tenant && accepted.identity.is_some_and(|own| waits.waits_for.contains(&own))
-            };
             reversals.extend(self.waiting.iter().filter(|waits| meets(waits)).cloned());
             self.waiting.retain(|waits| !meets(waits));
         }
-        if tx.kind == TransactionKind::Reversal {
+        let completes = tx.kind == TransactionKind::Completion;
+        let mut own = None;
+        if completes || tx.kind == TransactionKind::Reversal {
             let reversal = Reversal {
+                completes,
                 tenant,
                 sequence,
                 arrival_ms,
@@ -131,10 +175,16 @@ impl Holds {
                 currency: tx.text(Field::AmountCurrency).map(str::to_owned),
             };
             match accepted.original {
-                Some(original) => self.reversed(original, arrival_ms, reversal),
-                None => self.waiting.push(reversal),
+                Some(original) => {
+                    self.amounts.follow(original, &reversal);
+                    self.reversed(original, arrival_ms, reversal);
+                }
+                None => own = Some(reversal),
             }
         }
+        self.amounts.messages.apply(sequence, arrival_ms, tx, false);
+        reversals.iter().for_each(|reversal| self.amounts.follow(sequence, reversal));
+        self.waiting.extend(own);
         let reversals = reversals.into_iter().map(|reversal| (arrival_ms, reversal)).collect();
         self.payments.push(Payment {
             sequence,
@@ -147,6 +197,9 @@ impl Holds {
         });
     }
     fn reversed(&mut self, payment: u64, at_ms: i64, reversal: Reversal) {
+        if reversal.completes {
+            return;
+        }
         let of = self.payments.iter_mut().find(|one| one.sequence == payment);
         if let Some(undecided) = of.filter(|one| !one.is_decided) {
             undecided.reversals.push((at_ms, reversal));
@@ -240,6 +293,10 @@ impl Holds {
                 }
                 if of_it().any(|held| held.opened.learned == opened.learned) {
                     return Err(format!("{payment} is held again for the same"));
+                }
+                let of = self.payments.iter().find(|one| one.sequence == payment);
+                if of.is_some_and(|of| self.amounts.is_taken_back(&of.tx.tenant, payment)) {
+                    return Err(format!("{payment} is held, of which nothing is left"));
                 }
                 let expected = self.is_gone(payment).is_some()
                     || matches!(opened.lever, Lever::None | Lever::Recall)
@@ -339,7 +396,9 @@ impl Holds {
         if of_it().any(|held| held.state == HoldState::TooLate) {
             return (ClearState::TooLate, false);
         }
-        if of_it().any(|held| stops(held.state)) {
+        if of_it().any(|held| stops(held.state))
+            || self.amounts.is_taken_back(&payment.tx.tenant, one.sequence)
+        {
             return (ClearState::Held, false);
         }
         // Learned after it, long enough before its cut-off, and not hunted through.

@@ -46,6 +46,18 @@ rules:
         - {amount.minor: 990000}
       miss:
         - {amount.minor: 989999}
+  - id: ask
+    title: The customer is asked
+    when: amount.minor == 60600
+    outcome: challenge
+    score: 600
+    code: ASK
+    audience: processor
+    examples:
+      hit:
+        - {amount.minor: 60600}
+      miss:
+        - {amount.minor: 60601}
   - id: listed
     title: A matter of sanctions
     when: amount.minor == 77700

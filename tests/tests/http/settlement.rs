@@ -136,6 +136,45 @@ fn a_release_after_the_cut_off_lets_it_go_and_a_hit_without_a_lever_is_too_late(
     assert_eq!(probe.clear(json!(["listed"])), ["go"]);
 }
 
+/// Fully reversed is nothing to settle, held or not; a challenge is a soft decline, and whoever passes it comes again.
+#[test]
+fn nothing_settles_that_was_taken_back_or_was_only_challenged() {
+    let mut probe = Probe::holding("");
+    let back = |id: &str, original: &str, minor: i64| {
+        let refs = json!({"kind": "reversal", "refs": {"original": original}});
+        probe.pay(id, minor, refs);
+    };
+    for id in ["whole", "parts", "some", "kept", "again"] {
+        probe.pay(id, 1000, json!({}));
+    }
+    back("b-1", "whole", 1000);
+    back("b-2", "parts", 400);
+    back("b-3", "parts", 600);
+    back("b-4", "some", 999);
+    // One that comes before its payment.
+    back("b-5", "early", 1000);
+    probe.pay("early", 1000, json!({}));
+    // What it came to in the end is said after its reversal.
+    back("b-6", "again", 1000);
+    probe.pay("c-1", 300, json!({"kind": "completion", "refs": {"original": "again"}}));
+    // The customer was asked, and the authenticated payment is one of its own; or what happened is a completion.
+    assert_eq!(probe.pay("asked", 60_600, json!({}))["outcome"], "challenge");
+    probe.pay("passed", 60_601, json!({"refs": {"original": "asked"}}));
+    assert_eq!(probe.pay("asked-2", 60_600, json!({}))["outcome"], "challenge");
+    probe.pay("done", 60_600, json!({"kind": "completion", "refs": {"original": "asked-2"}}));
+    let ids = json!([
+        "whole", "parts", "some", "kept", "early", "again", "c-1", "asked", "passed", "asked-2", "done"
+    ]);
+    let expected = ["held", "held", "go", "go", "held", "go", "go", "held", "go", "held", "go"];
+    for round in 0..2 {
+        assert_eq!(probe.clear(ids.clone()), expected, "round {round}");
+        probe.restart();
+    }
+    // What has gone has gone: it left before it was taken back.
+    probe.pay("b-7", 1000, json!({"kind": "reversal", "refs": {"original": "kept"}}));
+    assert_eq!(probe.clear(json!(["kept"])), ["go"]);
+}
+
 #[test]
 fn ten_thousand_ids_in_one_call_and_again() {
     let probe = Probe::holding("");

@@ -1,6 +1,7 @@
 //! The finisher's queue: what is unfinished, by cut-off, and as far as memory has room the view that each payment was
 //! judged by. A view pins its generation, so views are bounded apart; one that is not held is made again.
 
+use super::confirm::{Answer, Candidate, Confirming};
 use interdict_engine::generation::View;
 use interdict_engine::limits::{UNFINISHED_GENERATIONS_MAX, UNFINISHED_VIEWS_MAX};
 use interdict_engine::unfinished::Unfinished;
@@ -16,6 +17,8 @@ pub struct Lacking {
     pub sequence: u64,
     /// What it was judged by; `None`: no longer held.
     pub view: Option<Arc<View>>,
+    /// What is to be confirmed before it is finished.
+    pub candidates: Vec<Candidate>,
 }
 
 /// All of them.
@@ -27,6 +30,7 @@ pub struct Queue {
     /// By sequence, the key of the view that is held for it.
     held_for: BTreeMap<u64, u64>,
     let_go: u64,
+    confirming: Confirming,
 }
 
 #[derive(Debug)]
@@ -49,7 +53,8 @@ enum Room {
 impl Queue {
     /// Of payments without views.
     pub fn new(unfinished: Unfinished) -> Queue {
-        Queue { unfinished, views: BTreeMap::new(), held_for: BTreeMap::new(), let_go: 0 }
+        let confirming = Confirming::default();
+        Queue { unfinished, views: BTreeMap::new(), held_for: BTreeMap::new(), let_go: 0, confirming }
     }
     /// What an image of the state keeps of it.
     pub fn unfinished(&self) -> &Unfinished {
@@ -73,17 +78,19 @@ impl Queue {
 
     /// Adds a payment. At the bound the one of the latest cut-off is let go.
     pub fn push(&mut self, lacking: Lacking) {
-        let Lacking { cut_off_ms, sequence, view } = lacking;
+        let Lacking { cut_off_ms, sequence, view, candidates } = lacking;
         if self.unfinished.contains(sequence) {
             return;
         }
         if let Some(let_go) = self.unfinished.insert(cut_off_ms, sequence) {
             self.let_go += 1;
             self.release(let_go);
+            self.confirming.remove(let_go);
             if let_go == sequence {
                 return;
             }
         }
+        self.confirming.wait_for(sequence, candidates);
         if let Some(view) = view {
             self.hold(sequence, view, Room::Bounded);
         }
@@ -140,14 +147,33 @@ impl Queue {
     /// Takes a payment out; whether it was there.
     pub fn remove(&mut self, sequence: u64) -> bool {
         self.release(sequence);
+        self.confirming.remove(sequence);
         self.unfinished.remove(sequence)
     }
-    /// The first ones, by cut-off; they stay.
+    /// What waits to be confirmed, and what was said of it.
+    pub fn confirming(&mut self) -> &mut Confirming {
+        &mut self.confirming
+    }
+    /// Whether nothing is left to do but to wait for what is to be confirmed.
+    pub fn is_done(&self) -> bool {
+        self.unfinished.len() == self.confirming.waiting() && !self.unfinished.lacks()
+    }
+    /// Gives up waiting for those that settle by a time, ms since the Unix epoch; how many.
+    pub fn settled(&mut self, now_ms: i64) -> usize {
+        if self.confirming.waiting() == 0 {
+            return 0;
+        }
+        let settled = self.unfinished.iter().take_while(|(cut_off_ms, _)| *cut_off_ms <= now_ms);
+        settled.filter(|(_, sequence)| self.confirming.answer(*sequence, Answer::Late)).count()
+    }
+    /// The first ones, by cut-off, that wait for nobody; they stay.
     pub fn first(&self, count: usize) -> Vec<Lacking> {
-        let first = self.unfinished.iter().take(count);
+        let first = self.unfinished.iter().filter(|(_, sequence)| !self.confirming.is_waiting(*sequence));
+        let first = first.take(count);
         let lacking = |(cut_off_ms, sequence)| {
             let held = self.held_for.get(&sequence).and_then(|key| self.views.get(key));
-            Lacking { cut_off_ms, sequence, view: held.map(|held| held.view.clone()) }
+            let view = held.map(|held| held.view.clone());
+            Lacking { cut_off_ms, sequence, view, candidates: Vec::new() }
         };
         first.map(lacking).collect()
     }
@@ -164,7 +190,7 @@ mod tests {
     use super::*;
 
     fn lacking(cut_off_ms: i64, sequence: u64, view: Option<&Arc<View>>) -> Lacking {
-        Lacking { cut_off_ms, sequence, view: view.cloned() }
+        Lacking { cut_off_ms, sequence, view: view.cloned(), candidates: Vec::new() }
     }
     fn has_view(queue: &Queue, sequence: u64) -> Option<bool> {
         let all = queue.first(usize::MAX);

@@ -139,6 +139,7 @@ fn add(
             is_late: book.is_late(payment),
             is_gone: book.is_gone(payment),
             is_flagged: book.is_flagged(payment),
+            is_reversed: book.is_reversed(payment),
             label: book.label(payment).map(|known| known.label),
         }
     });
@@ -177,6 +178,7 @@ struct Stood {
     is_late: bool,
     is_gone: bool,
     is_flagged: bool,
+    is_reversed: bool,
     label: Option<Label>,
 }
 
@@ -191,6 +193,7 @@ impl Stood {
             None if self.is_late => "too_late",
             _ if self.is_flagged => "flagged",
             _ if self.is_gone => "cleared",
+            _ if self.is_reversed => "reversed",
             _ => "settled",
         }
     }

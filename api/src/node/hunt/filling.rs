@@ -58,7 +58,9 @@ impl Hunter {
                 labels.take(stored)?;
                 pairs.borrow_mut().take(stored)
             },
-            &mut |at| match put_away(node, &mut pairs.borrow_mut(), &mut terms, at) {
+            &mut |at| match put_away(node, &mut pairs.borrow_mut(), &mut terms, at, &mut || {
+                share.borrow_mut().breathe()
+            }) {
                 Ok(()) if share.borrow_mut().go_on() => Go::On,
                 Ok(()) => Go::Stop,
                 Err(e) => {
@@ -106,10 +108,17 @@ impl Hunter {
 }
 
 /// Puts what is decided into the window, up to a place that was reached.
-fn put_away(node: &Node, pairs: &mut Pairs, terms: &mut Terms, at: &At) -> Result<()> {
+fn put_away(
+    node: &Node,
+    pairs: &mut Pairs,
+    terms: &mut Terms,
+    at: &At,
+    breathe: &mut dyn FnMut(),
+) -> Result<()> {
     let failed = |e: interdict_ledger::Error| anyhow!("{e}");
     while let Some(pair) = pairs.pop().map_err(failed)? {
         with_row(node, terms, &pair, |new| node.hunt().window.write().push(new).map(drop).map_err(failed))?;
+        breathe();
     }
     let resume = pairs.resume(at);
     node.hunt().window.write().reached(at, &resume).map_err(failed)

@@ -121,7 +121,8 @@ fn heeded(node: &Node, row: &Row<'_, '_>, known: &Labelled) -> Result<Option<(Bo
     let payment = row.sequence();
     let (latest, is_stopped) = node.with_core(|core| {
         let book = core.sequencer.book();
-        (book.latest(payment).map(|(_, hold)| hold.clone()), book.is_stopped(payment))
+        let is_stopped = book.is_stopped(payment) || book.is_reversed(payment);
+        (book.latest(payment).map(|(_, hold)| hold.clone()), is_stopped)
     });
     let learned = Learned { sequence: known.sequence, at_ms: known.at_ms, what: LearnedWhat::Label };
     let now = match (known.label, latest) {

@@ -310,7 +310,7 @@ impl<'n, 'h> Round<'n, 'h> {
                 let ended = hold.ended.as_ref().map_or(0, |ended| ended.sequence);
                 (hold.state, ended, hold.opened.causes.clone())
             });
-            (latest, book.is_stopped(sequence))
+            (latest, book.is_stopped(sequence) || book.is_reversed(sequence))
         });
         let stops = match latest {
             (_, true) => false,
@@ -359,7 +359,7 @@ impl<'n, 'h> Round<'n, 'h> {
 }
 
 /// Hands over what was found of payments, each with its tenant, and waits until it is written.
-pub(super) fn hand_over(node: &Node, found: Vec<(Box<str>, Found)>) -> Result<()> {
+pub(in crate::node) fn hand_over(node: &Node, found: Vec<(Box<str>, Found)>) -> Result<()> {
     let (send, receive) = mpsc::channel();
     let arrival_ms = node.clock.wall_ms();
     let jobs = found.into_iter().map(|(tenant, found)| {

@@ -4,6 +4,7 @@ use super::super::alliance::*;
 use super::super::*;
 use crate::error::{ErrorKind, Place};
 use crate::kind::{Kind, MemberId, Privacy};
+use std::collections::BTreeSet;
 
 #[test]
 fn an_alliance_is_founded_by_all_its_founders() {
@@ -136,6 +137,27 @@ fn rules_change_by_quorum_and_hold_from_the_next_leaf() {
     assert_eq!(error.message, "quorum rules asks for at least 6 votes, and 5 members may vote");
     change.rules.quorums[Act::Rules as usize] = Quorum { numerator: 1, denominator: 2, at_least: 1 };
     assert!(change.to_text().unwrap_err().message.ends_with("1/2 is not more than half"));
+}
+
+#[test]
+fn founders_are_trusted_until_members_say_otherwise() {
+    let mut registry = founded();
+    let all: BTreeSet<_> = (0..5).map(MemberId).collect();
+    assert_eq!(*registry.trusted_as_of(1), all);
+    let (application, admission) = admission(&registry, "bank-f.example", BANKS[0]);
+    apply(&mut registry, &by(application.to_text().unwrap(), &["bank-f.example"])).unwrap();
+    apply(&mut registry, &by(admission.to_text().unwrap(), &BANKS)).unwrap();
+    assert_eq!(*registry.trusted_as_of(3), all, "a newcomer is not");
+    let trusts = BTreeSet::from([BANKS[0].to_owned(), "bank-f.example".to_owned()]);
+    let mut change = TrustChange { genesis: registry.genesis(), created_ms: NOW_MS, serial: 1, trusts };
+    let text = change.to_text().unwrap();
+    assert_eq!(registry.check(&by(text.clone(), &BANKS[..3])).unwrap_err().kind, ErrorKind::Quorum);
+    assert_eq!(apply(&mut registry, &by(text, &BANKS[..4])).unwrap(), Applied::Trust(1));
+    assert_eq!(*registry.trusted_as_of(4), BTreeSet::from([MemberId(0), MemberId(7)]));
+    assert_eq!(*registry.trusted_as_of(3), all);
+    (change.serial, change.trusts) = (2, BTreeSet::from(["stranger.example".to_owned()]));
+    let note = by(change.to_text().unwrap(), &BANKS);
+    assert_eq!(registry.check(&note).unwrap_err().kind, ErrorKind::NotFound);
 }
 
 #[test]

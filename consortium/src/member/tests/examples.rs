@@ -20,11 +20,12 @@ fn the_pages_examples_read_back() {
             "leaving" => Leaving::of_text(block).map(drop),
             "operator" => OperatorChange::of_text(block).map(drop),
             "rules" => RulesChange::of_text(block).map(drop),
+            "trust" => TrustChange::of_text(block).map(drop),
             "tag-key" => TagKey::of_text(block).map(drop),
             other => panic!("{other} is not explained on this page"),
         };
         read.unwrap_or_else(|e| panic!("{ty}: {e}"));
         shown.insert(ty);
     }
-    assert_eq!(shown.len(), 10, "{shown:?}");
+    assert_eq!(shown.len(), 11, "{shown:?}");
 }

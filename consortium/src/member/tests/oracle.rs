@@ -63,6 +63,8 @@ pub struct Oracle {
     operators: u64,
     governance: String,
     applications: Vec<(String, Lines)>,
+    trusted: Names,
+    trusts: u64,
     tariffs: u64,
     tag: (u64, String, String, Names),
     latest: BTreeMap<String, u64>,
@@ -106,6 +108,8 @@ impl Oracle {
             operators: 1,
             governance: one(&lines, "governance").into(),
             applications: Vec::new(),
+            trusted: Names::new(),
+            trusts: 0,
             tariffs: 0,
             tag: (0, String::new(), String::new(), Names::new()),
             latest: BTreeMap::new(),
@@ -123,6 +127,7 @@ impl Oracle {
             }
         }
         founders.into_iter().for_each(|founder| oracle.enter(founder, None));
+        oracle.trusted = oracle.active_with(&words("contributor"));
         oracle
     }
     fn enter(&mut self, lines: Lines, roles: Option<&str>) {
@@ -212,6 +217,14 @@ impl Oracle {
                 (number(&lines, "version") == self.tariffs + 1).then_some(())?;
                 self.quorum(note, "tariff", "", &[self.operator_key()?])?;
                 self.tariffs += 1;
+                Some(())
+            }
+            "trust" => {
+                let names: Names = all(&lines, "trusts").map(str::to_owned).collect();
+                let known = |name: &String| self.parties.iter().any(|party| party.name == *name);
+                (number(&lines, "serial") == self.trusts + 1 && names.iter().all(known)).then_some(())?;
+                self.quorum(note, "rules", "", &[])?;
+                (self.trusts, self.trusted) = (self.trusts + 1, names);
                 Some(())
             }
             "tag-key" => self.tag_key(note, &lines),
@@ -366,7 +379,7 @@ impl Oracle {
     /// Everything, as lines to compare.
     pub fn show(&self) -> String {
         let mut lines = vec![format!(
-            "rules {} operator {} {} {} tariffs {} tag {} {:?} open {}",
+            "rules {} operator {} {} {} tariffs {} tag {} {:?} open {} trust {:?}",
             self.version,
             self.operator,
             self.operators,
@@ -374,7 +387,8 @@ impl Oracle {
             self.tariffs,
             self.tag.0,
             self.tag.3,
-            self.applications.len()
+            self.applications.len(),
+            self.trusted
         )];
         for party in &self.parties {
             let tls: Vec<_> = all(&party.lines, "tls").collect();

@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::domain::{
-    Act, ClearState, Cleared, FoundNow, HoldId, Learned, LearnedWhat, Lever, Reason, ReasonSource,
+    Act, ClearState, Cleared, FoundNow, HoldId, Learned, LearnedWhat, Lever, Reason, ReasonSource, SlotId,
 };
-use crate::stage::Stage;
+use crate::stage::{SkipReason, Stage};
 
 fn opened(learned: Option<LearnedWhat>) -> Opened {
     Opened {
@@ -142,6 +142,27 @@ fn a_verdict_that_a_hold_begins_with_has_it_and_records_without_are_as_before() 
         let without = Decided { recorded: Recorded { models, would, ..Recorded::default() }, ..decided };
         assert_ne!(without.encode()[0], DECIDED_HOLD);
         assert_eq!(Decided::decode(&without.encode()).unwrap(), without);
+    }
+    // What is read in short is what is read whole, and cut within it neither is.
+    let reasons = vec![Reason {
+        stage: Stage::Lists,
+        source: ReasonSource::Entry { list: 300, entry: 1 << 40, field: 2 },
+        slots: [SlotId(5), SlotId(7_000)].into_iter().collect(),
+    }];
+    for (reasons, skipped) in
+        [(Vec::new(), Vec::new()), (reasons, vec![(Stage::Models, SkipReason::Deadline)])]
+    {
+        let lacks = !skipped.is_empty();
+        let verdict =
+            Verdict { sequence: 1 << 33, outcome: Outcome::Challenge, reasons, skipped, ..verdict.clone() };
+        let decided = Decided { verdict, recovered: false, recorded: Recorded::default() };
+        let held = Recorded { hold: Some(Box::new(opened(None))), ..Recorded::default() };
+        let expected = (1 << 33, Outcome::Challenge, lacks);
+        assert_eq!(Decided::in_short(&decided.encode()).unwrap(), expected);
+        let held = Decided { recorded: held, ..decided.clone() };
+        assert_eq!(Decided::in_short(&held.encode()).unwrap(), expected);
+        let bytes = decided.encode();
+        assert!((0..12).all(|cut| Decided::in_short(&bytes[..cut]).is_err()));
     }
     // An outcome that there is none of, where the hold's would stand.
     let mut bytes = vec![DECIDED_HOLD, 0, 99];

@@ -4,7 +4,7 @@ use super::{Book, BookLimits, Hold, Labelled};
 use crate::domain::{HoldId, HoldState};
 use crate::error::Error;
 use crate::image::{Reader, Writer, senseless};
-use crate::settlement::sequences::Sequences;
+use crate::settlement::dated::Dated;
 
 impl Book {
     /// Writes it.
@@ -15,9 +15,12 @@ impl Book {
             to.value(hold);
         }
         to.value(&self.ended);
-        for set in [&self.stopped, &self.late, &self.gone, &self.flagged] {
+        for set in [&self.stopped, &self.late, &self.gone, &self.flagged, &self.reversed] {
             set.save(to);
         }
+        to.i64(self.now_ms);
+        to.value(&self.forgotten_day);
+        to.u64(self.forgotten_through);
         to.count(self.let_go.len());
         self.let_go.iter().for_each(|set| set.save(to));
         to.u64s(&[self.decided_to, self.hunted_through]);
@@ -50,11 +53,13 @@ impl Book {
             book.holds.insert(id, hold);
         }
         book.ended = from.value()?;
-        for set in [&mut book.stopped, &mut book.late, &mut book.gone, &mut book.flagged] {
-            *set = Sequences::load(from)?;
+        let Book { stopped, late, gone, flagged, reversed, .. } = &mut book;
+        for set in [stopped, late, gone, flagged, reversed] {
+            *set = Dated::load(from)?;
         }
+        (book.now_ms, book.forgotten_day, book.forgotten_through) = (from.i64()?, from.value()?, from.u64()?);
         for _ in 0..from.count(usize::from(u16::MAX))? {
-            book.let_go.push(Sequences::load(from)?);
+            book.let_go.push(Dated::load(from)?);
         }
         (book.decided_to, book.hunted_through) = (from.u64()?, from.u64()?);
         book.any = from.bool()?;

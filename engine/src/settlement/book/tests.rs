@@ -17,6 +17,7 @@ use proptest::prelude::*;
 
 const TENANTS: [&str; 2] = ["acme", "zeta"];
 const PEOPLE: [&str; 3] = ["ann", "bob", "eve"];
+const DAY_MS: i64 = 86_400_000;
 const LEVERS: [Lever; 4] = [Lever::StopBeforeCutoff, Lever::WithholdPayout, Lever::None, Lever::Recall];
 
 /// How a hold begins, without what its payment says.
@@ -28,6 +29,8 @@ struct Terms {
     lever: usize,
     sanctions: bool,
     foreign: bool,
+    cause: u8,
+    declined: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +40,7 @@ enum Step {
     Decide { pick: usize, hold: Option<Terms> },
     Finish { pick: usize, terms: Terms },
     Reverse { pick: usize, amount_minor: Option<i64>, dollars: Option<bool> },
+    Left { pick: usize, minor: Option<i64> },
     Stops { pick: usize, terms: Terms, learned: u64 },
     Frees { pick: usize },
     Act { pick: usize, number: u16, act: Act, by: usize, comment: bool, tenant: usize },
@@ -50,8 +54,8 @@ enum Step {
 
 fn terms() -> impl Strategy<Value = Terms> {
     let until = prop_oneof![1 => Just(None), 3 => (0i64..80).prop_map(Some)];
-    (until, any::<bool>(), -5i64..90, 0..9usize, 0..4u8, any::<bool>()).prop_map(
-        |(until_ms, releases, cut_off_ms, lever, sanctions, foreign)| Terms {
+    (until, any::<bool>(), -5i64..90, 0..9usize, 0..4u8, any::<bool>(), 0..3u8, any::<bool>()).prop_map(
+        |(until_ms, releases, cut_off_ms, lever, sanctions, foreign, cause, declined)| Terms {
             until_ms: until_ms.filter(|_| sanctions > 0),
             releases,
             cut_off_ms,
@@ -59,6 +63,8 @@ fn terms() -> impl Strategy<Value = Terms> {
             lever: lever.saturating_sub(5),
             sanctions: sanctions == 0,
             foreign,
+            cause,
+            declined,
         },
     )
 }
@@ -72,7 +78,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Payment),
         1 => Just(Step::Other),
         8 => (0..12usize, prop::option::weighted(0.7, terms())).prop_map(|(pick, hold)| Step::Decide { pick, hold }),
-        1 => (0..12usize, terms()).prop_map(|(pick, terms)| Step::Finish { pick, terms }),
+        2 => (0..12usize, terms()).prop_map(|(pick, terms)| Step::Finish { pick, terms }),
+        1 => (0..12usize, prop::option::of(0i64..2)).prop_map(|(pick, minor)| Step::Left { pick, minor }),
         4 => (0..12usize, prop::option::of(prop::sample::select(vec![40, 60, 100, 120, -7])), prop::option::of(any::<bool>()))
             .prop_map(|(pick, amount_minor, dollars)| Step::Reverse { pick, amount_minor, dollars }),
         5 => (0..12usize, terms(), 0..4u64).prop_map(|(pick, terms, learned)| Step::Stops { pick, terms, learned }),
@@ -80,20 +87,26 @@ fn step() -> impl Strategy<Value = Step> {
         9 => (0..12usize, prop_oneof![5 => Just(0u16), 1 => Just(1), 1 => Just(2)], acts, 0..3usize, any::<bool>(), 0..5usize)
             .prop_map(|(pick, number, act, by, comment, tenant)| Step::Act { pick, number, act, by, comment, tenant }),
         2 => Just(Step::Expire),
-        6 => (prop::collection::vec(0..12usize, 0..5), prop::bool::weighted(0.15), -5i64..90, 0i64..30, any::<bool>(), prop::bool::weighted(0.1))
+        6 => (prop::collection::vec(0..12usize, 0..5), prop::bool::weighted(0.15), cut_off(), 0i64..30, any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(picks, lacks, cut_off_ms, horizon_ms, goes, ruled_out)| Step::Clear { picks, lacks, cut_off_ms, horizon_ms, goes, ruled_out }),
         4 => Just(Step::Learned),
         2 => (0..30u64).prop_map(|back| Step::Hunted { back }),
         // Clocks are set back, too.
-        3 => prop_oneof![3 => 0i64..40, 1 => -30i64..0].prop_map(Step::Time),
+        3 => prop_oneof![12 => 0i64..40, 4 => -30i64..0, 1 => DAY_MS..3 * DAY_MS].prop_map(Step::Time),
         1 => Just(Step::Image),
     ]
+}
+
+/// From now; now and then of a payment of long ago, or whose terms are no longer kept.
+fn cut_off() -> impl Strategy<Value = i64> {
+    prop_oneof![20 => -5i64..90, 2 => -4 * DAY_MS..0, 1 => Just(i64::MAX)]
 }
 
 /// What a journal has of it: events as they were taken, and verdicts.
 #[derive(Debug, Clone)]
 enum Record {
-    Taken(Event),
+    /// With its arrival.
+    Taken(Event, i64),
     Decided(u64, Option<Opened>),
     Finished(u64, Opened),
 }
@@ -102,6 +115,7 @@ enum Record {
 enum Event {
     Payment(Option<(u64, TakenBack)>),
     Other,
+    Left(u64, Option<i64>),
     Found(Found),
     Act(String, HoldAct, i64),
     Clear(Clear),
@@ -132,10 +146,10 @@ fn opened(payment: u64, terms: &Terms, now_ms: i64, learned: Option<u64>) -> Ope
         amount_minor: 100,
         currency: if terms.foreign { "USD" } else { "EUR" }.into(),
         sanctions: terms.sanctions,
-        outcome: Outcome::Hold,
+        outcome: if terms.declined { Outcome::Decline } else { Outcome::Hold },
         score: 500,
         reasons: Vec::new(),
-        causes: Vec::new(),
+        causes: vec![["rule", "list", "default"][usize::from(terms.cause)].into()],
         generation,
         learned: learned.map(|sequence| Learned { sequence, at_ms: 1, what: LearnedWhat::Label }),
     }
@@ -145,7 +159,7 @@ impl Both {
     fn new(limits: BookLimits) -> Both {
         Both {
             book: Book::new(limits),
-            oracle: Oracle::new(limits.open_max, limits.ended_max, limits.acts_max),
+            oracle: Oracle::new(limits),
             journal: Vec::new(),
             sequence: 0,
             payments: Vec::new(),
@@ -158,9 +172,9 @@ impl Both {
     }
     fn taken(&mut self, event: Event, waits: bool) {
         self.sequence += 1;
-        self.book.taken(self.sequence, waits);
-        self.oracle.taken(self.sequence, waits);
-        self.journal.push(Record::Taken(event));
+        self.book.taken(self.sequence, waits, self.now_ms);
+        self.oracle.taken(self.sequence, waits, self.now_ms);
+        self.journal.push(Record::Taken(event, self.now_ms));
     }
 
     fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
@@ -198,6 +212,12 @@ impl Both {
                 // The reversal is a payment message, and waits for its verdict as any other.
                 self.taken(Event::Payment(Some((payment, back))), true);
                 self.payments.push(next);
+            }
+            Step::Left { pick, minor } => {
+                let Some(payment) = self.payment(*pick) else { return Ok(()) };
+                self.book.left(payment, *minor);
+                self.oracle.left(payment, *minor);
+                self.taken(Event::Left(payment, *minor), false);
             }
             Step::Stops { pick, terms, learned } => {
                 let Some(target) = self.payment(*pick) else { return Ok(()) };
@@ -244,7 +264,7 @@ impl Both {
                 let payments = picks.iter().filter_map(|pick| {
                     Some(Cleared {
                         sequence: self.payment(*pick)?,
-                        cut_off_ms: now_ms + cut_off_ms,
+                        cut_off_ms: now_ms.saturating_add(*cut_off_ms),
                         lacks: *lacks,
                         state: if *ruled_out { ClearState::Held } else { ClearState::Go },
                         flagged: false,
@@ -366,6 +386,8 @@ impl Both {
         for payment in 1..=self.sequence {
             prop_assert_eq!(book.is_stopped(payment), oracle.is_stopped(payment), "{} stopped", payment);
             prop_assert_eq!(book.is_gone(payment), oracle.gone(payment).is_some());
+            prop_assert_eq!(book.is_late(payment), oracle.is_late(payment));
+            prop_assert_eq!(book.is_reversed(payment), oracle.is_reversed(payment));
         }
         prop_assert_eq!(book.gone_count(), oracle.gone_count());
         prop_assert_eq!(book.decided_through(), oracle.decided_through());
@@ -389,8 +411,8 @@ impl Both {
     fn rebuilt(&self) -> Book {
         let (mut book, mut sequence) = (Book::new(self.book.limits()), 0);
         for record in self.journal.clone() {
-            let event = match record {
-                Record::Taken(event) => event,
+            let (event, at_ms) = match record {
+                Record::Taken(event, at_ms) => (event, at_ms),
                 Record::Decided(payment, hold) => {
                     book.decided(payment, hold.as_ref());
                     continue;
@@ -407,13 +429,14 @@ impl Both {
                     back.into_iter().for_each(|(payment, back)| book.reversed(payment, back))
                 }
                 Event::Other => {}
+                Event::Left(payment, minor) => book.left(payment, minor),
                 Event::Found(found) => book.found(&found, sequence).unwrap(),
                 Event::Act(tenant, act, at_ms) => book.act(&tenant, &act, sequence, at_ms).unwrap(),
                 Event::Clear(clear) => book.cleared(&clear),
                 Event::Learned(at_ms) => book.learned(sequence, at_ms),
                 Event::Hunted(through) => book.hunted(through).unwrap(),
             }
-            book.taken(sequence, waits);
+            book.taken(sequence, waits, at_ms);
         }
         book
     }
@@ -428,11 +451,18 @@ fn bytes(book: &Book) -> Vec<u8> {
 }
 
 fn limits() -> impl Strategy<Value = BookLimits> {
+    let kept = || (0..3i64).prop_map(|days| days * DAY_MS);
     prop_oneof![
         Just(BookLimits::default()),
-        (1..4usize, 0..4usize, 1..4usize, 2..5usize).prop_map(
-            |(open_max, ended_max, acts_max, learned_max)| {
-                BookLimits { open_max, ended_max, acts_max, learned_max, ..BookLimits::default() }
+        (1..4usize, 0..4usize, 1..4usize, 2..5usize, kept(), kept()).prop_map(
+            |(open_max, ended_max, acts_max, learned_max, settled_kept_ms, reversed_kept_ms)| BookLimits {
+                open_max,
+                ended_max,
+                acts_max,
+                learned_max,
+                settled_kept_ms,
+                reversed_kept_ms,
+                ..BookLimits::default()
             }
         ),
     ]
@@ -470,7 +500,16 @@ fn act(act: Act, by: &str, comment: &str) -> HoldAct {
 
 fn plain(sanctions: bool) -> Terms {
     let until_ms = (!sanctions).then_some(50);
-    Terms { until_ms, releases: true, cut_off_ms: 80, lever: 0, sanctions, foreign: false }
+    Terms {
+        until_ms,
+        releases: true,
+        cut_off_ms: 80,
+        lever: 0,
+        sanctions,
+        foreign: false,
+        cause: 0,
+        declined: false,
+    }
 }
 
 /// The table of docs/formats/holds.md, a line each.
@@ -550,4 +589,74 @@ fn an_image_that_cannot_have_been_written_is_refused() {
     let mut wrong = Book::new(BookLimits::default());
     wrong.ended.push_back(HoldId { payment: 9, number: 1 });
     assert!(load(&bytes(&wrong), BookLimits::default()).is_err());
+}
+
+/// The declared default held it, somebody released it, and then the stages ran that had been skipped.
+#[test]
+fn what_was_held_by_default_and_released_is_held_again_when_finishing_says_more() {
+    let by = |cause: u8, declined: bool| Terms { cause, declined, ..plain(false) };
+    for (finished, begins) in [(by(0, false), false), (by(1, false), true), (by(0, true), true)] {
+        let mut both = both_with(&by(0, false));
+        let finish = Step::Finish { pick: 0, terms: finished.clone() };
+        both.take(&finish).unwrap();
+        assert_eq!(both.book.open_len(), 1, "it waits for somebody already");
+        both.act("zeta", act(Act::Release, "ann", "")).unwrap();
+        both.take(&finish).unwrap();
+        both.compare().unwrap();
+        let latest = both.book.latest(1).map(|(id, hold)| (id.number, hold.state));
+        let expected = if begins { (2, HoldState::Held) } else { (1, HoldState::Released) };
+        assert_eq!(latest, Some(expected), "{finished:?}");
+    }
+}
+
+/// Never `go` for what is forgotten, and no memory of it.
+#[test]
+fn what_has_settled_long_ago_is_forgotten_and_told_unknown() {
+    let limits = BookLimits::default();
+    let mut both = Both::new(limits);
+    let ask = |both: &mut Both, cut_off_ms| {
+        let picks = vec![0];
+        let clear =
+            Step::Clear { picks, lacks: false, cut_off_ms, horizon_ms: 0, goes: false, ruled_out: false };
+        both.take(&clear).unwrap();
+        match both.journal.last() {
+            Some(Record::Taken(Event::Clear(clear), _)) => clear.payments[0].state,
+            other => panic!("{other:?}"),
+        }
+    };
+    both.take(&Step::Payment).unwrap();
+    both.take(&Step::Decide { pick: 0, hold: None }).unwrap();
+    assert_eq!(ask(&mut both, 50), ClearState::Go);
+    both.take(&Step::Time(limits.settled_kept_ms - DAY_MS)).unwrap();
+    both.take(&Step::Other).unwrap();
+    assert_eq!(ask(&mut both, 50 - limits.settled_kept_ms), ClearState::Go, "told the same");
+    both.take(&Step::Time(3 * DAY_MS)).unwrap();
+    both.take(&Step::Other).unwrap();
+    both.compare().unwrap();
+    assert_eq!((both.book.gone_count(), both.book.is_gone(1)), (0, false));
+    assert_eq!(ask(&mut both, -limits.settled_kept_ms - 2 * DAY_MS), ClearState::Unknown);
+    assert_eq!(ask(&mut both, i64::MAX), ClearState::Unknown, "nobody knows its cut-off");
+}
+
+#[test]
+fn nothing_is_left_to_settle_of_what_was_taken_back_until_a_completion_says_so() {
+    let mut both = Both::new(BookLimits::default());
+    both.take(&Step::Payment).unwrap();
+    both.take(&Step::Decide { pick: 0, hold: None }).unwrap();
+    let told = |both: &Both| {
+        let (sequence, cut_off_ms, state) = (1, 2000, ClearState::Go);
+        let payments = vec![Cleared { sequence, cut_off_ms, lacks: false, state, flagged: false }];
+        let mut clear = Clear { horizon_ms: 0, unhunted_goes: false, hunted_through: 0, payments };
+        both.book.judge(&mut clear);
+        clear.payments[0].state
+    };
+    assert_eq!(told(&both), ClearState::Go);
+    both.take(&Step::Left { pick: 0, minor: Some(0) }).unwrap();
+    assert_eq!(told(&both), ClearState::Held);
+    let terms = plain(false);
+    both.take(&Step::Stops { pick: 0, terms, learned: 1 }).unwrap();
+    assert_eq!(both.book.open_len(), 0, "there is nothing to hold");
+    both.take(&Step::Left { pick: 0, minor: Some(1) }).unwrap();
+    both.compare().unwrap();
+    assert_eq!(told(&both), ClearState::Go);
 }

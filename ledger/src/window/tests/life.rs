@@ -166,6 +166,28 @@ fn check(window: &Window, world: &World) {
             }
         }
     }
+    let all = window.last_sequence() + 3;
+    let looks: [Vec<u64>; 4] = [
+        (0..all).collect(),
+        (0..all).rev().collect(),
+        (0..all).step_by(7).chain((0..all).step_by(5)).collect(),
+        vec![u64::MAX, 0, 4, 4],
+    ];
+    for sequences in looks {
+        let mut found = vec![None; sequences.len()];
+        let see = &mut |place: usize, row: Row<'_, '_>| {
+            found[place] = Some((row.sequence(), row.in_short()?));
+            Ok(())
+        };
+        window.look_up(&sequences, see).unwrap();
+        let one = |sequence: &u64| {
+            window.row(*sequence, |row| {
+                let verdict = row.decided().unwrap().verdict;
+                (*sequence, (verdict.outcome, !verdict.skipped.is_empty()))
+            })
+        };
+        assert_eq!(found, sequences.iter().map(one).collect::<Vec<_>>());
+    }
 }
 
 #[derive(Debug, Clone)]

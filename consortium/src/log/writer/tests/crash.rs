@@ -8,6 +8,14 @@ use std::collections::BTreeMap;
 
 type Files = BTreeMap<String, std::rc::Rc<[u8]>>;
 
+/// What a crash leaves: what is on the disk, and what whoever reads finds. They differ after a kill, not after a power
+/// cut.
+#[derive(Default, Clone)]
+struct Left {
+    durable: Files,
+    visible: Files,
+}
+
 /// What a crash leaves of the bytes that were not synced, and of the call that it hits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Loss {
@@ -35,17 +43,17 @@ struct State {
 }
 
 impl Crashing {
-    fn new(files: &Files, crash: Option<(usize, Loss)>) -> Crashing {
-        let state = State { durable: files.clone(), visible: files.clone(), calls: 0, crash };
-        Crashing(RefCell::new(state))
+    fn new(left: &Left, crash: Option<(usize, Loss)>) -> Crashing {
+        let Left { durable, visible } = left.clone();
+        Crashing(RefCell::new(State { durable, visible, calls: 0, crash }))
     }
     /// What is there after the crash.
-    fn survivors(&self) -> Files {
+    fn survivors(&self) -> Left {
         let state = self.0.borrow();
         let mut files = state.durable.clone();
         let loss = state.crash.map_or(Loss::None, |(_, loss)| loss);
         if loss == Loss::None {
-            return state.visible.clone();
+            return Left { durable: files, visible: state.visible.clone() };
         }
         for (path, bytes) in &state.visible {
             let kept = files.get(path).map_or(0, |kept| kept.len());
@@ -58,7 +66,7 @@ impl Crashing {
             }
             files.insert(path.clone(), torn.into());
         }
-        files
+        Left { durable: files.clone(), visible: files }
     }
     /// Does a call, or what a crash lets be done of it.
     fn call(&self, act: impl FnOnce(&mut State, Option<Loss>)) -> Result<()> {
@@ -152,7 +160,8 @@ impl Outside {
 /// Appends batches and signs checkpoints until all is done or the folder crashes.
 fn work(folder: &Crashing, batches: &[u64], total: u64, outside: &mut Outside) -> Result<()> {
     let mut writer = Writer::open(folder, key())?;
-    // Whatever is in the folder anybody may have read.
+    // What it says is durable may be promised, and whatever is in the folder anybody may have read.
+    outside.promised = outside.promised.max(writer.size());
     outside.seen.extend(writer.published().map(|(checkpoint, _)| checkpoint.clone()));
     let mut batches = batches.iter().cycle();
     while writer.size() < total {
@@ -170,8 +179,8 @@ fn work(folder: &Crashing, batches: &[u64], total: u64, outside: &mut Outside) -
 }
 
 /// Opens what is left, lets it work on to the end, and holds it against what others hold.
-fn check(files: &Files, batches: &[u64], total: u64, outside: &mut Outside, roots: &[Hash], what: &str) {
-    let folder = Crashing::new(files, None);
+fn check(left: &Left, batches: &[u64], total: u64, outside: &mut Outside, roots: &[Hash], what: &str) {
+    let folder = Crashing::new(left, None);
     let writer = Writer::open(&folder, key()).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert!(
         writer.size() >= outside.promised,
@@ -195,7 +204,7 @@ fn check(files: &Files, batches: &[u64], total: u64, outside: &mut Outside, root
     Writer::open(&folder, key()).unwrap().prove(total / 2, None).unwrap();
 }
 
-fn crash_everywhere(start: &Files, held: &Outside, batches: &[u64], total: u64) {
+fn crash_everywhere(start: &Left, held: &Outside, batches: &[u64], total: u64) {
     let hashes: Vec<Hash> = (0..total).map(|n| leaf_hash(&leaf_of(n))).collect();
     let mut frontier = Frontier::default();
     let roots: Vec<Hash> = std::iter::once(frontier.root())
@@ -216,7 +225,7 @@ fn crash_everywhere(start: &Files, held: &Outside, batches: &[u64], total: u64) 
         assert!(work(&folder, batches, total, &mut outside).is_err(), "{what}");
         let left = folder.survivors();
         // What is in the checkpoint's file has been seen, whether the call came back or not.
-        if let Some(bytes) = left.get(CHECKPOINT) {
+        if let Some(bytes) = left.visible.get(CHECKPOINT) {
             let note = Note::parse(bytes).unwrap();
             outside.seen.push(Checkpoint::parse(note.text()).unwrap());
         }
@@ -235,7 +244,7 @@ fn crash_everywhere(start: &Files, held: &Outside, batches: &[u64], total: u64) 
 #[test]
 fn a_crash_at_any_call_forks_nothing_and_loses_no_promise() {
     for (batches, total) in [(&[1][..], 5), (&[200, 56, 1, 255, 2], 515), (&[3, 300], 606)] {
-        crash_everywhere(&Files::new(), &Outside::new(), batches, total);
+        crash_everywhere(&Left::default(), &Outside::new(), batches, total);
     }
 }
 
