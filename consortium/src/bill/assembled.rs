@@ -62,7 +62,7 @@ pub struct Assembled {
 
 impl Assembled {
     /// Puts it together. `openings` has each leaf of the range once, in whatever order: index, opening, and the leaf as it
-    /// is in the log.
+    /// is in the log. Reports and credits of who is no party are passed over: who has left earns nothing more.
     ///
     /// # Errors
     /// `Corrupt` for an opening that is not that of its leaf; as [`Usage::fold`]; `NotFound` without a tariff in force.
@@ -86,13 +86,14 @@ impl Assembled {
         if let Some(error) = wrong {
             return Err(error);
         }
+        let parties = governed::parties(registry, &draft.governance);
+        let is_party = |member: MemberId| parties.iter().any(|party| party.member == member);
         let Draft { number, period, queries, governance, previous, replaces, created_ms } = draft;
         Ok(Assembled {
             operator: governed::operator(registry, governance.to)?,
-            parties: governed::parties(registry, &governance),
             usage: usage?,
-            reports: gathered.reports,
-            credits,
+            reports: gathered.reports.into_iter().filter(|report| is_party(report.member)).collect(),
+            credits: credits.into_iter().filter(|credit| is_party(credit.member)).collect(),
             basis: Basis {
                 alliance: registry.alliance().to_owned(),
                 number,
@@ -106,6 +107,7 @@ impl Assembled {
                 created_ms,
             },
             tariff,
+            parties,
         })
     }
 

@@ -86,6 +86,11 @@ fn a_bill_follows_from_the_two_logs_alone() {
     let mut later = draft.clone();
     later.period.from_ms -= 1;
     assert_eq!(assemble(&later, &leaves).unwrap_err().kind, ErrorKind::NotFound);
+    let stranger = Credit { member: registry.by_name(AUDITOR).unwrap().id, epoch: 9, signals: 5 };
+    let opened =
+        (1200..).zip(&openings).zip(&leaves).map(|((index, opening), leaf)| (index, opening, &leaf[..]));
+    let passed_over = Assembled::of(&registry, draft, gathered.clone(), vec![stranger], opened).unwrap();
+    assert_eq!(passed_over.credits, []);
     let inputs = assembled.inputs();
     let bill = Bill::compute(&inputs, salt).unwrap();
     let statements: Vec<Statement> = bill.statements.values().cloned().collect();
