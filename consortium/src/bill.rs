@@ -27,6 +27,7 @@ pub mod filing;
 
 // What of it follows from the governance log.
 pub mod governed;
+pub mod assembled;
 
 // How it is paid.
 pub mod deposit;

@@ -126,6 +126,8 @@ pub const BILL_LEAVES_MAX: u64 = 1 << 28;
 pub const BILL_SIGNALS_MAX: u64 = 1 << 40;
 /// Most parties to one bill; the settlement has a line for each.
 pub const PARTIES_MAX: usize = 4096;
+/// Most payments or hits that a member reports for a period: none can make a bill that nobody can compute.
+pub const REPORTED_MAX: u64 = 1_000_000_000_000;
 /// Highest price of an item, in micro-units: a million major units.
 pub const PRICE_MICRO_MAX: u64 = 1_000_000_000_000;
 /// Largest amount or sum of amounts, in minor units, on either side of zero; pain.001 admits 18 digits.

@@ -106,8 +106,9 @@ impl fmt::Display for Difference {
 const NOTHING: &str = "nothing";
 
 /// Audits a bill: computes it again (salts as presented) and compares everything. Whoever calls has built the inputs from
-/// what it verified itself: ranges and roots from checkpoints, tariff and parties from the governance log, usage from
-/// openings. Empty: nothing differs.
+/// what it verified itself ([`super::assembled`]): ranges and roots from checkpoints, tariff and parties from the governance
+/// log, usage from openings. The bill's number, time and what it replaces are the operator's to say: they are taken from the
+/// settlement, after [`Basis::check_follows`]. Empty: nothing differs.
 ///
 /// # Errors
 /// As [`Bill::compute`]: the inputs do not belong together.

@@ -85,6 +85,11 @@ impl Bill {
     pub fn nets(&self) -> Vec<(MemberId, i64)> {
         nets(&self.settlement, self.statements.values())
     }
+    /// Who has not reported for the period: nothing that members report is billed to them.
+    pub fn unreported(&self) -> Vec<MemberId> {
+        let without = self.statements.iter().filter(|(_, statement)| statement.reported.is_none());
+        without.map(|(member, _)| *member).collect()
+    }
     /// Names by number, the operator's too.
     pub fn names(&self) -> BTreeMap<MemberId, &str> {
         let (operator, name) = &self.settlement.operator;

@@ -6,6 +6,7 @@ use super::fields::{self, base64, check_word};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::VerifierKey;
 use crate::kind::MemberId;
+use crate::limits::REPORTED_MAX;
 use crate::note::Note;
 use crate::record::{Reader, Writer};
 use std::collections::BTreeMap;
@@ -50,7 +51,7 @@ impl Report {
     /// # Errors
     /// `Malformed`, `Invalid` for what [`Report::decode`] would refuse.
     pub fn encode(&self) -> Result<String> {
-        check_word("an alliance's name", &self.alliance, 63)?;
+        self.check()?;
         let mut w = Writer::new(TYPE, VERSION);
         w.put("alliance", &self.alliance)?.put("member", self.member)?.put("number", self.number)?;
         self.period.put(&mut w)?;
@@ -66,7 +67,6 @@ impl Report {
     pub fn decode(text: &str) -> Result<Report> {
         let mut r = Reader::open(text, TYPE, VERSION)?;
         let alliance = r.take("alliance")?.to_owned();
-        check_word("an alliance's name", &alliance, 63).map_err(|e| r.refuse(e.message))?;
         let (member, number) = (MemberId(r.number("member")?), r.number("number")?);
         let period = Period::take(&mut r)?;
         let (screened, local_hits) = (r.number("screened")?, r.number("local_hits")?);
@@ -76,7 +76,18 @@ impl Report {
             JournalHead { sequence: fields::number(&r, sequence)?, chain: fields::hash(&r, chain)? };
         let created_ms = r.number("created_ms")?;
         r.end()?;
-        Ok(Report { alliance, member, number, period, screened, local_hits, journal, created_ms })
+        let report = Report { alliance, member, number, period, screened, local_hits, journal, created_ms };
+        report.check()?;
+        Ok(report)
+    }
+    fn check(&self) -> Result<()> {
+        check_word("an alliance's name", &self.alliance, 63)?;
+        let most = self.screened.max(self.local_hits);
+        if most > REPORTED_MAX {
+            let message = format!("a report of {most} payments or hits in one period, limit {REPORTED_MAX}");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        Ok(())
     }
     /// Reads a note that the member's keys signed, and nobody else.
     ///

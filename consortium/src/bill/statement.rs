@@ -9,7 +9,7 @@ use super::money::{bounded, round_half_even};
 use super::service::Service;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kind::MemberId;
-use crate::limits::BILL_WORD_BYTES_MAX;
+use crate::limits::{BILL_WORD_BYTES_MAX, PRICE_MICRO_MAX};
 use crate::record::{Reader, Writer};
 use std::collections::BTreeMap;
 
@@ -190,6 +190,11 @@ impl Statement {
         check_word("a class", &self.party.class, BILL_WORD_BYTES_MAX)?;
         let invalid = |message: String| Err(Error::new(ErrorKind::Invalid, message));
         for (service, line) in &self.lines {
+            if line.price_micro > PRICE_MICRO_MAX || line.free > line.items {
+                let message =
+                    format!("{service}: a price past {PRICE_MICRO_MAX} micro-units, or more free than used");
+                return Err(Error::new(ErrorKind::TooLarge, message));
+            }
             let amount = round_half_even(line.exact_micro(), self.basis.currency.micro_of_minor().into());
             if bounded(amount)? != line.amount_minor {
                 return invalid(format!("{service}: stated {} and comes to {amount}", line.amount_minor));

@@ -83,6 +83,7 @@ pub fn overview(overview: &Overview<'_>) -> Value {
     let mut value = json!({
         "basis": basis(&settlement.basis),
         "services": services.collect::<Vec<Value>>(),
+        "unreported": bill.unreported().iter().map(|member| member.0).collect::<Vec<_>>(),
         "signals": settlement.totals.signals,
         "residue_micro": settlement.residue_micro,
         "operator": operator,

@@ -132,8 +132,13 @@ fn write_overview(out: &mut String, overview: &Overview<'_>) -> fmt::Result {
         grouped(settlement.totals.signals),
         settlement.residue_micro
     )?;
+    let names = overview.bill.names();
+    let unreported = overview.bill.unreported();
+    if !unreported.is_empty() {
+        let unreported = unreported.iter().map(|member| names[member]).collect::<Vec<_>>().join(", ");
+        writeln!(out, "No self-report for this period came from: {unreported}.\n")?;
+    }
     if !overview.transfers.is_empty() {
-        let names = overview.bill.names();
         writeln!(out, "| From | To | Amount ({currency}) |\n|---|---|---:|")?;
         for transfer in overview.transfers {
             let name = |member| names.get(&member).copied().unwrap_or("–");

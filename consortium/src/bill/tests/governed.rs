@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::bill::assembled::{Assembled, Draft};
 use crate::bill::check::audit;
 use crate::bill::confirm;
 use crate::bill::credit::earned;
-use crate::bill::governed::{Gathered, operator, parties, signatories};
-use crate::bill::tariff;
+use crate::bill::governed::{Gathered, parties, signatories};
+use crate::error::{ErrorKind, Place};
 use crate::member::Registry;
 use crate::member::alliance::{AUDITOR, BANKS, HUB, apply, by, founded};
 use crate::query::{self, Opening, Query};
@@ -39,17 +40,8 @@ fn a_bill_follows_from_the_two_logs_alone() {
     let (registry, notes) = governed();
     let bank = |place: usize| registry.by_name(BANKS[place]).unwrap().id;
     let openings = [opening(bank(1), 256, 1), opening(bank(0), 40, 2), opening(bank(1), 3, 3)];
-    let leaves: Vec<_> = openings.iter().map(Opening::leaf).collect();
-    let opened: Vec<Opened> = (1200..)
-        .zip(openings.iter().zip(&leaves))
-        .map(|(index, (opening, leaf))| {
-            opening.check(leaf).unwrap();
-            Opened::of(index, &opening.query)
-        })
-        .collect();
     let gathered = Gathered::of((1..).zip(&notes)).unwrap();
-    let tariff = tariff::in_force(&gathered.tariffs, FROM_MS).unwrap();
-    assert_eq!(registry.tariff().unwrap().1, tariff.reference().unwrap().hash);
+    assert_eq!(registry.tariff().unwrap().1, gathered.tariffs[0].reference().unwrap().hash);
     let mut credited = BTreeMap::from([(bank(2), 5)]);
     let tally = |confirmed| Tally { confirmed, refuted: 0 };
     let tallies = Tallies::from([(bank(2), tally(7)), (bank(3), tally(1))]);
@@ -62,22 +54,44 @@ fn a_bill_follows_from_the_two_logs_alone() {
     assert!(earned(10, &Tallies::from([(bank(2), tally(6))]), &mut credited).is_empty());
     assert!(earned(11, &tallies, &mut credited).is_empty());
 
-    let mut basis = world().basis;
-    (basis.queries.to, basis.governance.from, basis.governance.to) = (1203, 1, registry.size());
-    (basis.tariff, basis.currency) = (tariff.reference().unwrap(), tariff.currency);
-    let (operator, name) = operator(&registry, basis.governance.to).unwrap();
-    let parties = parties(&registry, &basis.governance);
-    assert!(parties.iter().map(|party| party.name.as_str()).eq(BANKS), "neither auditor nor operator");
-    let usage = Usage::fold(basis.queries.leaves(), opened).unwrap();
-    let inputs = Inputs {
-        basis: &basis,
-        operator: (operator, &name),
-        parties: &parties,
-        tariff,
-        usage: &usage,
-        reports: &gathered.reports,
-        credits: &credits,
+    let basis = world().basis;
+    let draft = Draft {
+        number: 3,
+        period: basis.period.clone(),
+        queries: LogRange { to: 1203, ..basis.queries.clone() },
+        governance: LogRange { from: 1, to: registry.size(), root: [2; 32] },
+        previous: basis.previous,
+        replaces: None,
+        created_ms: basis.created_ms,
     };
+    let leaves: Vec<_> = openings.iter().map(Opening::leaf).collect();
+    let assemble = |draft: &Draft, leaves: &[[u8; 32]]| {
+        let opened =
+            (1200..).zip(&openings).zip(leaves).map(|((index, opening), leaf)| (index, opening, &leaf[..]));
+        Assembled::of(&registry, draft.clone(), gathered.clone(), credits.clone(), opened)
+    };
+    let assembled = assemble(&draft, &leaves).unwrap();
+    assert!(
+        assembled.parties.iter().map(|party| party.name.as_str()).eq(BANKS),
+        "neither auditor nor operator"
+    );
+    // An opening that is not that of its leaf, and one that is not there.
+    let mut moved = leaves.clone();
+    moved.swap(0, 2);
+    let error = assemble(&draft, &moved).unwrap_err();
+    assert_eq!((error.kind, error.place), (ErrorKind::Corrupt, Place::Leaf("queries", 1200)));
+    let error = assemble(&draft, &leaves[..2]).unwrap_err();
+    assert_eq!((error.kind, error.place), (ErrorKind::NotFound, Place::Leaf("queries", 1202)));
+    // A tariff that the log does not have.
+    let mut later = draft.clone();
+    later.period.from_ms -= 1;
+    assert_eq!(assemble(&later, &leaves).unwrap_err().kind, ErrorKind::NotFound);
+    let stranger = Credit { member: registry.by_name(AUDITOR).unwrap().id, epoch: 9, signals: 5 };
+    let opened =
+        (1200..).zip(&openings).zip(&leaves).map(|((index, opening), leaf)| (index, opening, &leaf[..]));
+    let passed_over = Assembled::of(&registry, draft, gathered.clone(), vec![stranger], opened).unwrap();
+    assert_eq!(passed_over.credits, []);
+    let inputs = assembled.inputs();
     let bill = Bill::compute(&inputs, salt).unwrap();
     let statements: Vec<Statement> = bill.statements.values().cloned().collect();
     assert_eq!(audit(&inputs, &bill.settlement, &statements).unwrap(), []);

@@ -95,8 +95,15 @@ fn a_statement_that_does_not_add_up_is_not_read() {
         let error = Statement::decode(&text.replace(from, to)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
     }
-    let without = text.replace(&format!("reported 3 {}", super::super::fields::base64(&[0; 32])), "");
-    assert_eq!(without, text, "the report's hash is no zeros");
+    // Numbers that no arithmetic here could hold, and more free than there are.
+    let most = u64::MAX;
+    for line in [format!("2 {most} 0 {most} 47"), "2 287 288 2500 0".into(), format!("2 {most} 0 2500 47")] {
+        let hostile = text.replace("line confirm 2 287 100 2500 47\n", &format!("line confirm {line}\n"));
+        assert_eq!(Statement::decode(&hostile).unwrap_err().kind, ErrorKind::TooLarge, "{line}");
+    }
+    let mut report = world().reports.remove(0);
+    report.screened = 1_000_000_000_001;
+    assert_eq!(report.encode().unwrap_err().kind, ErrorKind::TooLarge);
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn an_overview_sums_to_zero_and_shows_who_pays_whom() {
         "| alliance.example (operator) | | | | 801.03 | |",
         "| **Sum of nets** | | | | **0.00** | |",
         "| bank-a.example | alliance.example | 500.00 |",
+        "No self-report for this period came from: bank-b.example, bank-c.example, bank-d.example, bank-e.example.",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n---\n{text}");
     }
