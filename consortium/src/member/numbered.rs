@@ -1,5 +1,5 @@
-//! Records of others that are leaves of the governance log too: contributions, usage reports, epochs, settlements and
-//! statements. Here only who may sign them and that their numbers rise: one who signs two of one number is caught.
+//! Records of others that are leaves of the governance log too: contributions, usage reports, epochs and settlements (not
+//! statements: what a member owes is not for all to read). Here only who may sign them and that their numbers rise: one who signs two of one number is caught.
 
 use super::registry::Registry;
 use super::roles::Role;
@@ -21,14 +21,12 @@ pub enum Numbered {
     Epoch,
     /// `interdict/settlement/v1`, by the operator, others may have signed; numbered in the alliance.
     Settlement,
-    /// `interdict/statement/v1`, by the operator, others may have signed; numbered by the member that it bills.
-    Statement,
 }
 
 impl Numbered {
     /// All.
-    pub const ALL: [Numbered; 5] =
-        [Numbered::Contribution, Numbered::Usage, Numbered::Epoch, Numbered::Settlement, Numbered::Statement];
+    pub const ALL: [Numbered; 4] =
+        [Numbered::Contribution, Numbered::Usage, Numbered::Epoch, Numbered::Settlement];
     /// TYPE of its first line.
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,7 +34,6 @@ impl Numbered {
             Numbered::Usage => "usage",
             Numbered::Epoch => "epoch",
             Numbered::Settlement => "settlement",
-            Numbered::Statement => "statement",
         }
     }
     /// The type of a record, where it is one of these, of version 1.
@@ -49,12 +46,8 @@ impl Numbered {
         match self {
             Numbered::Contribution => Some(Role::Contributor),
             Numbered::Usage => Some(Role::Consumer),
-            Numbered::Epoch | Numbered::Settlement | Numbered::Statement => None,
+            Numbered::Epoch | Numbered::Settlement => None,
         }
-    }
-    /// Whether the record has a line `member`.
-    const fn has_member(self) -> bool {
-        matches!(self, Numbered::Contribution | Numbered::Usage | Numbered::Statement)
     }
 }
 
@@ -81,7 +74,7 @@ pub struct Latest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub ty: Numbered,
-    /// Whom the line `member` names.
+    /// Whom the line `member` names, its author; `None` where the operator writes it.
     pub member: Option<MemberId>,
     pub number: u64,
 }
@@ -123,7 +116,7 @@ impl Head {
     pub fn read(registry: &Registry, ty: Numbered, text: &str) -> Result<Head> {
         check_alliance(registry, text)?;
         let number = number_of(text, "number")?;
-        if !ty.has_member() {
+        if ty.role().is_none() {
             return Ok(Head { ty, member: None, number });
         }
         let (value, place) = line_of(text, "member")?;
@@ -138,15 +131,9 @@ impl Head {
     }
     /// The author, who must be active, in the role that the type asks for.
     pub fn author(&self, registry: &Registry) -> Result<MemberId> {
-        let (id, may) = match (self.ty.role(), self.member) {
-            (Some(role), Some(id)) => (id, registry.member(id).is_some_and(|member| member.can(role))),
-            _ => {
-                let id = registry.operator().member;
-                (id, registry.member(id).is_some_and(|member| member.can(Role::Operator)))
-            }
-        };
+        let id = self.member.unwrap_or(registry.operator().member);
         let role = self.ty.role().unwrap_or(Role::Operator);
-        match may {
+        match registry.member(id).is_some_and(|member| member.can(role)) {
             true => Ok(id),
             false => {
                 let name = registry.member(id).map_or("", |member| member.profile.name.as_str());
@@ -206,11 +193,7 @@ impl Evidence {
         let head = |(note, size): &(Note, u64)| {
             let ty = Numbered::of_text(note.text()).ok_or_else(|| invalid("no numbered record"))?;
             let head = Head::read(registry, ty, note.text())?;
-            let author = match ty.role() {
-                Some(_) => head.member,
-                None => Some(registry.operator_as_of(*size).member),
-            };
-            let author = author.ok_or_else(|| invalid("a record without an author"))?;
+            let author = head.member.unwrap_or(registry.operator_as_of(*size).member);
             match registry.signed_by(note, *size)?.contains(&author) {
                 true => Ok((head, author)),
                 false => Err(Error::new(ErrorKind::UnknownKey, "a note not signed by its author")),

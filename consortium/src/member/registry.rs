@@ -318,8 +318,8 @@ impl Registry {
             self.tag_key().is_some_and(|newest| !newest.key.sealed.contains_key(&member.profile.name))
         })
     }
-    /// The newest contribution, usage report, epoch or statement in the log; `member` is `None` for the operator's
-    /// (epochs, statements), which are numbered over all operators.
+    /// The newest contribution, usage report, epoch or settlement in the log; `member` is `None` for the operator's
+    /// (epochs, settlements), which are numbered over all operators.
     pub fn latest(&self, what: Numbered, member: Option<MemberId>) -> Option<&Latest> {
         self.latest.get(&(what, member))
     }

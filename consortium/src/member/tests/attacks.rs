@@ -219,7 +219,9 @@ fn a_member_that_says_two_things_under_one_number() {
     refused(&mut registry, &by(epoch(1), &BANKS[1..]), ErrorKind::Quorum);
     apply(&mut registry, &by(epoch(1), &[HUB, BANKS[1]])).unwrap();
     refused(&mut registry, &by(epoch(1).replace("epoch/v1", "epoch/v2"), &[HUB]), ErrorKind::Version);
-    refused(&mut registry, &by("interdict/consent/v1\n".into(), &[HUB]), ErrorKind::Version);
+    for other in ["consent", "statement"] {
+        refused(&mut registry, &by(format!("interdict/{other}/v1\n"), &[HUB]), ErrorKind::Version);
+    }
 }
 
 #[test]
