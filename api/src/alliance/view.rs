@@ -54,16 +54,17 @@ pub fn versions(registry: &Registry, size: u64) -> Vec<u32> {
     versions.split_off(versions.len().saturating_sub(2))
 }
 
-/// What an epoch of a number and a time is judged by, at a size of the log. Who votes under the rules is trusted as a
-/// contributor, until its reputation falls below the floor.
+/// What an epoch of a number and a time is judged by, at a size of the log. Who is trusted as a contributor says a record of
+/// its own (`interdict/trust/v1`), until its reputation falls below the floor.
 ///
 /// # Errors
 /// As [`policies`].
 pub fn view(registry: &Registry, size: u64, number: u64, built_ms: u64) -> Result<View> {
     let rules = registry.rules_as_of(size);
+    let trust = registry.trusted_as_of(size);
     let members = registry.members().filter_map(|member| registry.member_as_of(member.id, size));
     let contributors = members.filter(|member| member.profile.roles.has(Role::Contributor)).map(|member| {
-        let trusted = member.profile.roles.has_any(rules.voters);
+        let trusted = trust.contains(&member.id);
         Contributor { id: member.id, trusted, active: member.is_active() }
     });
     Ok(View {

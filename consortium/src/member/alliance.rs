@@ -164,7 +164,7 @@ pub fn tag_key(registry: &Registry, version: u32) -> TagKey {
         genesis: registry.genesis(),
         created_ms: NOW_MS,
         version,
-        commitment: TagKey::commit(&registry.genesis(), version, &secret),
+        commitment: crate::tag::keyed::TagKey::new(version, &secret).commitment(),
         voprf: text_hash(&format!("voprf {version}")),
         sealed: registry.tag_key_holders().map(copy).collect::<BTreeMap<_, _>>(),
     }

@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{KeyType, VerifierKey};
 use crate::limits::{ACTIVE_MEMBERS_MAX, FOUNDERS_MAX, REASON_BYTES_MAX, SEALED_BYTES_MAX, SPONSORS_MAX};
 use crate::record::{Reader, Writer};
+use crate::tag::keyed;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The verifier keys of an alliance's two logs: their names are `ALLIANCE/governance` and `ALLIANCE/queries`.
@@ -394,7 +394,7 @@ pub struct TagKey {
     pub created_ms: u64,
     /// 1 for the first, then one more each time.
     pub version: u32,
-    /// [`TagKey::commit`] of the key.
+    /// [`keyed::TagKey::commitment`] of the key.
     pub commitment: [u8; 32],
     /// The tag service's public key (RFC 9497, ristretto255-SHA512).
     pub voprf: [u8; 32],
@@ -403,15 +403,9 @@ pub struct TagKey {
 }
 
 impl TagKey {
-    /// What a record says of its key: SHA-256 of `interdict/tag-key/v1`, a newline, the genesis' hash, the version (4
-    /// bytes, big endian) and the key. It hides the key only because that is 32 random bytes.
-    pub fn commit(genesis: &[u8; 32], version: u32, key: &[u8; 32]) -> [u8; 32] {
-        let hash = Sha256::new().chain_update(b"interdict/tag-key/v1\n").chain_update(genesis);
-        hash.chain_update(version.to_be_bytes()).chain_update(key).finalize().into()
-    }
     /// Whether a key is the one that the record commits to.
     pub fn is_of(&self, key: &[u8; 32]) -> bool {
-        TagKey::commit(&self.genesis, self.version, key) == self.commitment
+        keyed::TagKey::new(self.version, key).commitment() == self.commitment
     }
 }
 

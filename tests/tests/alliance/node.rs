@@ -55,8 +55,7 @@ impl Node {
         self.get(path).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
     fn post(&self, path: &str, body: &Value) -> Value {
-        let mut answer =
-            ureq::post(format!("http://127.0.0.1:{}{path}", self.port)).send_json(body).unwrap();
+        let mut answer = ureq::post(format!("http://127.0.0.1:{}{path}", self.port)).send_json(body).unwrap();
         answer.body_mut().read_json().unwrap()
     }
     fn pay(&self, id: &str, pan: &str) -> Value {
@@ -73,7 +72,8 @@ impl Node {
     }
     fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with(name) && line[name.len()..].starts_with([' ', '{']));
+        let line =
+            text.lines().find(|line| line.starts_with(name) && line[name.len()..].starts_with([' ', '{']));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(-1.0)
     }
     fn held(&self, payment: &str) -> bool {
@@ -105,13 +105,17 @@ fn what_one_bank_tells_stops_payments_at_another() {
     // Inline a candidate, as declared; confirmed beside the path, by a query that a and b can see and cannot read.
     let answer = node.pay("noon", BURNED);
     assert_eq!(answer["outcome"], "review", "{answer}");
-    let found = answer["reasons"].as_array().unwrap().iter().find(|reason| reason["stage"] == "lists").unwrap();
+    let found =
+        answer["reasons"].as_array().unwrap().iter().find(|reason| reason["stage"] == "lists").unwrap();
     assert_eq!(found["detail"]["reason"], "card_stolen", "{answer}");
     assert_eq!(found["detail"]["class"], "trusted", "{answer}");
     let log = || fs::read_to_string(node.dir.join("log")).unwrap_or_default();
     world.until("noon's payment is confirmed and held", || {
         ["a", "b"].iter().for_each(|name| drop(world.sync(name)));
-        node.held("noon") || { assert!(!log().contains("ERROR"), "{}", log()); false }
+        node.held("noon") || {
+            assert!(!log().contains("ERROR"), "{}", log());
+            false
+        }
     });
     world.until("the morning's payment is held too", || node.held("morning"));
     // Killed and without a hub it still knows.
@@ -119,8 +123,11 @@ fn what_one_bank_tells_stops_payments_at_another() {
     world.until("the node is ready again", || node.get("/readyz").is_some());
     assert_eq!(node.pay("evening", BURNED)["outcome"], "review");
     // The cardholder says that it was fraud: the alliance hears of it.
-    node.post("/v1/labels", &json!([{"id": "noon", "tenant": "acme", "label": "fraud",
-        "time": jiff::Timestamp::now().to_string()}]));
+    node.post(
+        "/v1/labels",
+        &json!([{"id": "noon", "tenant": "acme", "label": "fraud",
+        "time": jiff::Timestamp::now().to_string()}]),
+    );
     world.until("the outcome is told", || {
         ["a", "b"].iter().for_each(|name| drop(world.sync(name)));
         node.metric("interdict_consortium_outcomes_total{outcome=\"confirmed\"}") == 1.0
