@@ -1,6 +1,6 @@
 # Interdict. `make run` and `make test` do all the set-up on a fresh Debian machine.
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test run test check bench demo-retrohunt soak crash fuzz audit
+.PHONY: help deps deps-test run test check bench demo-retrohunt demo-consortium soak crash fuzz audit
 SHELL := /bin/bash
 
 DATA ?= run
@@ -37,6 +37,10 @@ bench: deps ## every benchmark beside its alternative; the only writer of bench/
 demo-retrohunt: deps ## one day in under a minute: what is learned at noon stops in the evening what was approved in the morning
 	cargo build --release --bin interdict --bin interdict-bench
 	target/release/interdict-bench demo-retrohunt
+
+demo-consortium: deps-test ## five banks, a hub and an auditor: a card reported at one stops payments at others; the proof and the bill
+	cargo build --release --bin interdict --bin interdict-bench
+	target/release/interdict-bench demo-consortium
 
 soak: deps ## the long rounds of the simulator, the property and the crash tests (SEEDS, PROPTEST_CASES, ROUNDS)
 	INTERDICT_SIM_FROM=2000 INTERDICT_SIM_SEEDS=$(SEEDS) cargo test --release -p interdict-tests --test sim -- --nocapture

@@ -42,6 +42,8 @@ pub enum Command {
     Log(LogArgs),
     /// Show a day on the settlement clock: what is learned at noon stops in the evening what was approved in the morning
     DemoRetrohunt(DemoArgs),
+    /// An alliance of five banks, told in plain words: what one reports stops payments at others; proof and bill
+    DemoConsortium(DemoConsortiumArgs),
     /// Overload and fair against a server of their own, pinned to one core with the generator on another
     Surges(SurgesArgs),
     /// Collect criterion's estimates and the last run-all into bench/results.json and bench/RESULTS.md
@@ -300,6 +302,22 @@ pub struct DemoArgs {
     pub repository: PathBuf,
     /// Where configuration, data folder and logs go; emptied first
     #[arg(long, default_value = "target/demo-retrohunt")]
+    pub work: PathBuf,
+}
+
+#[derive(Args)]
+pub struct DemoConsortiumArgs {
+    /// The binary interdict
+    #[arg(long, default_value = "target/release/interdict")]
+    pub binary: PathBuf,
+    /// The repository's folder
+    #[arg(long, default_value = ".")]
+    pub repository: PathBuf,
+    /// A Python that has the package cryptography
+    #[arg(long, default_value = "target/test-venv/bin/python")]
+    pub python: PathBuf,
+    /// Where folders and logs go; emptied first
+    #[arg(long, default_value = "target/demo-consortium")]
     pub work: PathBuf,
 }
 

@@ -5,11 +5,12 @@ mod args;
 
 use anyhow::Context;
 use args::{
-    Cli, Command, CurvesArgs, DemoArgs, EmptyArgs, LoadArgs, LogArgs, OverloadArgs, ReportArgs, RestartArgs,
-    RunAllArgs, ServedArgs, SettleArgs, SurgesArgs, SwapArgs, WorldArgs,
+    Cli, Command, CurvesArgs, DemoArgs, DemoConsortiumArgs, EmptyArgs, LoadArgs, LogArgs, OverloadArgs,
+    ReportArgs, RestartArgs, RunAllArgs, ServedArgs, SettleArgs, SurgesArgs, SwapArgs, WorldArgs,
 };
 use clap::Parser;
 use interdict_bench::client::Target;
+use interdict_bench::demo::alliance::AllianceConfig;
 use interdict_bench::demo::{self, DemoConfig};
 use interdict_bench::load::bodies::{Bodies, Kind};
 use interdict_bench::load::empty::{self, EmptyConfig};
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Settle(args) => settle(args),
         Command::Log(args) => log(&args),
         Command::DemoRetrohunt(args) => demo(args),
+        Command::DemoConsortium(args) => demo_consortium(args),
         Command::Surges(args) => surges(args),
         Command::Report(args) => report(&args),
     };
@@ -331,6 +333,12 @@ fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let DemoArgs { binary, repository, work } = args;
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     demo::run(&DemoConfig { binary, repository, work, colours })
+}
+
+fn demo_consortium(args: DemoConsortiumArgs) -> anyhow::Result<()> {
+    let DemoConsortiumArgs { binary, repository, python, work } = args;
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    demo::alliance::run(&AllianceConfig { binary, repository, python, work, colours })
 }
 
 fn surges(args: SurgesArgs) -> anyhow::Result<()> {

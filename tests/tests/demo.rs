@@ -1,5 +1,5 @@
-//! `make demo-retrohunt` with the real binary: each of its steps checks what it says, so that it ends well is the test;
-//! and that it does not where something else happens than it says.
+//! `make demo-retrohunt` and `make demo-consortium` with the real binary: each of their steps checks what it says, so that it
+//! ends well is the test; and that it does not where something else happens than it says.
 #![allow(clippy::unwrap_used)]
 
 use interdict_bench::demo::{DemoConfig, run};
@@ -52,4 +52,23 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(&path, &into).unwrap();
         }
     }
+}
+
+/// The auditor's verifier needs Python with `cryptography`: tools/deps.sh puts it there. Without it the demo says so and
+/// fails, as this test does under CI.
+#[test]
+fn five_banks_go_as_it_is_told() {
+    use interdict_bench::demo::alliance::{AllianceConfig, run};
+    let exe = std::env::current_exe().unwrap();
+    let python = exe.ancestors().nth(3).unwrap().join("test-venv/bin/python");
+    if !python.exists() {
+        assert!(std::env::var_os("CI").is_none(), "no {}: run tools/deps.sh test", python.display());
+        eprintln!("left out: no {} (tools/deps.sh test makes it)", python.display());
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let work = dir.path().join("work");
+    let config =
+        AllianceConfig { binary: BINARY.into(), repository: repository(), python, work, colours: false };
+    run(&config).unwrap();
 }

@@ -7,6 +7,8 @@ mod receiver;
 mod scene;
 mod tell;
 
+pub mod alliance;
+
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 

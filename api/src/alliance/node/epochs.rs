@@ -44,28 +44,6 @@ impl Epoch {
     pub fn snapshot(&self) -> Result<Snapshot<'_>> {
         Ok(Snapshot::open(&self.snapshot)?)
     }
-    /// Makes tags under the versions of the key that the epoch has: those first, so that no payment that is sequenced after
-    /// the publication lacks one.
-    ///
-    /// # Errors
-    /// A version that the member has no copy of.
-    pub fn exchange_keys(&self, node: &Node, session: &Session) -> Result<()> {
-        let key = |version| {
-            let key = session.tag_key(version).with_context(|| format!("tag key {version}"))?;
-            Ok(ConsortiumKey::new(version, key.bytes()))
-        };
-        let mut keys = self.manifest.versions().into_iter().map(key).collect::<Result<Vec<_>>>()?;
-        // What lists in force are under stays alive until they are replaced; then it goes (`publish`).
-        for version in node.consortium_versions() {
-            if keys.len() < 2
-                && keys.iter().all(|key| key.version != version && key.version.abs_diff(version) == 1)
-            {
-                keys.push(key(version)?);
-            }
-        }
-        keys.sort_by_key(|key| key.version);
-        node.exchange_consortium_keys(&keys)
-    }
     /// Publishes the rows, and lets go of keys that nothing is under any more.
     ///
     /// # Errors
@@ -102,15 +80,48 @@ impl Epoch {
         });
         let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
         let published = node.publish_consortium(rows, terms, now_ms)?;
-        let alive = self.manifest.versions();
-        if node.consortium_versions().iter().any(|version| !alive.contains(version)) {
-            let keys = alive
-                .into_iter()
-                .map(|version| Ok(ConsortiumKey::new(version, session.tag_key(version)?.bytes())));
-            node.exchange_consortium_keys(&keys.collect::<Result<Vec<_>>>()?)?;
-        }
+        hold_keys(node, session, Some(&self.manifest), &[])?;
         Ok(published)
     }
+}
+
+/// Which versions of the tag key tags are to be made under: the epoch's, the newest as soon as the member has its copy (so
+/// that what comes before the first epoch under it is found by it), and while there is room one that lists in force are under
+/// still. At most two, in succession.
+fn versions_to_hold(epoch: &[u32], newest: Option<u32>, in_use: &[u32]) -> Vec<u32> {
+    let mut held = epoch.to_vec();
+    for version in newest.into_iter().chain(in_use.iter().copied()) {
+        let fits = match held.as_slice() {
+            [] => true,
+            [one] => one.abs_diff(version) == 1,
+            _ => false,
+        };
+        if fits {
+            held.push(version);
+        }
+    }
+    held.sort_unstable();
+    held
+}
+
+/// Makes tags under these versions from now on. `in_use`: of lists that are about to be replaced.
+///
+/// # Errors
+/// A version of the epoch that the member has no copy of; as [`Node::exchange_consortium_keys`].
+pub(super) fn hold_keys(
+    node: &Node,
+    session: &Session,
+    epoch: Option<&Manifest>,
+    in_use: &[u32],
+) -> Result<()> {
+    let of_epoch = epoch.map(Manifest::versions).unwrap_or_default();
+    // A member that was admitted lately has no copy yet: it has one when it is given one.
+    let newest = session.newest_version().ok().filter(|version| session.tag_key(*version).is_ok());
+    let keys = versions_to_hold(&of_epoch, newest, in_use).into_iter().map(|version| {
+        let key = session.tag_key(version).with_context(|| format!("tag key {version}"))?;
+        Ok(ConsortiumKey::new(version, key.bytes()))
+    });
+    node.exchange_consortium_keys(&keys.collect::<Result<Vec<_>>>()?)
 }
 
 /// Texts that many rows share.
@@ -137,6 +148,19 @@ impl Words {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_key_is_held_before_an_epoch_is_under_it_and_an_old_one_until_none_is() {
+        assert_eq!(versions_to_hold(&[], None, &[]), []);
+        assert_eq!(versions_to_hold(&[], Some(1), &[]), [1]);
+        assert_eq!(versions_to_hold(&[1], Some(1), &[1]), [1]);
+        assert_eq!(versions_to_hold(&[1], Some(2), &[1]), [1, 2]);
+        assert_eq!(versions_to_hold(&[2], Some(2), &[1]), [1, 2]);
+        assert_eq!(versions_to_hold(&[1, 2], Some(3), &[1]), [1, 2]);
+        assert_eq!(versions_to_hold(&[2], Some(3), &[]), [2, 3]);
+        // Two that do not succeed one another cannot be held: the epoch's goes first.
+        assert_eq!(versions_to_hold(&[3], Some(3), &[1]), [3]);
+    }
 
     #[test]
     fn kinds_have_one_number_in_both() {

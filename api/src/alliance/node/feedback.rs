@@ -2,6 +2,7 @@
 //! in the member's folder; a row that is told twice after a kill is one row to the merge, which counts a member once.
 
 use super::epochs::Epoch;
+use crate::alliance::member::session::now_ms;
 use crate::alliance::member::{Session, contribute};
 use crate::node::Node;
 use crate::node::consortium::ConsortiumOutcome;
@@ -45,6 +46,12 @@ pub(super) fn step(node: &Node, session: &mut Session, epoch: &Epoch) -> Result<
     };
     let after: u64 = after.with_context(|| format!("{THROUGH}: expected a sequence"))?;
     let outcomes = node.consortium_outcomes(after, EVENTS_MAX)?;
+    tracing::debug!(
+        after,
+        through = outcomes.through,
+        outcomes = outcomes.rows.len(),
+        "consortium: outcomes"
+    );
     if outcomes.through == after {
         return Ok(Told::default());
     }
@@ -63,7 +70,8 @@ pub(super) fn step(node: &Node, session: &mut Session, epoch: &Epoch) -> Result<
             continue;
         }
         let op = if outcome.confirmed { Op::Confirmed } else { Op::FalseAlarm };
-        let met_ms = u64::try_from(outcome.time_ms).unwrap_or_default();
+        // A label may say a time that lies ahead; a contribution may not.
+        let met_ms = u64::try_from(outcome.time_ms).unwrap_or_default().min(now_ms());
         rows.insert(row.key, Row::outcome(row.key, op, met_ms));
     }
     let mut rows: Vec<Row<'_>> = rows.into_values().collect();

@@ -55,6 +55,7 @@ pub fn start(node: &Arc<Node>) -> Result<Option<(Background, Arc<Figures>)>> {
         terms: section.terms()?,
         figures: figures.clone(),
     };
+    part.take_keys().context("[consortium]: the tag key")?;
     part.take_epoch().context("[consortium]: the epoch that is held")?;
     let every = Duration::from_secs(section.sync_every_s);
     let thread = Background::start("consortium", move |stopped| part.run(every, stopped));
@@ -86,11 +87,16 @@ impl Part {
                 for broken in &synced.promises.broken {
                     tracing::error!(promise = broken, "consortium: the hub has not kept a promise");
                 }
-                if synced.epoch.is_some()
-                    && let Err(error) = self.take_epoch()
-                {
+                let taken = self.take_keys().and_then(|()| match synced.epoch {
+                    Some(_) => self.take_epoch(),
+                    None => Ok(()),
+                });
+                if let Err(error) = taken {
                     self.figures.failed("publish");
-                    tracing::error!(error = format!("{error:#}"), "consortium: an epoch was not published");
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "consortium: a key or an epoch was not taken up"
+                    );
                 }
             }
             Err(error) => {
@@ -110,6 +116,11 @@ impl Part {
             }
         }
     }
+    /// Makes tags under a key as soon as the member has it: what comes before the first epoch under it is found by it.
+    fn take_keys(&self) -> Result<()> {
+        let epoch = self.epoch.as_ref().map(|epoch| &epoch.manifest);
+        epochs::hold_keys(&self.node, &self.session, epoch, &self.node.consortium_versions())
+    }
     /// Puts the epoch that the folder holds in force, where it is another than the one that is.
     fn take_epoch(&mut self) -> Result<()> {
         let Some((manifest, snapshot)) = sync::held_snapshot(&self.session)? else { return Ok(()) };
@@ -117,7 +128,13 @@ impl Part {
             return Ok(());
         }
         let epoch = Epoch { manifest, snapshot };
-        epoch.exchange_keys(&self.node, &self.session)?;
+        // First: no payment that is sequenced after the publication may lack a tag.
+        epochs::hold_keys(
+            &self.node,
+            &self.session,
+            Some(&epoch.manifest),
+            &self.node.consortium_versions(),
+        )?;
         let published = epoch.publish(&self.node, &self.session, &self.terms)?;
         self.confirming.set_epoch(&epoch)?;
         self.figures.published(&epoch, &published);

@@ -52,7 +52,8 @@ impl Node {
     /// What became known of the consortium's signals by events after `after` (0: from the beginning, else what
     /// [`ConsortiumOutcomes::through`] said; it outlives restarts): a label, or the end of a hold by a person. At most
     /// `events_max` such events are looked at. Of a payment those signals count that its verdict names, as answered, as
-    /// finished, or as the hold's. A candidate counts only where it was confirmed: else the payment met another identifier.
+    /// finished, or as the hold's. A candidate counts only where it was confirmed by then: else the payment met another
+    /// identifier, or nobody can say yet.
     ///
     /// # Errors
     /// When the journal cannot be read, or a generation is no longer kept.
