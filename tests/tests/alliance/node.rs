@@ -117,7 +117,7 @@ fn what_one_bank_tells_stops_payments_at_another() {
         assert!(!log().contains("ERROR"), "{}", log());
         node.metric(listed) == 1.0 && node.held("noon")
     });
-    world.until("what it came to is recorded", || node.metric("interdict_unfinished") == 0.0);
+    world.until("what it came to is recorded", || node.metric("interdict_finish_queue_depth") == 0.0);
     // Its number is known to nobody any more, so it cannot be confirmed: the declared default holds it.
     world.until("the morning's payment is held too", || node.held("morning"));
     // Killed and without a hub it still knows.
