@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_newest_key_is_held_before_an_epoch_is_under_it_and_an_old_one_until_none_is() {
-        assert_eq!(versions_to_hold(&[], None, &[]), []);
+        assert!(versions_to_hold(&[], None, &[]).is_empty());
         assert_eq!(versions_to_hold(&[], Some(1), &[]), [1]);
         assert_eq!(versions_to_hold(&[1], Some(1), &[1]), [1]);
         assert_eq!(versions_to_hold(&[1], Some(2), &[1]), [1, 2]);

@@ -195,9 +195,13 @@ impl Story<'_> {
             Ok(d.metric("interdict_consortium_rows")? == 1.0)
         })?;
         let took_s = reported.elapsed().as_secs_f64();
+        let cosigners = self.cosigners("bank-d")?;
         self.tell.check(
-            true,
-            &format!("{took_s:.1} s later bank-d uses the epoch, which bank-b and bank-c had built again and cosigned"),
+            cosigners.len() >= 2,
+            &format!(
+                "{took_s:.1} s later bank-d uses the epoch; built again, byte for byte, and cosigned by {}",
+                cosigners.join(", ")
+            ),
         )?;
         let noon = d.pay("noon", BURNED, 89_900)?;
         let outcome = noon["outcome"].as_str().unwrap_or_default();
@@ -229,6 +233,14 @@ impl Story<'_> {
             e.gate("morning")? == "held" && d.gate("groceries")? == "go",
             "whoever settles is told: the morning's payment \"held\", the groceries \"go\"",
         )
+    }
+
+    /// Who has signed the epoch that a member holds, beside the operator.
+    fn cosigners(&self, member: &str) -> Result<Vec<String>> {
+        let note = fs::read_to_string(self.cast.work.join(member).join("epochs/held"))?;
+        let names = note.lines().filter_map(|line| line.strip_prefix("\u{2014} ")?.split(' ').next());
+        let banks = names.filter(|name| *name != "hub.example");
+        Ok(banks.map(|name| name.trim_end_matches(".example").to_owned()).collect())
     }
 
     fn prove(&mut self) -> Result<()> {
