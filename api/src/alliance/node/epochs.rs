@@ -5,11 +5,12 @@ use crate::alliance::member::Session;
 use crate::alliance::member::session::now_ms;
 use crate::node::Node;
 use crate::node::consortium::{Class, ConsortiumKey, ConsortiumRow, ConsortiumTerms, PublishedConsortium};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use interdict_consortium::epoch::{Manifest, Snapshot};
 use interdict_consortium::kind::Kind;
 use interdict_consortium::signal::Reason;
 use interdict_engine::domain::{SubjectKind, Tag};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ use std::sync::Arc;
 pub(super) struct Epoch {
     /// Its manifest.
     pub manifest: Manifest,
-    /// Its snapshot's bytes, of which candidates' exact tags are asked.
-    pub snapshot: Vec<u8>,
+    /// Its snapshot's bytes, checked, of which candidates' exact tags are asked.
+    snapshot: Vec<u8>,
 }
 
 /// The engine's name for a kind of signal; the numbers are the same (a test compares them).
@@ -37,12 +38,23 @@ pub(super) fn subject_kind(kind: Kind) -> SubjectKind {
 }
 
 impl Epoch {
-    /// The snapshot, which was checked when it was taken over.
+    /// An epoch as the folder holds it. It was checked when it was taken over, and its file has lain on a disk since.
     ///
     /// # Errors
-    /// Bytes that have changed since.
+    /// Bytes that are not those which the manifest signs, or that contradict themselves.
+    pub fn new(manifest: Manifest, snapshot: Vec<u8>) -> Result<Epoch> {
+        if <[u8; 32]>::from(Sha256::digest(&snapshot)) != manifest.snapshot.sha256 {
+            bail!("the snapshot of epoch {} in the folder is not the one that was signed", manifest.number);
+        }
+        Snapshot::open(&snapshot)?;
+        Ok(Epoch { manifest, snapshot })
+    }
+    /// The snapshot.
+    ///
+    /// # Errors
+    /// None that [`Epoch::new`] has not had.
     pub fn snapshot(&self) -> Result<Snapshot<'_>> {
-        Ok(Snapshot::open(&self.snapshot)?)
+        Ok(Snapshot::again(&self.snapshot)?)
     }
     /// Publishes the rows, and lets go of keys that nothing is under any more.
     ///

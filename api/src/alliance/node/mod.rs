@@ -87,10 +87,7 @@ impl Part {
                 for broken in &synced.promises.broken {
                     tracing::error!(promise = broken, "consortium: the hub has not kept a promise");
                 }
-                let taken = self.take_keys().and_then(|()| match synced.epoch {
-                    Some(_) => self.take_epoch(),
-                    None => Ok(()),
-                });
+                let taken = self.take_keys().and_then(|()| self.take_epoch());
                 if let Err(error) = taken {
                     self.figures.failed("publish");
                     tracing::error!(
@@ -123,11 +120,13 @@ impl Part {
     }
     /// Puts the epoch that the folder holds in force, where it is another than the one that is.
     fn take_epoch(&mut self) -> Result<()> {
-        let Some((manifest, snapshot)) = sync::held_snapshot(&self.session)? else { return Ok(()) };
-        if self.epoch.as_ref().is_some_and(|epoch| epoch.manifest.number == manifest.number) {
+        // The manifest alone first: it is small, and looked at in every round, so that what failed is tried again.
+        let in_force = self.epoch.as_ref().map(|epoch| epoch.manifest.number);
+        if sync::held_manifest(&self.session)?.is_none_or(|held| Some(held.number) == in_force) {
             return Ok(());
         }
-        let epoch = Epoch { manifest, snapshot };
+        let Some((manifest, snapshot)) = sync::held_snapshot(&self.session)? else { return Ok(()) };
+        let epoch = Epoch::new(manifest, snapshot)?;
         // First: no payment that is sequenced after the publication may lack a tag.
         epochs::hold_keys(
             &self.node,
