@@ -39,10 +39,13 @@ impl Node {
             .unwrap();
         Node { child, port, dir }
     }
-    /// Killed, and served again.
-    fn restart(&mut self) {
+    fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+    /// Killed, and served again.
+    fn restart(&mut self) {
+        self.kill();
         let port = super::world::free_port();
         let again = Node::serve(self.dir.clone(), port);
         drop(std::mem::replace(self, again));
@@ -110,7 +113,8 @@ fn what_one_bank_tells_stops_payments_at_another() {
         answer["reasons"].as_array().unwrap().iter().find(|reason| reason["stage"] == "lists").unwrap();
     assert_eq!(found["detail"]["reason"], "card_stolen", "{answer}");
     assert_eq!(found["detail"]["class"], "trusted", "{answer}");
-    let log = || fs::read_to_string(node.dir.join("log")).unwrap_or_default();
+    let path = node.dir.join("log");
+    let log = || fs::read_to_string(&path).unwrap_or_default();
     let listed = "interdict_consortium_confirmations_total{answer=\"listed\"}";
     world.until("noon's payment is confirmed and held", || {
         ["a", "b"].iter().for_each(|name| drop(world.sync(name)));
@@ -132,4 +136,13 @@ fn what_one_bank_tells_stops_payments_at_another() {
         ["a", "b"].iter().for_each(|name| drop(world.sync(name)));
         node.metric("interdict_consortium_outcomes_total{outcome=\"confirmed\"}") == 1.0
     });
+    // One bit of what a quorum signed, changed on the disk: the node does not start on it.
+    node.kill();
+    let held = world.path("c/epochs/2/snapshot");
+    let mut bytes = fs::read(&held).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&held, bytes).unwrap();
+    let mut again = Node::serve(node.dir.clone(), super::world::free_port());
+    assert!(!again.child.wait().unwrap().success());
+    assert!(log().contains("epoch 2 in the folder is not the one that was signed"), "{}", log());
 }
